@@ -1,0 +1,77 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace joulery::config {
+
+/// Where a setting came from, lowest precedence first.
+enum class Origin { built_in, user_file, project_file, environment, flag };
+
+struct Setting {
+  std::string value;
+  Origin origin = Origin::built_in;
+  /// "/home/a/.config/joulery/config.toml:3", "JOULERY_STORE", "--store", "default".
+  std::string where;
+};
+
+/// One setting that exists: its key is the same in TOML ("run.hz"), the environment (JOULERY_RUN_HZ) and, for most,
+/// a flag.
+struct SettingDefinition {
+  std::string key;
+  std::string built_in;
+  enum class Kind { text, number, boolean, path, choice } kind = Kind::text;
+  std::vector<std::string> choices;
+  std::string help;
+};
+const std::vector<SettingDefinition>& setting_definitions();
+
+/// The environment as the program was started with it; nothing below `app` reads the real one.
+struct Environment {
+  std::map<std::string, std::string> variables;
+  std::string working_directory;
+  std::string get(const std::string& name) const;
+};
+
+/// XDG base folders, with their fall-backs below HOME.
+struct Folders {
+  std::string config;  // …/joulery
+  std::string data;
+  std::string state;
+  /// Host-local even where HOME is not: /var/tmp/joulery-<uid>.
+  std::string spool;
+};
+Folders find_folders(const Environment& environment, unsigned user_id);
+
+/// Settings by precedence: flag > JOULERY_* > ./joulery.toml > user file > built in.
+class Config {
+ public:
+  /// Reads both files. An unknown key, wrong type or broken TOML is a user error that names file, line and the nearest
+  /// key. A missing file is none.
+  static Result<Config> load(const Environment& environment, const Folders& folders);
+  Status set_flag(const std::string& key, const std::string& value, const std::string& flag);
+  const Setting& get(const std::string& key) const;
+  std::string text(const std::string& key) const { return get(key).value; }
+  double number(const std::string& key) const;
+  bool boolean(const std::string& key) const;
+  const std::map<std::string, Setting>& all() const { return settings_; }
+
+ private:
+  std::map<std::string, Setting> settings_;
+};
+
+/// Flat keys and values of a TOML text, each with its line. User error (with line and column) if it is not TOML.
+struct TomlEntry {
+  std::string key;  // dotted
+  std::string value;
+  enum class Kind { text, integer, floating, boolean, other } kind = Kind::text;
+  unsigned line = 0;
+};
+Result<std::vector<TomlEntry>> parse_toml(std::string_view text, const std::string& name);
+
+}  // namespace joulery::config

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/files.hpp"
+#include "power/machine_load.hpp"
+#include "power/source.hpp"
+
+namespace joulery::power {
+
+/// What /proc/cpuinfo, cgroup quotas and /proc/meminfo say about the machine, or our slice of it.
+struct MachineIdentity {
+  std::string cpu_vendor;  // "AuthenticAMD", "GenuineIntel", "ARM" …
+  std::string cpu_model;   // normalised by the rule of data/SOURCES.md
+  int family = -1;         // x86 family and model numbers; for Arm implementer and part
+  int model = -1;
+  int stepping = -1;
+  int threads_online = 0;
+  int packages = 0;
+  double memory_gib = 0;
+  bool virtual_machine = false;
+  /// CPUs that a cgroup quota (cpu.max or cpu.cfs_quota_us) allows; threads_online if there is none.
+  double quota_cpus = 0;
+};
+Result<MachineIdentity> read_machine_identity(const SystemRoot& root);
+
+/// Power of the CPUs and memory in the slice, as a function of how busy it is.
+struct PowerModel {
+  double idle_watts = 0;
+  double full_watts = 0;
+  /// Memory, if it is not inside the two figures above: idle and at full load.
+  double memory_idle_watts = 0;
+  double memory_full_watts = 0;
+  double slice_cpus = 0;
+  /// Plausible range as factors of the value, level 0.9.
+  double low_factor = 0.35;
+  double high_factor = 2.1;
+  /// Which table row or rule it comes from, in one sentence.
+  std::string basis;
+  /// Watts at `busy_share` (0..1) of the slice.
+  double watts(double busy_share) const;
+  double idle() const { return idle_watts + memory_idle_watts; }
+};
+/// From the tables that the program carries: CPU family, else TDP by name, else a typical server thread.
+PowerModel make_power_model(const MachineIdentity& identity);
+
+/// The model as a source: cumulative joules from the load between reads.
+std::unique_ptr<Source> make_model_source(PowerModel model, std::unique_ptr<MachineLoadReader> load);
+
+}  // namespace joulery::power

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/quantity.hpp"
+#include "base/result.hpp"
+
+namespace joulery::power {
+
+/// What a counter covers. A scope contains those after it only through SourceInfo::parent_id, never by its name alone.
+enum class Scope { wall, board, psys, package, die, core, uncore, dram, gpu, machine_model };
+const char* scope_name(Scope scope);
+
+enum class ReadingKind { cumulative_joules, watts };
+
+/// What is known of a source before it is read.
+struct SourceInfo {
+  /// Stable across runs and boots: "rapl:package-0", "rapl:package-0:dram", "model:cpu".
+  std::string device_id;
+  /// The device whose energy already includes this one's; empty for a root of the tree. Roots add up to the machine.
+  std::string parent_id;
+  /// What a person calls it: "CPU package 0".
+  std::string name;
+  /// How it is read: "perf power PMU", "powercap", "model".
+  std::string via;
+  Scope scope = Scope::package;
+  ReadingKind kind = ReadingKind::cumulative_joules;
+  Provenance provenance = Provenance::measured;
+  /// Smallest step of the counter in joules; 0 if none is known.
+  double resolution_joules = 0;
+  /// Time between two updates of the counter; 0 if it is computed at the read.
+  double update_seconds = 0;
+  /// The counter starts again at zero after this many joules; 0 if it does not wrap.
+  double wrap_joules = 0;
+  /// More than this for a whole window is not believed. 0: no bound is known.
+  double max_plausible_watts = 0;
+  /// True energy lies between value*low and value*high at level 0.9.
+  double accuracy_low = 1.0;
+  double accuracy_high = 1.0;
+  std::string accuracy_basis;
+};
+
+/// One reading. `valid` is false if the device gave nothing this time; `error_number` says why.
+struct Reading {
+  /// Joules since an arbitrary start, or watts now.
+  double value = 0;
+  /// Middle of the read.
+  std::int64_t boottime_ns = 0;
+  bool valid = false;
+  int error_number = 0;
+};
+
+/// One counter or power sensor of one device. Reads allocate nothing, lock nothing and log nothing. Not thread-safe.
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual const SourceInfo& info() const = 0;
+  virtual Reading read(const Clock& clock) = 0;
+  /// Forgets differences after a pause.
+  virtual void reset() {}
+};
+
+/// One line of `joulery doctor`: a way to measure, whether it works here, and what would make it work.
+struct ProbeResult {
+  enum class State { available, limited, unavailable };
+  /// "perf power PMU", "powercap (RAPL)", "model".
+  std::string via;
+  State state = State::unavailable;
+  /// Why it is in that state, in one sentence.
+  std::string reason;
+  /// The exact commands that enable it, one per line; empty if nothing can.
+  std::string enable;
+  /// What enabling it costs or risks; empty if nothing.
+  std::string cost;
+  std::vector<std::unique_ptr<Source>> sources;
+};
+
+}  // namespace joulery::power

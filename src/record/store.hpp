@@ -1,0 +1,132 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "record/model.hpp"
+#include "record/power_series.hpp"
+
+namespace joulery::record {
+
+/// Which runs, in what order.
+struct RunQuery {
+  /// Names; empty means all that are not deleted.
+  std::vector<std::string> experiments;
+  /// MLflow's filter grammar: "metrics.energy_joules < 100 and tags.team = 'vision'".
+  std::string filter;
+  /// "metrics.energy_joules ASC", "start_time DESC" … Empty: start_time DESC, run_id.
+  std::vector<std::string> order_by;
+  std::size_t max_results = 1000;
+  std::size_t offset = 0;
+  enum class View { active, deleted, all } view = View::active;
+};
+
+/// A batch for one run. A writer numbers its batches from 1, and a batch that was stored before is skipped, so that a
+/// batch pushed twice is stored once.
+struct MetricBatch {
+  std::string run_id;
+  std::string writer;
+  std::uint64_t sequence = 0;
+  struct Series {
+    std::string key;
+    std::span<const MetricPoint> points;
+  };
+  std::vector<Series> series;
+};
+
+/// One value per bucket of a downsampled history: smallest, largest, first and last point of each bucket.
+struct HistoryBucket {
+  MetricPoint first, last, lowest, highest;
+  std::uint64_t count = 0;
+};
+
+/// What `gc` removed.
+struct GcResult {
+  std::uint64_t runs = 0;
+  std::uint64_t experiments = 0;
+  std::uint64_t bytes_freed = 0;
+};
+
+/// Where everything that was found out is kept, in MLflow's data model and ours. One object per thread; many processes
+/// may have the same store open. Each call is one transaction: all of it or nothing. The interface says nothing that
+/// SQLite and PostgreSQL do not both do.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  /// Existing or new, by name.
+  virtual Result<Experiment> experiment(const std::string& name) = 0;
+  virtual Result<std::vector<Experiment>> experiments(bool with_deleted) = 0;
+
+  virtual Status put_host(const Host& host) = 0;
+  virtual Status put_boot(const Boot& boot) = 0;
+  virtual Status put_device(const Device& device) = 0;
+  virtual Result<std::optional<Host>> host(const std::string& id) = 0;
+  virtual Result<std::vector<Device>> devices(const std::string& host_id) = 0;
+
+  /// Inserts a run or replaces its fields, params and tags (merged by key). Metrics in `run.metrics` are logged as
+  /// points. The experiment is made if it does not exist. A param that exists with another value is a user error.
+  virtual Status put_run(const Run& run) = 0;
+  /// User error with suggestion if there is none. `id` may be an unambiguous prefix of at least 4 digits, or a name
+  /// that only one run has, or "last".
+  virtual Result<Run> run(const std::string& id) = 0;
+  virtual Result<std::vector<Run>> search_runs(const RunQuery& query) = 0;
+  /// Marks as deleted; `gc` removes for good.
+  virtual Status delete_run(const std::string& id) = 0;
+  virtual Status restore_run(const std::string& id) = 0;
+  virtual Result<GcResult> gc(std::int64_t deleted_before_utc_ns) = 0;
+
+  virtual Status log_metrics(std::span<const MetricBatch> batches) = 0;
+  virtual Result<std::vector<MetricPoint>> metric_history(const std::string& run_id, const std::string& key,
+                                                          std::size_t offset, std::size_t limit) = 0;
+  /// At most `buckets` buckets over the whole history, in order of step.
+  virtual Result<std::vector<HistoryBucket>> downsample_metric(const std::string& run_id, const std::string& key,
+                                                               std::size_t buckets) = 0;
+
+  /// Appends an encoded power block; (run, device, sequence) is stored once.
+  virtual Status put_power_block(const std::string& run_id, const std::string& device_id, std::uint64_t sequence,
+                                 std::span<const std::uint8_t> block) = 0;
+  struct PowerSeries {
+    std::string device_id;
+    std::vector<PowerSample> samples;
+  };
+  virtual Result<std::vector<PowerSeries>> power_series(const std::string& run_id) = 0;
+
+  virtual Status put_evidence(const Evidence& evidence) = 0;
+  virtual Result<std::vector<Evidence>> evidence(const std::string& subject) = 0;
+
+  virtual Status put_dataset_input(const std::string& run_id, const DatasetInput& input) = 0;
+  virtual Result<std::vector<DatasetInput>> dataset_inputs(const std::string& run_id) = 0;
+  virtual Status put_model(const LoggedModel& model) = 0;
+  virtual Result<std::optional<LoggedModel>> model(const std::string& id) = 0;
+  virtual Status put_artifact(const Artifact& artifact) = 0;
+  virtual Result<std::vector<Artifact>> artifacts(const std::string& run_id) = 0;
+
+  /// Runs `body` in one transaction, so that many calls commit together or not at all.
+  class TransactionBody {
+   public:
+    virtual ~TransactionBody() = default;
+    virtual Status run(Store& store) = 0;
+  };
+  virtual Status transaction(TransactionBody& body) = 0;
+};
+
+struct SqliteStoreOptions {
+  /// Makes the file and its folder if they do not exist.
+  bool create = true;
+  bool read_only = false;
+  /// How long to wait for another writer.
+  int busy_timeout_ms = 30'000;
+};
+
+/// Opens a SQLite store (WAL on a local file system, a rollback journal on a network one) and migrates an older one.
+/// Errors: a newer store (environment, says which version wrote it), a file that is no store or is damaged
+/// (environment, the file is left as it is and the hint says how to recover), read-only or full disk (environment).
+Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path, const SqliteStoreOptions& options = {});
+
+}  // namespace joulery::record
