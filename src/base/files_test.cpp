@@ -1,1 +1,113 @@
+#include "base/files.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+namespace joulery {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class Files : public testing::Test {
+ protected:
+  Files() {
+    std::string pattern = testing::TempDir() + "joulery_files.XXXXXX";
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~Files() override { fs::remove_all(folder_); }
+  std::string put(const std::string& name, const std::string& text) {
+    const fs::path path = fs::path(folder_) / name;
+    fs::create_directories(path.parent_path());
+    std::ofstream(path) << text;
+    return path;
+  }
+  std::string folder_;
+};
+
+TEST_F(Files, ReadsKernelFilesBelowItsPrefix) {
+  put("sys/a/energy_uj", "12345\n");
+  put("sys/b/x", "not a number\n");
+  const SystemRoot root(folder_ + "/");
+  EXPECT_EQ(root.read_integer("/sys/a/energy_uj").value(), 12345);
+  EXPECT_EQ(root.read_line("/sys/b/x").value(), "not a number");
+  EXPECT_THAT(root.read_integer("/sys/b/x").error().message, HasSubstr("holds no number"));
+  EXPECT_THAT(root.read_text("/sys/c").error().message, HasSubstr("/sys/c: No such file"));
+  EXPECT_THAT(root.list("/sys"), ElementsAre("a", "b"));
+  EXPECT_TRUE(root.list("/nowhere").empty());
+}
+
+TEST_F(Files, CanonicalStaysBelowThePrefix) {
+  put("sys/devices/zone/name", "x");
+  fs::create_directories(folder_ + "/sys/class");
+  fs::create_symlink("../devices/zone", folder_ + "/sys/class/zone");
+  fs::create_symlink("/etc", folder_ + "/sys/class/outside");
+  const SystemRoot root(folder_);
+  EXPECT_EQ(root.canonical("/sys/class/zone"), "/sys/devices/zone");
+  EXPECT_EQ(root.canonical("/sys/class/outside"), "");
+  EXPECT_EQ(root.canonical("/sys/class/none"), "");
+}
+
+TEST_F(Files, PolledFileSeesEachNewValue) {
+  const std::string path = put("counter", "1\n");
+  auto file = PolledFile::open(SystemRoot(folder_), "/counter");
+  ASSERT_TRUE(file);
+  std::array<char, 32> buffer;
+  EXPECT_EQ(file->read(buffer), "1\n");
+  std::ofstream(path) << "2\n";
+  EXPECT_EQ(file->read(buffer), "2\n");
+  EXPECT_FALSE(PolledFile::open(SystemRoot(folder_), "/none"));
+}
+
+TEST_F(Files, AtomicWriteReplacesOrLeavesAlone) {
+  const std::string path = put("report.json", "old");
+  ASSERT_TRUE(write_file_atomically(path, "new", 0600));
+  EXPECT_EQ(read_file(path, 100).value(), "new");
+  struct stat info {};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777U, 0600U);
+  EXPECT_FALSE(write_file_atomically(folder_ + "/none/report.json", "x"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1) << "a temporary file was left";
+}
+
+TEST_F(Files, AFullDiskIsAnEnvironmentErrorWithAHint) {
+  const FileDescriptor full(open("/dev/full", O_WRONLY));
+  if (!full.valid()) GTEST_SKIP() << "no /dev/full";
+  const Status status = write_all(full.get(), "x");
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().kind, Error::Kind::environment);
+  EXPECT_THAT(status.error().message, HasSubstr("No space left"));
+}
+
+TEST_F(Files, ReadFileRefusesWhatIsTooLargeOrMissing) {
+  const std::string path = put("big", std::string(100, 'x'));
+  EXPECT_FALSE(read_file(path, 99));
+  EXPECT_TRUE(read_file(path, 100));
+  EXPECT_EQ(read_file(folder_ + "/none", 10).error().kind, Error::Kind::user);
+  EXPECT_FALSE(read_file(folder_, 10));
+}
+
+TEST_F(Files, MakesFoldersWithParents) {
+  ASSERT_TRUE(make_directories(folder_ + "/a/b/c", 0700));
+  ASSERT_TRUE(make_directories(folder_ + "/a/b/c", 0700));
+  put("file", "x");
+  EXPECT_THAT(make_directories(folder_ + "/file/x").error().message, HasSubstr("not a folder"));
+}
+
+TEST_F(Files, KnowsFilesystemsOfPathsThatDoNotExistYet) {
+  EXPECT_NE(filesystem_kind(folder_ + "/not/yet/there"), FilesystemKind::unknown);
+  EXPECT_NE(filesystem_kind(folder_), FilesystemKind::network);
+}
+
+}  // namespace
+}  // namespace joulery

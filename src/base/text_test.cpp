@@ -1,1 +1,66 @@
+#include "base/text.hpp"
+
+#include <array>
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+namespace joulery {
+namespace {
+
+using testing::ElementsAre;
+
+TEST(Text, ParsesWholeNumbersOnly) {
+  EXPECT_EQ(parse_double("1e3"), 1000);
+  EXPECT_EQ(parse_double("+2.5"), 2.5);
+  for (const char* bad : {"", " 1", "1 ", "1x", "nan", "inf", "1e999", "+", "--1"}) EXPECT_FALSE(parse_double(bad)) << bad;
+  EXPECT_EQ(parse_int64("-9223372036854775808"), INT64_MIN);
+  EXPECT_FALSE(parse_int64("9223372036854775808"));
+  EXPECT_EQ(parse_uint64("18446744073709551615"), UINT64_MAX);
+  EXPECT_FALSE(parse_uint64("-1"));
+}
+
+TEST(Text, Splits) {
+  EXPECT_THAT(split("a::b", ':'), ElementsAre("a", "", "b"));
+  EXPECT_THAT(split("", ':'), ElementsAre(""));
+  EXPECT_THAT(split_blanks("  a \t b\n"), ElementsAre("a", "b"));
+  EXPECT_EQ(trim(" \t x y \r\n"), "x y");
+}
+
+TEST(Text, EditDistanceCountsASwapAsOne) {
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3U);
+  EXPECT_EQ(edit_distance("dotcor", "doctor"), 1U);
+  EXPECT_EQ(edit_distance("", "abc"), 3U);
+}
+
+TEST(Text, SuggestsOnlyWhatIsNear) {
+  const std::array<std::string, 3> verbs = {"doctor", "run", "runs"};
+  EXPECT_EQ(did_you_mean("dotcor", verbs), "doctor");
+  EXPECT_EQ(did_you_mean("rnu", verbs), "run");
+  EXPECT_FALSE(did_you_mean("frobnicate", verbs));
+}
+
+TEST(Text, FormatsThreeDigitsWithAPrefix) {
+  EXPECT_EQ(format_si(3421, "J"), "3.42 kJ");
+  EXPECT_EQ(format_si(0.0871, "J"), "87.1 mJ");
+  EXPECT_EQ(format_si(0, "W"), "0 W");
+  EXPECT_EQ(format_si(-12.34, "J"), "-12.3 J");
+  EXPECT_EQ(format_si(999.7, "J"), "1.00 kJ");
+  EXPECT_EQ(format_duration(3720), "1 h 02 min");
+  EXPECT_EQ(format_duration(61.3), "61.3 s");
+  EXPECT_EQ(format_duration(119.6), "2 min 00 s");
+  EXPECT_EQ(format_duration(0.0041), "4.10 ms");
+  EXPECT_EQ(format_duration(90000), "1 d 01 h");
+  EXPECT_EQ(format_bytes(512), "512 B");
+  EXPECT_EQ(format_bytes(3.25 * 1024 * 1024), "3.25 MiB");
+  EXPECT_EQ(format_utc(1'763'710'147'000'000'000), "2025-11-21T07:29:07Z");
+}
+
+TEST(Text, PrintableHasNoControlCharacters) {
+  EXPECT_EQ(printable("a\x1b[31mb\n\x7f"), "a?[31mb??");
+  EXPECT_EQ(printable("\xc2\x9b" "31m"), "?31m");
+  EXPECT_EQ(printable("größe µ"), "größe µ");
+}
+
+}  // namespace
+}  // namespace joulery
