@@ -13,8 +13,14 @@ std::int64_t read_clock(clockid_t id) {
 
 }  // namespace
 
-std::int64_t SystemClock::boottime_ns() const { return read_clock(CLOCK_BOOTTIME); }
-std::int64_t SystemClock::monotonic_ns() const { return read_clock(CLOCK_MONOTONIC); }
-std::int64_t SystemClock::realtime_ns() const { return read_clock(CLOCK_REALTIME); }
+std::int64_t SystemClock::boottime_ns() const {
+  return read_clock(CLOCK_BOOTTIME);
+}
+std::int64_t SystemClock::monotonic_ns() const {
+  return read_clock(CLOCK_MONOTONIC);
+}
+std::int64_t SystemClock::realtime_ns() const {
+  return read_clock(CLOCK_REALTIME);
+}
 
 }  // namespace joulery

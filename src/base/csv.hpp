@@ -6,8 +6,8 @@
 
 namespace joulery {
 
-/// Reads RFC 4180 rows from a text in memory. Quoted fields, doubled quotes, CRLF and LF are understood; a missing
-/// closing quote ends at the end of the text. Never fails: what is not CSV comes out as odd fields.
+/// Reads RFC 4180 rows from a text in memory. Quoted fields, doubled quotes, CRLF and LF are understood; a
+/// missing closing quote ends at the end of the text. Never fails: what is not CSV comes out as odd fields.
 class CsvReader {
  public:
   /// `text` must outlive the reader.

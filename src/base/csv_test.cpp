@@ -24,7 +24,9 @@ TEST(Csv, ReadsQuotedFieldsWithSeparatorsQuotesAndLineBreaks) {
 TEST(Csv, KeepsEmptyFieldsAndSkipsBlankLines) {
   EXPECT_THAT(read_all("a,,\n\n\r\n,b,"), ElementsAre(ElementsAre("a", "", ""), ElementsAre("", "b", "")));
 }
-TEST(Csv, AnUnclosedQuoteEndsWithTheText) { EXPECT_THAT(read_all("a,\"b\nc"), ElementsAre(ElementsAre("a", "b\nc"))); }
+TEST(Csv, AnUnclosedQuoteEndsWithTheText) {
+  EXPECT_THAT(read_all("a,\"b\nc"), ElementsAre(ElementsAre("a", "b\nc")));
+}
 TEST(Csv, NothingHasNoRows) {
   EXPECT_TRUE(read_all("").empty());
   EXPECT_TRUE(read_all("\n\n").empty());

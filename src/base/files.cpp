@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -13,8 +14,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-
-#include <fmt/format.h>
 
 #include "base/text.hpp"
 
@@ -65,7 +64,9 @@ SystemRoot::SystemRoot(std::string prefix) : prefix_(std::move(prefix)) {
   while (!prefix_.empty() && prefix_.back() == '/') prefix_.pop_back();
 }
 
-std::string SystemRoot::resolve(std::string_view path) const { return prefix_ + std::string(path); }
+std::string SystemRoot::resolve(std::string_view path) const {
+  return prefix_ + std::string(path);
+}
 
 Result<std::string> SystemRoot::read_text(std::string_view path, std::size_t limit) const {
   const FileDescriptor file(::open(resolve(path).c_str(), O_RDONLY | O_CLOEXEC));
@@ -93,7 +94,9 @@ Result<std::int64_t> SystemRoot::read_integer(std::string_view path) const {
   return environment_error(fmt::format("{} holds no number: '{}'", path, printable(text.substr(0, 40))));
 }
 
-bool SystemRoot::exists(std::string_view path) const { return ::access(resolve(path).c_str(), F_OK) == 0; }
+bool SystemRoot::exists(std::string_view path) const {
+  return ::access(resolve(path).c_str(), F_OK) == 0;
+}
 
 std::vector<std::string> SystemRoot::list(std::string_view path) const {
   std::vector<std::string> names;
@@ -144,7 +147,8 @@ std::string_view PolledFile::read(std::span<char> buffer) {
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return user_error(fmt::format("can't open '{}': {}", printable(path), errno_text(errno)));
+  if (!file.valid())
+    return user_error(fmt::format("can't open '{}': {}", printable(path), errno_text(errno)));
   std::string text;
   std::array<char, 65536> buffer;
   while (true) {
@@ -187,21 +191,22 @@ Status write_file_atomically(const std::string& path, std::string_view content, 
 
 Status make_directories(const std::string& path, unsigned mode) {
   if (path.empty() || path == "/") return {};
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) == 0) {
     if (S_ISDIR(info.st_mode)) return {};
     return environment_error(fmt::format("'{}' is not a folder", printable(path)));
   }
   JOULERY_CHECK_OK(make_directories(folder_of(path), mode));
   if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
-    return environment_error(fmt::format("can't make the folder '{}': {}", printable(path), errno_text(errno)));
+    return environment_error(
+        fmt::format("can't make the folder '{}': {}", printable(path), errno_text(errno)));
   }
   return {};
 }
 
 FilesystemKind filesystem_kind(const std::string& path) {
   std::string place = path;
-  struct statfs info {};
+  struct statfs info{};
   while (::statfs(place.c_str(), &info) != 0) {
     if (errno == EINTR) continue;
     if (errno != ENOENT || place == "/" || place == ".") return FilesystemKind::unknown;

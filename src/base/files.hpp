@@ -28,8 +28,8 @@ class FileDescriptor {
   int descriptor_ = -1;
 };
 
-/// A place in the file system under which kernel files such as /proc and /sys are looked up. A test gives a folder
-/// with a made-up tree; the program gives "/".
+/// A place in the file system under which kernel files such as /proc and /sys are looked up. A test gives a
+/// folder with a made-up tree; the program gives "/".
 class SystemRoot {
  public:
   explicit SystemRoot(std::string prefix = "/");
@@ -58,8 +58,8 @@ class PolledFile {
  public:
   /// Environment error that names errno if it can't be opened.
   static Result<PolledFile> open(const SystemRoot& root, std::string_view path);
-  /// Reads from the start into `buffer`; the view points into it. On failure the view is empty and `last_errno()` is
-  /// set: a sensor may vanish at any time, and no string is built for that.
+  /// Reads from the start into `buffer`; the view points into it. On failure the view is empty and
+  /// `last_errno()` is set: a sensor may vanish at any time, and no string is built for that.
   std::string_view read(std::span<char> buffer);
   int last_errno() const { return last_errno_; }
 
@@ -71,7 +71,8 @@ class PolledFile {
 
 /// Whole file of the user's, at most `limit` bytes: larger is a user error.
 Result<std::string> read_file(const std::string& path, std::size_t limit);
-/// Writes to a temporary file beside `path`, syncs it and renames it, so that `path` is the old file or the new one.
+/// Writes to a temporary file beside `path`, syncs it and renames it, so that `path` is the old file or the
+/// new one.
 Status write_file_atomically(const std::string& path, std::string_view content, unsigned mode = 0644);
 /// Makes a folder and its parents; folders that it makes get `mode`.
 Status make_directories(const std::string& path, unsigned mode = 0755);

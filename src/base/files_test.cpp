@@ -1,6 +1,8 @@
 #include "base/files.hpp"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,9 +10,6 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 namespace joulery {
 namespace {
@@ -73,7 +72,7 @@ TEST_F(Files, AtomicWriteReplacesOrLeavesAlone) {
   const std::string path = put("report.json", "old");
   ASSERT_TRUE(write_file_atomically(path, "new", 0600));
   EXPECT_EQ(read_file(path, 100).value(), "new");
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777U, 0600U);
   EXPECT_FALSE(write_file_atomically(folder_ + "/none/report.json", "x"));

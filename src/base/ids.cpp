@@ -1,16 +1,16 @@
-// The one-shot EVP interface loads providers; linked statically, these three calls add 30 KB and no start-up time.
+// The one-shot EVP interface loads providers; linked statically, these three calls add 30 KB and no start-up
+// time.
 #define OPENSSL_API_COMPAT 10101
 
 #include "base/ids.hpp"
 
+#include <fmt/format.h>
 #include <openssl/sha.h>
 #include <sys/random.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
-
-#include <fmt/format.h>
 
 namespace joulery {
 std::string make_run_id(std::int64_t realtime_ns) {

@@ -1,8 +1,8 @@
 #include "base/ids.hpp"
 
-#include <set>
-
 #include <gtest/gtest.h>
+
+#include <set>
 
 namespace joulery {
 namespace {

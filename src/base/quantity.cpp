@@ -179,7 +179,9 @@ UncertainValue UncertainValue::times(const UncertainValue& other) const {
   UncertainValue product;
   for (const Part& a : parts_) {
     for (const Part& b : other.parts_) {
-      Part part{.value = a.value * b.value, .provenance = std::max(a.provenance, b.provenance), .sources = a.sources};
+      Part part{.value = a.value * b.value,
+                .provenance = std::max(a.provenance, b.provenance),
+                .sources = a.sources};
       merge_sources(part.sources, b.sources);
       product.parts_.push_back(std::move(part));
     }
@@ -199,14 +201,18 @@ UncertainValue UncertainValue::ratio_to(const UncertainValue& other) const {
     if (quotient == 0 || !std::isfinite(quotient)) break;
     const double at_low = value_with(id, true) / other.value_with(id, true) / quotient;
     const double at_high = value_with(id, false) / other.value_with(id, false) / quotient;
-    SystematicSource source{.id = id, .low = std::min({at_low, at_high, 1.0}), .high = std::max({at_low, at_high, 1.0}),
-                            .provenance = Provenance::derived, .basis = {}};
+    SystematicSource source{.id = id,
+                            .low = std::min({at_low, at_high, 1.0}),
+                            .high = std::max({at_low, at_high, 1.0}),
+                            .provenance = Provenance::derived,
+                            .basis = {}};
     constexpr double kCancels = 1e-12;
     if (source.high - source.low > kCancels) residual.push_back(std::move(source));
   }
   const double deviation = std::fabs(quotient) * std::hypot(value() == 0 ? 0 : standard_deviation_ / value(),
                                                             other.standard_deviation_ / below);
-  return {quotient, std::max({provenance(), other.provenance(), Provenance::derived}), deviation, std::move(residual)};
+  return {quotient, std::max({provenance(), other.provenance(), Provenance::derived}), deviation,
+          std::move(residual)};
 }
 
 }  // namespace joulery

@@ -9,8 +9,8 @@ namespace joulery {
 enum class Provenance { measured, derived, modelled, assumed };
 const char* provenance_name(Provenance provenance);
 
-/// A reason why a figure may be off as a whole: a power model, a grid factor, a sensor's gain. Two quantities that rest
-/// on the same source (same id) are wrong together, so it cancels in their ratio.
+/// A reason why a figure may be off as a whole: a power model, a grid factor, a sensor's gain. Two quantities
+/// that rest on the same source (same id) are wrong together, so it cancels in their ratio.
 struct SystematicSource {
   /// Stable, such as "host-power-model:<host>".
   std::string id;
@@ -32,9 +32,9 @@ struct Interval {
 
 /// The algebra of figures that know how they are known (DESIGN §10), without the unit. Use Quantity<Unit>.
 ///
-/// A figure is a sum of parts; each part is a value that rests on systematic sources, and the figure has one random
-/// standard deviation. Value adds. The factor of a source applies to the sum of the parts that rest on it; effects of
-/// different sources combine in quadrature of log factors; random parts add in quadrature.
+/// A figure is a sum of parts; each part is a value that rests on systematic sources, and the figure has one
+/// random standard deviation. Value adds. The factor of a source applies to the sum of the parts that rest on
+/// it; effects of different sources combine in quadrature of log factors; random parts add in quadrature.
 class UncertainValue {
  public:
   struct Part {
@@ -54,14 +54,15 @@ class UncertainValue {
   Provenance provenance() const;
   /// Bases of all sources that matter, joined with "; ".
   std::string basis() const;
-  /// Range at `level` (0 < level < 1): systematic factors scaled from their level 0.9, combined with the random part.
+  /// Range at `level` (0 < level < 1): systematic factors scaled from their level 0.9, combined with the
+  /// random part.
   Interval interval(double level = 0.9) const;
 
   void add(const UncertainValue& other);
   /// Times an exact number (such as a share or a unit conversion).
   UncertainValue scaled(double factor) const;
-  /// Times another figure, such as joules times grams per joule. Sources of both are kept; one that both rest on
-  /// applies once with its factors squared.
+  /// Times another figure, such as joules times grams per joule. Sources of both are kept; one that both rest
+  /// on applies once with its factors squared.
   UncertainValue times(const UncertainValue& other) const;
   /// This over `other`: a source that both rest on cancels as far as it weighs the same in both.
   UncertainValue ratio_to(const UncertainValue& other) const;
@@ -111,7 +112,8 @@ template <class Unit>
 Quantity<Ratio> ratio(const Quantity<Unit>& numerator, const Quantity<Unit>& denominator) {
   return Quantity<Ratio>(numerator.untyped().ratio_to(denominator.untyped()));
 }
-inline Quantity<GramsCo2e> operator*(const Quantity<Joules>& energy, const Quantity<GramsCo2ePerJoule>& intensity) {
+inline Quantity<GramsCo2e> operator*(const Quantity<Joules>& energy,
+                                     const Quantity<GramsCo2ePerJoule>& intensity) {
   return Quantity<GramsCo2e>(energy.untyped().times(intensity.untyped()));
 }
 

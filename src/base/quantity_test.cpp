@@ -1,17 +1,22 @@
 #include "base/quantity.hpp"
 
-#include <cmath>
-
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 namespace joulery {
 namespace {
 
 SystematicSource model(double low = 0.35, double high = 2.1) {
-  return {.id = "host-power-model:a", .low = low, .high = high, .provenance = Provenance::modelled, .basis = "TDP"};
+  return {.id = "host-power-model:a",
+          .low = low,
+          .high = high,
+          .provenance = Provenance::modelled,
+          .basis = "TDP"};
 }
 SystematicSource grid() {
-  return {.id = "grid:world", .low = 0.5, .high = 2, .provenance = Provenance::assumed, .basis = "world mean"};
+  return {
+      .id = "grid:world", .low = 0.5, .high = 2, .provenance = Provenance::assumed, .basis = "world mean"};
 }
 
 TEST(Quantity, OneSourceGivesItsOwnRange) {

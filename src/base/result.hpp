@@ -37,10 +37,10 @@ inline std::unexpected<Error> internal_error(std::string message, std::string hi
 #define JOULERY_CONCAT(a, b) JOULERY_CONCAT_INNER(a, b)
 
 /// Returns the error of `expression` (a Status or a Result) to the caller, if it has one.
-#define JOULERY_CHECK_OK(expression)                                              \
-  do {                                                                            \
-    if (auto joulery_status = (expression); !joulery_status.has_value())          \
-      return std::unexpected(std::move(joulery_status).error());                  \
+#define JOULERY_CHECK_OK(expression)                                     \
+  do {                                                                   \
+    if (auto joulery_status = (expression); !joulery_status.has_value()) \
+      return std::unexpected(std::move(joulery_status).error());         \
   } while (false)
 
 /// Declares `declaration` from the value of `expression` (a Result), or returns its error to the caller.

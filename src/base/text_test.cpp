@@ -1,9 +1,9 @@
 #include "base/text.hpp"
 
-#include <array>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <array>
 
 namespace joulery {
 namespace {
@@ -13,7 +13,8 @@ using testing::ElementsAre;
 TEST(Text, ParsesWholeNumbersOnly) {
   EXPECT_EQ(parse_double("1e3"), 1000);
   EXPECT_EQ(parse_double("+2.5"), 2.5);
-  for (const char* bad : {"", " 1", "1 ", "1x", "nan", "inf", "1e999", "+", "--1"}) EXPECT_FALSE(parse_double(bad)) << bad;
+  for (const char* bad : {"", " 1", "1 ", "1x", "nan", "inf", "1e999", "+", "--1"})
+    EXPECT_FALSE(parse_double(bad)) << bad;
   EXPECT_EQ(parse_int64("-9223372036854775808"), INT64_MIN);
   EXPECT_FALSE(parse_int64("9223372036854775808"));
   EXPECT_EQ(parse_uint64("18446744073709551615"), UINT64_MAX);
@@ -58,7 +59,9 @@ TEST(Text, FormatsThreeDigitsWithAPrefix) {
 
 TEST(Text, PrintableHasNoControlCharacters) {
   EXPECT_EQ(printable("a\x1b[31mb\n\x7f"), "a?[31mb??");
-  EXPECT_EQ(printable("\xc2\x9b" "31m"), "?31m");
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "31m"),
+            "?31m");
   EXPECT_EQ(printable("größe µ"), "größe µ");
 }
 

@@ -20,14 +20,17 @@ struct Setting {
   std::string where;
 };
 
-/// One setting that exists: its key is the same in TOML ("run.hz"), the environment (JOULERY_RUN_HZ) and, for most,
-/// a flag.
+/// One setting that exists: its key is the same in TOML ("run.hz"), the environment (JOULERY_RUN_HZ) and, for
+/// most, a flag.
 struct SettingDefinition {
   std::string key;
-  std::string built_in;
+  std::string built_in = {};
   enum class Kind { text, number, boolean, path, choice } kind = Kind::text;
-  std::vector<std::string> choices;
-  std::string help;
+  std::vector<std::string> choices = {};
+  /// Bounds of a number.
+  double minimum = 0;
+  double maximum = 0;
+  std::string help = {};
 };
 const std::vector<SettingDefinition>& setting_definitions();
 
@@ -51,8 +54,8 @@ Folders find_folders(const Environment& environment, unsigned user_id);
 /// Settings by precedence: flag > JOULERY_* > ./joulery.toml > user file > built in.
 class Config {
  public:
-  /// Reads both files. An unknown key, wrong type or broken TOML is a user error that names file, line and the nearest
-  /// key. A missing file is none.
+  /// Reads both files. An unknown key, wrong type or broken TOML is a user error that names file, line and
+  /// the nearest key. A missing file is none.
   static Result<Config> load(const Environment& environment, const Folders& folders);
   Status set_flag(const std::string& key, const std::string& value, const std::string& flag);
   const Setting& get(const std::string& key) const;
@@ -65,7 +68,8 @@ class Config {
   std::map<std::string, Setting> settings_;
 };
 
-/// Flat keys and values of a TOML text, each with its line. User error (with line and column) if it is not TOML.
+/// Flat keys and values of a TOML text, each with its line. User error (with line and column) if it is not
+/// TOML.
 struct TomlEntry {
   std::string key;  // dotted
   std::string value;

@@ -58,12 +58,12 @@ struct DeviceTotal {
   std::uint64_t flag_counts[7] = {};
 };
 
-/// Reads a set of sources and turns counters into energy per window: unwraps, clamps what is not plausible, bridges
-/// gaps, drops mirrors, and knows which devices are roots. A tick allocates nothing. Not thread-safe.
+/// Reads a set of sources and turns counters into energy per window: unwraps, clamps what is not plausible,
+/// bridges gaps, drops mirrors, and knows which devices are roots. A tick allocates nothing. Not thread-safe.
 class Sampler {
  public:
-  /// Takes the sources to read. Sources whose counters mirror another's (equal value and equal steps in the first
-  /// ticks) are reported by `mirrors()` and not summed.
+  /// Takes the sources to read. Sources whose counters mirror another's (equal value and equal steps in the
+  /// first ticks) are reported by `mirrors()` and not summed.
   Sampler(std::vector<std::unique_ptr<Source>> sources, const Clock& clock);
   ~Sampler();
   Sampler(const Sampler&) = delete;

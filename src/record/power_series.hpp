@@ -26,19 +26,22 @@ struct PowerBlockInfo {
   double max_watts = 0;
 };
 
-/// Packs samples into a self-contained block: at most 2 bytes per sample for a steady signal. Times are kept to 0.1 ms
-/// and energies to a quantum chosen per block (never coarser than 1/1000 of the block's mean sample); rounding is
-/// carried from sample to sample, so sums stay exact to one quantum however long the series.
+/// Packs samples into a self-contained block: at most 2 bytes per sample for a steady signal. Times are kept
+/// to 0.1 ms and energies to a quantum chosen per block (never coarser than 1/1000 of the block's mean
+/// sample); rounding is carried from sample to sample, so sums stay exact to one quantum however long the
+/// series.
 class PowerBlockEncoder {
  public:
   static constexpr std::size_t kMaxSamples = 512;
   PowerBlockEncoder();
   /// Starts a block whose first window begins at `boottime_ns`.
   void begin(std::int64_t boottime_ns);
-  /// False when the block is full: take it, begin a new one at the last sample's end, and add again. Allocates nothing.
+  /// False when the block is full: take it, begin a new one at the last sample's end, and add again.
+  /// Allocates nothing.
   bool add(const PowerSample& sample);
   std::size_t size() const { return samples_.size(); }
-  /// The encoded block; empty if no sample was added. Valid until the next call. Allocates nothing after the first.
+  /// The encoded block; empty if no sample was added. Valid until the next call. Allocates nothing after the
+  /// first.
   std::span<const std::uint8_t> encode();
 
  private:

@@ -1,8 +1,8 @@
 #include "stats/summary.hpp"
 
-#include <cmath>
-
 #include <boost/math/distributions/students_t.hpp>
+
+#include <cmath>
 
 namespace joulery::stats {
 
@@ -23,7 +23,8 @@ MeanInterval mean_interval(std::span<const double> values, double level) {
   double squares = 0;
   for (const double value : values) squares += (value - result.mean) * (value - result.mean);
   result.standard_deviation = std::sqrt(squares / (count - 1));
-  const double half = student_t_quantile(0.5 + level / 2, count - 1) * result.standard_deviation / std::sqrt(count);
+  const double half =
+      student_t_quantile(0.5 + level / 2, count - 1) * result.standard_deviation / std::sqrt(count);
   result.low = result.mean - half;
   result.high = result.mean + half;
   return result;

@@ -1,11 +1,11 @@
 #include "stats/summary.hpp"
 
+#include <gtest/gtest.h>
+
 #include <array>
 #include <cmath>
 #include <random>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace joulery::stats {
 namespace {

@@ -1,0 +1,219 @@
+#include "config/config.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/files.hpp"
+#include "base/text.hpp"
+
+namespace joulery::config {
+namespace {
+
+constexpr std::size_t kLargestFile = 1 << 20;
+
+const SettingDefinition* find_definition(std::string_view key) {
+  for (const SettingDefinition& definition : setting_definitions()) {
+    if (definition.key == key) return &definition;
+  }
+  return nullptr;
+}
+
+std::string variable_name(const std::string& key) {
+  std::string name = "JOULERY_";
+  for (const char c : key)
+    name.push_back(c == '.' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c));
+  return name;
+}
+
+std::vector<std::string> all_keys() {
+  std::vector<std::string> keys;
+  for (const SettingDefinition& definition : setting_definitions()) keys.push_back(definition.key);
+  return keys;
+}
+
+Status check_value(const SettingDefinition& definition, const std::string& value, const std::string& where) {
+  using Kind = SettingDefinition::Kind;
+  if (definition.kind == Kind::number) {
+    const auto number = parse_double(value);
+    if (!number)
+      return user_error(
+          fmt::format("{}: {} needs a number, not '{}'", where, definition.key, printable(value)));
+    if (*number < definition.minimum || *number > definition.maximum) {
+      return user_error(fmt::format("{}: {} is {}, but it must be between {} and {}", where, definition.key,
+                                    printable(value), definition.minimum, definition.maximum));
+    }
+  }
+  if (definition.kind == Kind::boolean && value != "true" && value != "false") {
+    return user_error(
+        fmt::format("{}: {} needs true or false, not '{}'", where, definition.key, printable(value)));
+  }
+  if (definition.kind == Kind::choice) {
+    const auto& choices = definition.choices;
+    if (std::find(choices.begin(), choices.end(), value) == choices.end()) {
+      const auto meant = did_you_mean(value, choices);
+      return user_error(fmt::format("{}: {} can't be '{}'; it is one of: {}", where, definition.key,
+                                    printable(value), fmt::join(choices, ", ")),
+                        meant ? fmt::format("did you mean '{}'?", *meant) : "");
+    }
+  }
+  if (definition.kind == Kind::path && value.find('\0') != std::string::npos) {
+    return user_error(fmt::format("{}: {} holds a zero byte", where, definition.key));
+  }
+  return {};
+}
+
+Status unknown_key(const std::string& key, const std::string& where) {
+  const auto meant = did_you_mean(key, all_keys());
+  return user_error(fmt::format("{}: there is no setting '{}'", where, printable(key)),
+                    meant ? fmt::format("did you mean '{}'? `joulery config show` lists all settings", *meant)
+                          : "`joulery config show` lists all settings");
+}
+
+/// "~/x" and relative paths of a file are meant from HOME and from the file's folder.
+std::string expand_path(const std::string& value, const std::string& base, const std::string& home) {
+  if (value.empty() || value.front() == '/') return value;
+  if (value == "~" || value.rfind("~/", 0) == 0) return home + value.substr(1);
+  return base + "/" + value;
+}
+
+Status read_settings(const std::string& path, Origin origin, const std::string& home,
+                     std::map<std::string, Setting>& settings) {
+  if (::access(path.c_str(), F_OK) != 0) return {};
+  JOULERY_ASSIGN(const std::string text, read_file(path, kLargestFile));
+  JOULERY_ASSIGN(const std::vector<TomlEntry> entries, parse_toml(text, path));
+  for (const TomlEntry& entry : entries) {
+    const std::string where = fmt::format("{}:{}", path, entry.line);
+    const SettingDefinition* definition = find_definition(entry.key);
+    if (definition == nullptr) return unknown_key(entry.key, where);
+    using Kind = SettingDefinition::Kind;
+    const bool number = entry.kind == TomlEntry::Kind::integer || entry.kind == TomlEntry::Kind::floating;
+    const bool fits = definition->kind == Kind::number    ? number
+                      : definition->kind == Kind::boolean ? entry.kind == TomlEntry::Kind::boolean
+                                                          : entry.kind == TomlEntry::Kind::text;
+    if (!fits) {
+      const char* wanted = definition->kind == Kind::number    ? "a number"
+                           : definition->kind == Kind::boolean ? "true or false"
+                                                               : "a text in quotes";
+      return user_error(fmt::format("{}: {} needs {}", where, entry.key, wanted));
+    }
+    JOULERY_CHECK_OK(check_value(*definition, entry.value, where));
+    std::string value = entry.value;
+    if (definition->kind == Kind::path) value = expand_path(value, path.substr(0, path.rfind('/')), home);
+    settings[entry.key] = Setting{std::move(value), origin, where};
+  }
+  return {};
+}
+
+}  // namespace
+
+const std::vector<SettingDefinition>& setting_definitions() {
+  using Kind = SettingDefinition::Kind;
+  static const std::vector<SettingDefinition> kDefinitions = {
+      {.key = "store", .kind = Kind::path, .help = "file that all runs are kept in"},
+      {.key = "spool", .kind = Kind::path, .help = "host-local folder that runs are written to first"},
+      {.key = "color",
+       .built_in = "auto",
+       .kind = Kind::choice,
+       .choices = {"auto", "always", "never"},
+       .help = "colour in what is printed for people"},
+      {.key = "system_root",
+       .built_in = "/",
+       .kind = Kind::path,
+       .help = "where /proc and /sys are found, for a container that has the host's mounted elsewhere"},
+      {.key = "run.experiment", .built_in = "Default", .help = "experiment that runs belong to"},
+      {.key = "run.hz",
+       .built_in = "10",
+       .kind = Kind::number,
+       .minimum = 0.01,
+       .maximum = 10000,
+       .help = "power samples per second"},
+      {.key = "run.idle",
+       .built_in = "proportional",
+       .kind = Kind::choice,
+       .choices = {"proportional", "none", "all"},
+       .help = "who bears the machine's idle power"},
+      {.key = "run.wait",
+       .built_in = "tree",
+       .kind = Kind::choice,
+       .choices = {"child", "tree"},
+       .help = "what ends a run: the command, or all processes that it started"},
+      {.key = "run.grace_seconds",
+       .built_in = "5",
+       .kind = Kind::number,
+       .minimum = 0,
+       .maximum = 86400,
+       .help = "how long `wait = \"tree\"` waits for daemons"},
+      {.key = "run.attribution",
+       .built_in = "auto",
+       .kind = Kind::choice,
+       .choices = {"auto", "cgroup", "systemd", "perf", "tree"},
+       .help = "how the workload is told from the rest"},
+  };
+  return kDefinitions;
+}
+
+std::string Environment::get(const std::string& name) const {
+  const auto found = variables.find(name);
+  return found == variables.end() ? std::string() : found->second;
+}
+
+Folders find_folders(const Environment& environment, unsigned user_id) {
+  std::string home = environment.get("HOME");
+  if (home.empty() || home.front() != '/') home = fmt::format("/var/tmp/joulery-{}/home", user_id);
+  const auto place = [&](const char* variable, const char* fallback) {
+    const std::string value = environment.get(variable);
+    // The XDG specification says to ignore relative paths.
+    return (!value.empty() && value.front() == '/' ? value : home + fallback) + "/joulery";
+  };
+  return {.config = place("XDG_CONFIG_HOME", "/.config"),
+          .data = place("XDG_DATA_HOME", "/.local/share"),
+          .state = place("XDG_STATE_HOME", "/.local/state"),
+          .spool = fmt::format("/var/tmp/joulery-{}/spool", user_id)};
+}
+
+Result<Config> Config::load(const Environment& environment, const Folders& folders) {
+  Config config;
+  for (const SettingDefinition& definition : setting_definitions()) {
+    config.settings_[definition.key] = Setting{definition.built_in, Origin::built_in, "default"};
+  }
+  config.settings_["store"].value = folders.data + "/joulery.db";
+  config.settings_["spool"].value = folders.spool;
+  const std::string home = environment.get("HOME");
+  JOULERY_CHECK_OK(read_settings(folders.config + "/config.toml", Origin::user_file, home, config.settings_));
+  JOULERY_CHECK_OK(read_settings(environment.working_directory + "/joulery.toml", Origin::project_file, home,
+                                 config.settings_));
+  for (const SettingDefinition& definition : setting_definitions()) {
+    const std::string name = variable_name(definition.key);
+    std::string value = environment.get(name);
+    if (value.empty()) continue;
+    JOULERY_CHECK_OK(check_value(definition, value, name));
+    if (definition.kind == SettingDefinition::Kind::path)
+      value = expand_path(value, environment.working_directory, home);
+    config.settings_[definition.key] = Setting{std::move(value), Origin::environment, name};
+  }
+  return config;
+}
+
+Status Config::set_flag(const std::string& key, const std::string& value, const std::string& flag) {
+  const SettingDefinition* definition = find_definition(key);
+  if (definition == nullptr) return unknown_key(key, flag);
+  JOULERY_CHECK_OK(check_value(*definition, value, flag));
+  settings_[key] = Setting{value, Origin::flag, flag};
+  return {};
+}
+
+const Setting& Config::get(const std::string& key) const {
+  return settings_.at(key);
+}
+
+double Config::number(const std::string& key) const {
+  return parse_double(get(key).value).value_or(0);
+}
+
+bool Config::boolean(const std::string& key) const {
+  return get(key).value == "true";
+}
+
+}  // namespace joulery::config
