@@ -1,0 +1,108 @@
+#include "app/application.hpp"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "base/text.hpp"
+#include "power/system_calls.hpp"
+
+namespace joulery::app {
+
+const char* version() {
+  return JOULERY_VERSION;
+}
+
+Result<std::unique_ptr<Application>> Application::create(config::Environment environment,
+                                                         meter::InheritedSignals signals) {
+  std::unique_ptr<Application> application(new Application);
+  application->environment_ = std::move(environment);
+  application->signals_ = signals;
+  application->folders_ = config::find_folders(application->environment_, ::getuid());
+  JOULERY_ASSIGN(application->config_,
+                 config::Config::load(application->environment_, application->folders_));
+  return application;
+}
+
+const SystemRoot& Application::sensors() {
+  if (!sensors_) sensors_ = std::make_unique<SystemRoot>(config_.text("system_root"));
+  return *sensors_;
+}
+
+meter::Machine Application::machine() {
+  return {.root = root_,
+          .sensors = sensors(),
+          .clock = clock_,
+          .system_calls = power::real_system_calls(),
+          .library_directory = library_directory()};
+}
+
+std::string Application::user() const {
+  for (const char* variable : {"USER", "LOGNAME"}) {
+    if (const std::string name = environment_.get(variable); !name.empty()) return printable(name);
+  }
+  std::array<char, 4096> buffer{};
+  passwd entry{};
+  passwd* found = nullptr;
+  if (::getpwuid_r(::getuid(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) {
+    return printable(entry.pw_name);
+  }
+  return fmt::format("{}", ::getuid());
+}
+
+std::string Application::library_directory() {
+  Dl_info info{};
+  // Any function of this library will do.
+  if (::dladdr(reinterpret_cast<const void*>(&version), &info) == 0 || info.dli_fname == nullptr) return {};
+  std::string path = info.dli_fname;
+  if (path.empty() || path.front() != '/') {
+    std::array<char, 4096> folder{};
+    if (::getcwd(folder.data(), folder.size()) == nullptr) return {};
+    path = std::string(folder.data()) + "/" + path;
+  }
+  return path.substr(0, path.rfind('/'));
+}
+
+Result<std::string> Application::store_path() const {
+  const config::Setting& setting = config_.get("store");
+  const std::string& value = setting.value;
+  constexpr std::string_view kSqlite = "sqlite://";
+  if (value.rfind(kSqlite, 0) == 0) return value.substr(kSqlite.size());
+  if (value.find("://") != std::string::npos) {
+    return user_error(fmt::format("{}: this build keeps runs in SQLite only, not in '{}'", setting.where,
+                                  printable(value.substr(0, value.find("://") + 3))),
+                      "give a file path, such as --store runs.db");
+  }
+  if (value.empty()) return user_error(fmt::format("{}: the store's path is empty", setting.where));
+  return value;
+}
+
+Result<std::unique_ptr<record::Store>> Application::open_store(StoreAccess access,
+                                                               record::IngestReport* recovered) {
+  JOULERY_ASSIGN(const std::string path, store_path());
+  const std::string spool = config_.text("spool");
+  const bool spooled = record::has_spools(spool);
+  const bool read_only = access == StoreAccess::read_only && !spooled;
+  if (read_only && ::access(path.c_str(), F_OK) != 0) {
+    return user_error(fmt::format("there are no runs yet: no store at '{}'", printable(path)),
+                      "`joulery run -- CMD` makes the first one");
+  }
+  auto store = record::open_sqlite_store(path, {.create = !read_only, .read_only = read_only});
+  if (!store) return store;
+  if (spooled) {
+    auto report = record::ingest_all_spools(spool, **store);
+    if (recovered != nullptr) {
+      if (report) {
+        *recovered = std::move(*report);
+      } else {
+        recovered->kept.emplace_back(spool, report.error().message);
+      }
+    }
+  }
+  return store;
+}
+
+}  // namespace joulery::app

@@ -1,0 +1,378 @@
+#include "app/doctor.hpp"
+
+#include <fmt/format.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "app/workload.hpp"
+#include "base/ids.hpp"
+#include "base/text.hpp"
+#include "meter/attribution_factory.hpp"
+#include "power/machine_load.hpp"
+#include "power/probe.hpp"
+#include "power/sampler.hpp"
+#include "stats/summary.hpp"
+
+namespace joulery::app {
+namespace {
+
+using State = DoctorCheck::State;
+
+constexpr int kNoiseBlocks = 40;
+constexpr double kNoiseBlockSeconds = 0.01;
+/// Above this share of busy time the machine is not quiet, and its power is not its idle power.
+constexpr double kQuietShare = 0.05;
+constexpr double kIdleSeconds = 1.0;
+
+double thread_cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return double(now.tv_sec) + double(now.tv_nsec) / 1e9;
+}
+
+/// A fixed piece of arithmetic that the compiler can't drop.
+std::uint64_t spin(std::uint64_t rounds, std::uint64_t seed) {
+  for (std::uint64_t i = 0; i < rounds; ++i) seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+  return seed;
+}
+
+NoiseLevel measure_noise(const Clock& clock) {
+  std::uint64_t seed = 1;
+  std::uint64_t rounds = 1 << 16;
+  double seconds = 0;
+  while (seconds < kNoiseBlockSeconds / 2) {
+    rounds *= 2;
+    const double before = thread_cpu_seconds();
+    seed = spin(rounds, seed);
+    seconds = thread_cpu_seconds() - before;
+  }
+  std::vector<double> wall;
+  std::vector<double> cpu;
+  for (int i = 0; i < kNoiseBlocks; ++i) {
+    const std::int64_t wall_before = clock.monotonic_ns();
+    const double cpu_before = thread_cpu_seconds();
+    seed = spin(rounds, seed);
+    cpu.push_back(thread_cpu_seconds() - cpu_before);
+    wall.push_back(double(clock.monotonic_ns() - wall_before) / 1e9 + (seed == 0 ? 1e-18 : 0));
+  }
+  const stats::MeanInterval wall_mean = stats::mean_interval(wall, 0.9);
+  const stats::MeanInterval cpu_mean = stats::mean_interval(cpu, 0.9);
+  return {.blocks = kNoiseBlocks,
+          .block_seconds = wall_mean.mean,
+          .wall_variation = wall_mean.standard_deviation / wall_mean.mean,
+          .cpu_variation = cpu_mean.standard_deviation / cpu_mean.mean,
+          .lag1_autocorrelation = stats::lag1_autocorrelation(wall)};
+}
+
+std::string describe_resolution(const power::SourceInfo& info) {
+  std::vector<std::string> parts;
+  if (info.resolution_joules > 0) parts.push_back(format_si(info.resolution_joules, "J"));
+  if (info.update_seconds > 0) parts.push_back("every " + format_si(info.update_seconds, "s"));
+  if (info.wrap_joules > 0) parts.push_back("wraps at " + format_si(info.wrap_joules, "J"));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string describe_accuracy(const power::SourceInfo& info) {
+  if (info.accuracy_low == 1 && info.accuracy_high == 1) return info.accuracy_basis;
+  return fmt::format("×{:.2f} to ×{:.2f}{}{}", info.accuracy_low, info.accuracy_high,
+                     info.accuracy_basis.empty() ? "" : ": ", info.accuracy_basis);
+}
+
+/// Power checks, and the sources that a run would read.
+std::vector<std::unique_ptr<power::Source>> check_power(Application& application, DoctorReport& report) {
+  power::ProbeReport probe = power::probe(application.sensors(), power::real_system_calls());
+  for (const power::ProbeResult& result : probe.results) {
+    DoctorCheck check{.area = "power",
+                      .name = result.via,
+                      .reason = result.reason,
+                      .resolution = {},
+                      .accuracy = {},
+                      .cost = result.cost,
+                      .enable = result.enable};
+    check.state = result.state == power::ProbeResult::State::available ? State::good
+                  : result.state == power::ProbeResult::State::limited ? State::limited
+                                                                       : State::unavailable;
+    if (!result.sources.empty()) {
+      check.resolution = describe_resolution(result.sources.front()->info());
+      check.accuracy = describe_accuracy(result.sources.front()->info());
+    }
+    report.checks.push_back(std::move(check));
+  }
+  auto sources = power::choose_sources(probe);
+  for (const auto& source : sources) {
+    const power::SourceInfo& info = source->info();
+    report.devices.push_back({.id = info.device_id,
+                              .parent_id = info.parent_id,
+                              .name = info.name,
+                              .via = info.via,
+                              .scope = power::scope_name(info.scope),
+                              .provenance = provenance_name(info.provenance),
+                              .accuracy_low = info.accuracy_low,
+                              .accuracy_high = info.accuracy_high,
+                              .accuracy_basis = info.accuracy_basis});
+    for (DoctorCheck& check : report.checks) {
+      if (check.area == "power" && check.name == info.via) check.in_use = true;
+    }
+  }
+  return sources;
+}
+
+void check_load(Application& application, DoctorReport& report) {
+  DoctorCheck check{.area = "load",
+                    .name = "machine's busy time",
+                    .reason = {},
+                    .resolution = {},
+                    .accuracy = {},
+                    .cost = {},
+                    .enable = {}};
+  if (auto load = power::MachineLoadReader::open(application.sensors())) {
+    check.state = State::good;
+    check.reason = fmt::format("{}, {} CPUs", (*load)->via(), (*load)->cpu_count());
+    check.in_use = true;
+  } else {
+    check.reason = load.error().message;
+    check.cost = "all active energy is taken to be the workload's";
+    check.enable = load.error().hint;
+  }
+  report.checks.push_back(std::move(check));
+}
+
+void check_attribution(Application& application, DoctorReport& report) {
+  const meter::AttributionOptions options{
+      .root = application.root(),
+      .clock = application.clock(),
+      .system_calls = power::real_system_calls(),
+      .short_id = make_run_id(application.clock().realtime_ns()).substr(20),
+      .library_directory = Application::library_directory(),
+      .only = std::nullopt,
+      .systemd_bus_address = {}};
+  bool chosen = false;
+  for (const meter::TierReport& tier : meter::probe_tiers(options)) {
+    DoctorCheck check{.area = "attribution",
+                      .name = meter::tier_name(tier.tier),
+                      .reason = tier.reason,
+                      .resolution = {},
+                      .accuracy = {},
+                      .cost = {},
+                      .enable = tier.hint};
+    if (tier.usable) {
+      check.state = State::good;
+      check.reason = tier.can_miss;
+      check.in_use = !chosen;
+      chosen = true;
+    }
+    report.checks.push_back(std::move(check));
+  }
+  if (!chosen) {
+    report.checks.push_back({.area = "attribution",
+                             .name = "any",
+                             .state = State::unavailable,
+                             .reason = "no way to tell the workload from the rest",
+                             .resolution = {},
+                             .accuracy = {},
+                             .cost = {},
+                             .enable = {},
+                             .essential = true});
+  }
+}
+
+void check_clock(Application& application, DoctorReport& report) {
+  DoctorCheck check{.area = "clock",
+                    .name = "clock",
+                    .reason = {},
+                    .resolution = {},
+                    .accuracy = {},
+                    .cost = {},
+                    .enable = {}};
+  const std::string source =
+      application.root()
+          .read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+          .value_or("unknown");
+  timespec resolution{};
+  clock_getres(CLOCK_BOOTTIME, &resolution);
+  const Clock& clock = application.clock();
+  constexpr int kReads = 1000;
+  const std::int64_t before = clock.monotonic_ns();
+  for (int i = 0; i < kReads; ++i) static_cast<void>(clock.boottime_ns());
+  const double cost_ns = double(clock.monotonic_ns() - before) / kReads;
+  check.reason = fmt::format("{}, a read takes {:.0f} ns", source, cost_ns);
+  check.resolution = fmt::format("{} ns", resolution.tv_nsec);
+  const bool coarse = resolution.tv_nsec > 1'000'000 || cost_ns > 2000;
+  check.state = coarse ? State::limited : State::good;
+  if (coarse) {
+    check.cost = "short runs are measured less exactly, and sampling costs more";
+    check.enable = "echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource";
+  }
+  report.checks.push_back(std::move(check));
+}
+
+void check_noise(Application& application, DoctorReport& report) {
+  report.noise = measure_noise(application.clock());
+  const double variation = std::max(report.noise.wall_variation, report.noise.cpu_variation);
+  DoctorCheck check{.area = "noise",
+                    .name = "noise (A/A run)",
+                    .reason = {},
+                    .resolution = {},
+                    .accuracy = {},
+                    .cost = {},
+                    .enable = {}};
+  check.state = variation < 0.03 ? State::good : State::limited;
+  check.reason = fmt::format(
+      "{} equal blocks of {} vary by {:.1f} % (wall) and {:.1f} % (CPU), lag-1 correlation {:.2f}",
+      report.noise.blocks, format_duration(report.noise.block_seconds), 100 * report.noise.wall_variation,
+      100 * report.noise.cpu_variation, report.noise.lag1_autocorrelation);
+  if (check.state != State::good) {
+    check.cost = "differences of a few per cent between two runs mean nothing";
+    check.enable = "close other programs, then use `joulery run --repeat 10 --warmup 1`";
+  }
+  report.checks.push_back(std::move(check));
+}
+
+void check_store(Application& application, DoctorReport& report) {
+  DoctorCheck check{.area = "store",
+                    .name = "store",
+                    .reason = {},
+                    .resolution = {},
+                    .accuracy = {},
+                    .cost = {},
+                    .enable = {},
+                    .essential = true};
+  record::IngestReport recovered;
+  const auto path = application.store_path();
+  const auto store = path ? application.open_store(Application::StoreAccess::read_write, &recovered)
+                          : Result<std::unique_ptr<record::Store>>(std::unexpected(path.error()));
+  if (!store) {
+    check.reason = store.error().message;
+    check.enable = store.error().hint;
+    report.checks.push_back(std::move(check));
+    return;
+  }
+  const bool network = filesystem_kind(*path) == FilesystemKind::network;
+  check.state = network || !recovered.kept.empty() ? State::limited : State::good;
+  check.reason = fmt::format("{} can be written", printable(*path));
+  if (network) {
+    check.reason += ", on a network file system";
+    check.cost = "slower, and many writers at once rely on the server's locks";
+    check.enable = "put the store on a local disk: export JOULERY_STORE=/var/lib/…/joulery.db";
+  }
+  if (!recovered.recovered_run_ids.empty()) {
+    check.reason +=
+        fmt::format("; recovered {} runs whose meter was killed", recovered.recovered_run_ids.size());
+  }
+  for (const auto& [file, why] : recovered.kept) {
+    check.reason += fmt::format("; kept {}: {}", printable(file), printable(why));
+  }
+  report.checks.push_back(std::move(check));
+}
+
+void check_spool(Application& application, DoctorReport& report) {
+  const std::string folder = application.config().text("spool");
+  DoctorCheck check{.area = "spool",
+                    .name = "spool",
+                    .reason = {},
+                    .resolution = {},
+                    .accuracy = {},
+                    .cost = {},
+                    .enable = {}};
+  auto writer = record::SpoolWriter::create(folder, make_run_id(application.clock().realtime_ns()));
+  if (writer) {
+    ::unlink(writer->path().c_str());
+    check.state = filesystem_kind(folder) == FilesystemKind::network ? State::limited : State::good;
+    check.reason = fmt::format("{} can be written", printable(folder));
+    if (check.state == State::limited) {
+      check.cost = "every sample goes over the network";
+      check.enable = "export JOULERY_SPOOL=/var/tmp/…";
+    }
+  } else {
+    check.reason = writer.error().message;
+    check.enable = writer.error().hint;
+    check.cost = "runs are metered, but not kept";
+  }
+  report.checks.push_back(std::move(check));
+}
+
+/// With a sensor and a quiet machine, its idle power is worth keeping.
+void measure_idle(Application& application, std::vector<std::unique_ptr<power::Source>> sources,
+                  DoctorReport& report) {
+  const bool measured = std::any_of(sources.begin(), sources.end(), [](const auto& source) {
+    return source->info().provenance == Provenance::measured;
+  });
+  auto load = power::MachineLoadReader::open(application.sensors());
+  if (!measured || !load) return;
+  power::Sampler sampler(std::move(sources), application.clock());
+  sampler.start();
+  const power::MachineLoad before = (*load)->read();
+  double joules = 0;
+  double seconds = 0;
+  const timespec pause{.tv_sec = 0, .tv_nsec = 100'000'000};
+  while (seconds < kIdleSeconds) {
+    nanosleep(&pause, nullptr);
+    const power::Tick& tick = sampler.tick();
+    joules += tick.machine_joules;
+    seconds += tick.window_seconds;
+    if (!(tick.window_seconds > 0)) break;
+  }
+  const power::MachineLoad after = (*load)->read();
+  DoctorCheck check{.area = "power",
+                    .name = "idle power",
+                    .reason = {},
+                    .resolution = {},
+                    .accuracy = {},
+                    .cost = {},
+                    .enable = {}};
+  const double share =
+      (after.busy_seconds - before.busy_seconds) / std::max(1e-9, seconds * (*load)->cpu_count());
+  if (joules > 0 && share < kQuietShare) {
+    report.idle_watts = joules / seconds;
+    check.state = State::good;
+    check.reason = fmt::format("{} while quiet; kept for coming runs", format_si(report.idle_watts, "W"));
+    if (const Status saved = save_idle_watts(application, report.host.id, report.idle_watts); !saved) {
+      check.state = State::limited;
+      check.reason = fmt::format("{} while quiet, but it can't be kept: {}",
+                                 format_si(report.idle_watts, "W"), saved.error().message);
+    }
+  } else {
+    check.state = State::limited;
+    check.reason = fmt::format("not measured: the machine is {:.0f} % busy", 100 * share);
+    check.cost = "the split into active and idle energy rests on the quietest second of each run";
+    check.enable = "joulery doctor    # again, when nothing else runs";
+  }
+  report.checks.push_back(std::move(check));
+}
+
+}  // namespace
+
+Result<DoctorReport> examine(Application& application) {
+  DoctorReport report;
+  if (auto identity = power::read_machine_identity(application.sensors()))
+    report.identity = std::move(*identity);
+  report.host = meter::read_host_facts(application.sensors(), application.clock(), report.identity).host;
+  utsname system{};
+  if (::uname(&system) == 0)
+    report.kernel = fmt::format("{} {} {}", system.sysname, system.release, system.machine);
+  auto sources = check_power(application, report);
+  measure_idle(application, std::move(sources), report);
+  check_load(application, report);
+  check_attribution(application, report);
+  check_clock(application, report);
+  check_noise(application, report);
+  check_store(application, report);
+  check_spool(application, report);
+  const bool measured =
+      std::any_of(report.devices.begin(), report.devices.end(),
+                  [](const DoctorDevice& device) { return device.provenance == "measured"; });
+  report.verdict = measured ? "Energy is measured by this machine's own counters."
+                   : report.devices.empty()
+                       ? "Only times are measured: there is neither a sensor nor a model."
+                       : "Times are measured; joules are modelled, with a plausible range.";
+  report.usable = std::none_of(report.checks.begin(), report.checks.end(), [](const DoctorCheck& check) {
+    return check.essential && check.state == State::unavailable;
+  });
+  return report;
+}
+
+}  // namespace joulery::app

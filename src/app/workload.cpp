@@ -1,0 +1,142 @@
+#include "app/workload.hpp"
+
+#include <fmt/format.h>
+
+#include "app/documents.hpp"
+#include "base/ids.hpp"
+#include "base/text.hpp"
+
+namespace joulery::app {
+namespace {
+
+meter::IdlePolicy idle_policy(const std::string& name) {
+  if (name == "none") return meter::IdlePolicy::none;
+  return name == "all" ? meter::IdlePolicy::all : meter::IdlePolicy::proportional;
+}
+
+std::string idle_file(const Application& application) {
+  return application.folders().state + "/idle.toml";
+}
+
+/// Ends the spool file and moves it into the store. Whatever goes wrong becomes a warning: the run itself
+/// went well.
+bool store_run(Application& application, meter::MeteredRun& run, const std::string& document) {
+  if (!run.spool) return false;
+  const record::Evidence evidence{.subject = "run:" + run.run.id,
+                                  .type = "joulery/run",
+                                  .version = 1,
+                                  .json = document,
+                                  .sha256 = sha256_hex(document),
+                                  .created_utc_ns = run.run.end_utc_ns};
+  Status status = run.spool->write_evidence(evidence);
+  if (status) status = run.spool->write_end();
+  const std::string path = run.spool->path();
+  // Closes and unlocks the file, so that ingestion may take it.
+  run.spool.reset();
+  record::IngestReport report;
+  if (status) {
+    const auto store = application.open_store(Application::StoreAccess::read_write, &report);
+    if (!store) status = std::unexpected(store.error());
+  }
+  if (status) {
+    for (const auto& [kept, reason] : report.kept) {
+      if (kept == path) status = environment_error(reason);
+    }
+  }
+  if (status) return true;
+  run.warnings.push_back({fmt::format("the run is not in the store yet: {}", status.error().message),
+                          status.error().hint.empty()
+                              ? fmt::format("it is safe in {} and will be moved in by the next command", path)
+                              : status.error().hint + fmt::format("; the run is safe in {}", path)});
+  return false;
+}
+
+}  // namespace
+
+Result<meter::FunctionalUnit> parse_functional_unit(const std::string& text) {
+  const std::string_view whole = trim(text);
+  const auto blank = whole.find(' ');
+  const auto number = parse_double(whole.substr(0, blank));
+  meter::FunctionalUnit unit;
+  if (!number) {
+    unit.unit = printable(whole);
+  } else if (blank == std::string_view::npos) {
+    unit.count = *number;
+    unit.unit = "unit";
+  } else {
+    unit.count = *number;
+    unit.unit = printable(trim(whole.substr(blank)));
+  }
+  if (!(unit.count > 0) || unit.unit.empty()) {
+    return user_error(fmt::format("--per '{}' needs a number above 0 and a unit", printable(text)),
+                      "for example --per \"1000 images\"");
+  }
+  return unit;
+}
+
+std::optional<meter::Tier> parse_tier(const std::string& name) {
+  if (name == "cgroup") return meter::Tier::cgroup;
+  if (name == "systemd") return meter::Tier::systemd_scope;
+  if (name == "perf") return meter::Tier::perf_task_clock;
+  if (name == "tree") return meter::Tier::process_tree;
+  return std::nullopt;
+}
+
+std::optional<double> load_idle_watts(const Application& application, const std::string& host_id) {
+  const auto text = read_file(idle_file(application), 65536);
+  if (!text) return std::nullopt;
+  const auto entries = config::parse_toml(*text, "idle.toml");
+  if (!entries) return std::nullopt;
+  for (const config::TomlEntry& entry : *entries) {
+    if (entry.key == host_id + ".idle_watts") return parse_double(entry.value);
+  }
+  return std::nullopt;
+}
+
+Status save_idle_watts(const Application& application, const std::string& host_id, double watts) {
+  JOULERY_CHECK_OK(make_directories(application.folders().state, 0700));
+  return write_file_atomically(idle_file(application),
+                               fmt::format("# Written by joulery doctor: what this machine draws when it is "
+                                           "quiet.\n[{}]\nidle_watts = {:.3f}\n"
+                                           "measured_at = \"{}\"\n",
+                                           host_id, watts, format_utc(application.clock().realtime_ns())));
+}
+
+meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, const WorkloadRequest& request,
+                                                  const std::string& series_id, int index,
+                                                  meter::SessionObserver* observer) {
+  const config::Config& config = application.config();
+  const bool warmup = index <= 0;
+  meter::SessionOptions options;
+  options.command.arguments = request.command;
+  for (const auto& [name, value] : application.environment().variables) {
+    options.command.environment.push_back(name + "=" + value);
+  }
+  options.signals = application.signals();
+  options.run_id = make_run_id(application.clock().realtime_ns());
+  options.name = request.name;
+  options.experiment = config.text("run.experiment");
+  options.user = application.user();
+  options.tags = request.tags;
+  if (request.repeat > 1 || request.warmup > 0) {
+    options.tags["joulery.series"] = series_id;
+    options.tags["joulery.series_index"] = fmt::format("{}", index);
+  }
+  options.hz = config.number("run.hz");
+  options.idle = idle_policy(config.text("run.idle"));
+  options.wait = config.text("run.wait") == "child" ? meter::WaitMode::child : meter::WaitMode::tree;
+  options.grace_seconds = config.number("run.grace_seconds");
+  options.only_tier = parse_tier(config.text("run.attribution"));
+  options.per = request.per;
+  options.load_idle_watts = [&](const std::string& host_id) { return load_idle_watts(application, host_id); };
+  if (!warmup) options.spool_folder = config.text("spool");
+
+  auto metered = meter::run_session(application.machine(), options, observer);
+  if (!metered) return std::unexpected(metered.error());
+  WorkloadOutcome outcome{.run = std::move(*metered), .document = {}, .stored = false};
+  outcome.document = run_document(outcome.run);
+  if (!warmup) outcome.stored = store_run(application, outcome.run, outcome.document);
+  return outcome;
+}
+
+}  // namespace joulery::app

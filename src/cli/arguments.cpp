@@ -1,0 +1,164 @@
+// The only file that includes CLI11: it costs ten seconds to compile.
+#include "cli/arguments.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+
+namespace joulery::cli {
+namespace {
+
+std::vector<const Flag*> flags_of(const Verb* verb) {
+  std::vector<const Flag*> flags;
+  if (verb != nullptr) {
+    for (const Flag& flag : verb->flags) flags.push_back(&flag);
+  }
+  for (const Flag& flag : global_flags()) flags.push_back(&flag);
+  return flags;
+}
+
+/// Words before the command, and the command. It starts after "--" or at the first word that is neither a
+/// flag nor a flag's value.
+void split_command(const Verb& verb, std::vector<std::string>& words, std::vector<std::string>& command) {
+  const auto flags = flags_of(&verb);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    const bool dashes = word == "--";
+    if (!dashes && word.size() > 1 && word.front() == '-') {
+      if (word.find('=') != std::string::npos) continue;
+      for (const Flag* flag : flags) {
+        const bool named = word == "--" + flag->name ||
+                           (flag->short_name != 0 && word.size() == 2 && word[1] == flag->short_name);
+        if (named && !flag->value.empty()) ++i;
+      }
+      continue;
+    }
+    command.assign(words.begin() + static_cast<std::ptrdiff_t>(dashes ? i + 1 : i), words.end());
+    words.resize(i);
+    return;
+  }
+}
+
+Error unknown_flag(const Verb* verb, const std::string& word) {
+  std::vector<std::string> names;
+  for (const Flag* flag : flags_of(verb)) names.push_back("--" + flag->name);
+  const auto meant = did_you_mean(word.substr(0, word.find('=')), names);
+  const std::string help = verb != nullptr ? "joulery " + verb->name + " --help" : "joulery --help";
+  return {.kind = Error::Kind::user,
+          .message = fmt::format("{} knows no '{}'", verb != nullptr ? "joulery " + verb->name : "joulery",
+                                 printable(word)),
+          .hint = meant ? fmt::format("did you mean '{}'? See `{}`", *meant, help)
+                        : fmt::format("see `{}`", help)};
+}
+
+Error unknown_verb(const std::string& word) {
+  std::vector<std::string> names;
+  for (const Verb& verb : verbs()) names.push_back(verb.name);
+  const auto meant = did_you_mean(word, names);
+  return {.kind = Error::Kind::user,
+          .message = fmt::format("there is no command '{}'", printable(word)),
+          .hint = meant ? fmt::format("did you mean 'joulery {}'?", *meant)
+                        : fmt::format("to meter a program: joulery run -- {}", printable(word))};
+}
+
+Status check_operands(const Arguments& arguments) {
+  const Verb& verb = *arguments.verb;
+  if (arguments.operands.size() < verb.fewest_operands || arguments.operands.size() > verb.most_operands) {
+    return user_error(arguments.operands.size() < verb.fewest_operands
+                          ? fmt::format("joulery {} needs more", verb.name)
+                          : fmt::format("joulery {} doesn't take '{}'", verb.name,
+                                        printable(arguments.operands[verb.most_operands])),
+                      fmt::format("usage: joulery {}", verb.usage));
+  }
+  for (const std::string& operand : arguments.operands) {
+    const auto& choices = verb.operand_choices;
+    if (choices.empty() || std::find(choices.begin(), choices.end(), operand) != choices.end()) continue;
+    const auto meant = did_you_mean(operand, choices);
+    return user_error(
+        fmt::format("joulery {} takes {}, not '{}'", verb.name, fmt::join(choices, ", "), printable(operand)),
+        meant ? fmt::format("did you mean '{}'?", *meant) : "");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::optional<std::string> Arguments::value(const std::string& flag) const {
+  const auto found = flags.find(flag);
+  if (found == flags.end() || found->second.empty()) return std::nullopt;
+  return found->second.back();
+}
+
+Result<int> Arguments::integer(const std::string& flag, int fallback, int lowest, int highest) const {
+  const auto text = value(flag);
+  if (!text) return fallback;
+  const auto number = parse_int64(*text);
+  if (!number || *number < lowest || *number > highest) {
+    return user_error(fmt::format("--{} needs a whole number from {} to {}, not '{}'", flag, lowest, highest,
+                                  printable(*text)));
+  }
+  return static_cast<int>(*number);
+}
+
+Result<Arguments> parse_arguments(const std::vector<std::string>& words) {
+  Arguments arguments;
+  std::vector<std::string> rest = words;
+  for (std::size_t i = 0; i < rest.size(); ++i) {
+    if (!rest[i].empty() && rest[i].front() == '-') {
+      // A global flag before the verb: its value is not the verb.
+      for (const Flag& flag : global_flags()) {
+        if (rest[i] == "--" + flag.name && !flag.value.empty()) ++i;
+      }
+      continue;
+    }
+    arguments.verb = find_verb(rest[i]);
+    if (arguments.verb == nullptr) return std::unexpected(unknown_verb(rest[i]));
+    rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(i));
+    break;
+  }
+  const Verb* verb = arguments.verb;
+  if (verb != nullptr && verb->takes_command) split_command(*verb, rest, arguments.command);
+
+  CLI::App parser;
+  parser.set_help_flag();
+  parser.allow_extras();
+  std::map<std::string, std::vector<std::string>> values;
+  std::map<std::string, bool> switches;
+  for (const Flag* flag : flags_of(verb)) {
+    std::string spelling = "--" + flag->name;
+    if (flag->short_name != 0) spelling += fmt::format(",-{}", flag->short_name);
+    if (flag->value.empty()) {
+      parser.add_flag(spelling, switches[flag->name]);
+    } else {
+      parser.add_option(spelling, values[flag->name])
+          ->expected(1)
+          ->multi_option_policy(flag->repeatable ? CLI::MultiOptionPolicy::TakeAll
+                                                 : CLI::MultiOptionPolicy::TakeLast);
+    }
+  }
+  try {
+    std::reverse(rest.begin(), rest.end());  // CLI11 takes words from the back
+    parser.parse(rest);
+  } catch (const CLI::ArgumentMismatch& error) {
+    return user_error(printable(error.what()),
+                      verb != nullptr ? fmt::format("see `joulery {} --help`", verb->name) : "");
+  } catch (const CLI::Error& error) {
+    return user_error(printable(error.what()));
+  }
+  for (const std::string& word : parser.remaining()) {
+    if (word == "--") continue;
+    if (word.size() > 1 && word.front() == '-') return std::unexpected(unknown_flag(verb, word));
+    arguments.operands.push_back(word);
+  }
+  for (auto& [name, list] : values) {
+    if (!list.empty()) arguments.flags[name] = std::move(list);
+  }
+  for (const auto& [name, on] : switches) {
+    if (on) arguments.flags[name] = {};
+  }
+  if (verb != nullptr && !arguments.has("help")) JOULERY_CHECK_OK(check_operands(arguments));
+  return arguments;
+}
+
+}  // namespace joulery::cli

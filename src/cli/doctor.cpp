@@ -1,0 +1,118 @@
+#include "app/doctor.hpp"
+
+#include <fmt/format.h>
+
+#include "app/documents.hpp"
+#include "base/text.hpp"
+#include "cli/terminal.hpp"
+#include "cli/verb.hpp"
+
+namespace joulery::cli {
+namespace {
+
+using State = app::DoctorCheck::State;
+
+std::string mark(State state, const Palette& colors) {
+  switch (state) {
+    case State::good:
+      return fmt::format("{}✓{}", colors.green, colors.reset);
+    case State::limited:
+      return fmt::format("{}!{}", colors.yellow, colors.reset);
+    case State::unavailable:
+      return fmt::format("{}✗{}", colors.red, colors.reset);
+  }
+  return "?";
+}
+
+const char* area_title(const std::string& area) {
+  if (area == "power") return "Power: where joules come from, best first";
+  if (area == "attribution") return "Attribution: how the workload is told from the rest, best first";
+  if (area == "load") return "Load";
+  if (area == "clock") return "Clock";
+  if (area == "noise") return "Noise";
+  return "Record";
+}
+
+std::string check_text(const app::DoctorCheck& check, const Palette& colors) {
+  std::string text = fmt::format("  {} {}{}{}{}\n", mark(check.state, colors), colors.bold, check.name,
+                                 colors.reset, check.in_use ? "  (in use)" : "");
+  const auto line = [&](std::string_view label, const std::string& content) {
+    if (content.empty()) return;
+    bool first = true;
+    for (const std::string_view part : split(content, '\n')) {
+      if (trim(part).empty()) continue;
+      text += fmt::format("      {}{:<11}{}{}\n", colors.dim, first ? label : "", colors.reset, part);
+      first = false;
+    }
+  };
+  line("", check.reason);
+  line("resolution", check.resolution);
+  line("accuracy", check.accuracy);
+  line("cost", check.cost);
+  line("to enable", check.enable);
+  return text;
+}
+
+void add_devices(const app::DoctorReport& report, const std::string& parent, int depth, std::string& text) {
+  for (const app::DoctorDevice& device : report.devices) {
+    if (device.parent_id != parent) continue;
+    text += fmt::format("  {:{}}{} by {}, {}{}\n", "", 2 * depth, device.name, device.via, device.provenance,
+                        parent.empty() ? "" : " (part of the one above)");
+    add_devices(report, device.id, depth + 1, text);
+  }
+}
+
+std::string doctor_text(const app::DoctorReport& report, const Palette& colors) {
+  std::string text =
+      fmt::format("{}{}{}\n{}{}, {} threads, {:.1f} GiB, {}{}\n", colors.bold, report.verdict, colors.reset,
+                  colors.dim, report.host.cpu_model, report.host.cpu_threads, report.identity.memory_gib,
+                  report.identity.virtual_machine ? "virtual machine" : "bare metal", colors.reset);
+  const char* title = nullptr;
+  for (const app::DoctorCheck& check : report.checks) {
+    const char* area = area_title(check.area);
+    if (title == nullptr || std::string_view(title) != area) {
+      text += fmt::format("\n{}{}{}\n", colors.bold, area, colors.reset);
+      title = area;
+    }
+    text += check_text(check, colors);
+  }
+  text += fmt::format("\n{}What a run adds up{}\n", colors.bold, colors.reset);
+  add_devices(report, "", 0, text);
+  return text;
+}
+
+/// Text for a bug report: no host name, user, path of the home folder or environment.
+std::string bug_report(app::DoctorReport report, const config::Environment& environment) {
+  std::string text =
+      fmt::format("### joulery {}\n\n- {}\n- {}\n- {}, {} threads, {:.1f} GiB{}\n\n```\n", app::version(),
+                  report.kernel, report.host.os, report.host.cpu_model, report.host.cpu_threads,
+                  report.identity.memory_gib, report.identity.virtual_machine ? ", virtual machine" : "");
+  std::string body = doctor_text(report, {});
+  const auto hide = [&](const std::string& secret, const std::string& instead) {
+    if (secret.size() < 2) return;
+    for (auto at = body.find(secret); at != std::string::npos; at = body.find(secret, at + instead.size())) {
+      body.replace(at, secret.size(), instead);
+    }
+  };
+  hide(environment.get("HOME"), "~");
+  hide(report.host.name, "HOST");
+  return text + body + "```\n";
+}
+
+}  // namespace
+
+VerbResult doctor_verb(app::Application& application, const Arguments& arguments) {
+  JOULERY_ASSIGN(const app::DoctorReport report, app::examine(application));
+  std::string text;
+  if (arguments.has("json")) {
+    text = app::doctor_document(report) + "\n";
+  } else if (arguments.has("report")) {
+    text = bug_report(report, application.environment());
+  } else {
+    text = doctor_text(report, palette(application, Stream::out));
+  }
+  JOULERY_CHECK_OK(print(Stream::out, text));
+  return report.usable ? kExitOk : kExitEnvironment;
+}
+
+}  // namespace joulery::cli

@@ -1,0 +1,222 @@
+#include "cli/flag_table.hpp"
+
+namespace joulery::cli {
+namespace {
+
+Flag json_flag() {
+  return {.name = "json", .help = "write JSON to stdout"};
+}
+
+Verb run_verb() {
+  Verb verb;
+  verb.name = "run";
+  verb.summary = "meter a command and keep what it cost";
+  verb.usage = "run [FLAGS] -- COMMAND [ARGUMENTS]";
+  verb.examples = {
+      {"joulery run -- python3 train.py", "meter a training; the summary comes after it, on stderr"},
+      {"joulery run --repeat 5 --warmup 1 -- ./infer", "means with confidence intervals over five runs"},
+      {"joulery run --per \"1000 images\" -- ./infer", "also the cost of one image"},
+      {"joulery run --json --output cost.json -- make", "the figures as JSON, in a file"},
+  };
+  verb.flags = {
+      {.name = "name",
+       .value = "NAME",
+       .help = "name of the run (default: the command's)",
+       .short_name = 'n'},
+      {.name = "experiment",
+       .value = "NAME",
+       .help = "experiment it belongs to (default: Default)",
+       .short_name = 'e',
+       .setting = "run.experiment"},
+      {.name = "tag",
+       .value = "KEY=VALUE",
+       .help = "tag to search for later; may be repeated",
+       .short_name = 't',
+       .repeatable = true},
+      {.name = "repeat",
+       .value = "N",
+       .help = "run the command N times; each is a run of its own",
+       .short_name = 'r'},
+      {.name = "warmup", .value = "K", .help = "run it K times before, unrecorded", .short_name = 'w'},
+      {.name = "hz", .value = "F", .help = "power samples per second (default: 10)", .setting = "run.hz"},
+      {.name = "idle",
+       .value = "POLICY",
+       .help = "who bears idle power: proportional (default), none, all",
+       .setting = "run.idle",
+       .choices = {"proportional", "none", "all"}},
+      {.name = "wait",
+       .value = "MODE",
+       .help = "end with the command (child) or with all it started (tree, default)",
+       .setting = "run.wait",
+       .choices = {"child", "tree"}},
+      {.name = "per",
+       .value = "UNIT",
+       .help = "what the run did, such as \"1000 images\": adds the cost of one"},
+      {.name = "attribution",
+       .value = "TIER",
+       .help = "how to tell the workload apart: auto (default), cgroup, systemd, perf, tree",
+       .setting = "run.attribution",
+       .choices = {"auto", "cgroup", "systemd", "perf", "tree"}},
+      {.name = "live", .help = "a line that shows power while it runs"},
+      {.name = "json", .help = "JSON instead of the summary: to stderr after the command, or to --output"},
+      {.name = "output",
+       .value = "FILE",
+       .help = "write the summary or the JSON to FILE",
+       .short_name = 'o',
+       .takes_file = true},
+      {.name = "quiet", .help = "no summary", .short_name = 'q'},
+  };
+  verb.details =
+      "The command keeps its terminal, standard streams, signals and exit code. joulery's own exit codes are "
+      "those of\n"
+      "a shell: 125 if metering failed, 126 if the command can't be executed, 127 if it isn't found, 128+N "
+      "if signal N\n"
+      "ended it.\n";
+  verb.takes_command = true;
+  return verb;
+}
+
+std::vector<Verb> make_verbs() {
+  std::vector<Verb> all;
+  all.push_back(run_verb());
+  all.push_back({.name = "doctor",
+                 .summary = "what this machine can measure, how well, and how to make it better",
+                 .usage = "doctor [FLAGS]",
+                 .examples = {{"joulery doctor", "every source, with the command that enables it"},
+                              {"joulery doctor --report > report.md",
+                               "a text to paste into a bug report, without secrets"}},
+                 .flags = {json_flag(), {.name = "report", .help = "Markdown for a bug report"}},
+                 .details = "Exit code 3 if nothing can be metered or kept here.\n"});
+  all.push_back(
+      {.name = "runs",
+       .summary = "list recorded runs",
+       .usage = "runs [FILTER] [FLAGS]",
+       .examples = {{"joulery runs", "the latest twenty"},
+                    {"joulery runs \"metrics.energy_joules > 100 and tags.team = 'vision'\"",
+                     "those that match"},
+                    {"joulery runs --sort energy --limit 5 --experiment Default", "the five cheapest"}},
+       .flags = {{.name = "experiment",
+                  .value = "NAME",
+                  .help = "only this experiment; may be repeated",
+                  .short_name = 'e',
+                  .repeatable = true},
+                 {.name = "sort",
+                  .value = "KEY",
+                  .help = "energy, cpu, wall, carbon, start, name, or metrics.KEY; \"-KEY\" for descending",
+                  .short_name = 's'},
+                 {.name = "limit", .value = "N", .help = "at most N runs (default: 20)", .short_name = 'l'},
+                 {.name = "deleted", .help = "deleted runs instead"},
+                 json_flag()},
+       .details = "FILTER is MLflow's: metrics.KEY, params.KEY, tags.KEY and attributes such as status, "
+                  "run_name and\n"
+                  "start_time, compared and joined with \"and\". energy_joules, cpu_seconds and the like "
+                  "need no prefix\n"
+                  "\"joulery/\".\n",
+       .most_operands = 1});
+  all.push_back({.name = "show",
+                 .summary = "show one run again",
+                 .usage = "show [RUN] [FLAGS]",
+                 .examples = {{"joulery show", "the last run"},
+                              {"joulery show 0193a --json", "by the start of its id"}},
+                 .flags = {json_flag(), {.name = "power", .help = "with the power series (JSON only)"}},
+                 .details = "RUN is an id, the start of one, the name of a run, or \"last\".\n",
+                 .most_operands = 1,
+                 .operands_are_runs = true});
+  all.push_back(
+      {.name = "export",
+       .summary = "write runs or power series as CSV or JSON",
+       .usage = "export [RUN...] [FLAGS]",
+       .examples = {{"joulery export > runs.csv", "one line per run"},
+                    {"joulery export last --what power > power.csv", "every power sample of a run"}},
+       .flags = {{.name = "format",
+                  .value = "FORMAT",
+                  .help = "csv (default) or json",
+                  .short_name = 'f',
+                  .choices = {"csv", "json"}},
+                 {.name = "what",
+                  .value = "WHAT",
+                  .help = "runs (default) or power",
+                  .choices = {"runs", "power"}},
+                 {.name = "filter", .value = "FILTER", .help = "runs that match, instead of naming them"},
+                 {.name = "output",
+                  .value = "FILE",
+                  .help = "write to FILE",
+                  .short_name = 'o',
+                  .takes_file = true}},
+       .most_operands = 1000,
+       .operands_are_runs = true});
+  all.push_back(
+      {.name = "rm",
+       .summary = "delete runs; they can be restored until gc",
+       .usage = "rm RUN... [FLAGS]",
+       .examples = {{"joulery rm 0193a", "delete a run"}, {"joulery rm --restore 0193a", "bring it back"}},
+       .flags = {{.name = "restore", .help = "bring back instead"}},
+       .fewest_operands = 1,
+       .most_operands = 1000,
+       .operands_are_runs = true});
+  all.push_back(
+      {.name = "gc",
+       .summary = "remove deleted runs for good and give back their space",
+       .usage = "gc [FLAGS]",
+       .examples = {{"joulery gc --older-than 30", "those deleted more than 30 days ago"}},
+       .flags = {{.name = "older-than", .value = "DAYS", .help = "deleted at least DAYS ago (default: 0)"},
+                 json_flag()}});
+  all.push_back(
+      {.name = "config",
+       .summary = "what is set, and where",
+       .usage = "config show [FLAGS]",
+       .examples = {{"joulery config show --origin", "every setting with the place it comes from"}},
+       .flags = {{.name = "origin", .help = "with the file and line, variable or flag"}, json_flag()},
+       .most_operands = 1,
+       .operand_choices = {"show"}});
+  all.push_back(
+      {.name = "completions",
+       .summary = "completions for a shell",
+       .usage = "completions SHELL",
+       .examples = {{"joulery completions bash > ~/.local/share/bash-completion/completions/joulery",
+                     "for every new bash"}},
+       .flags = {},
+       .fewest_operands = 1,
+       .most_operands = 1,
+       .operand_choices = {"bash", "zsh", "fish"}});
+  all.push_back({.name = "man",
+                 .summary = "the manual page",
+                 .usage = "man",
+                 .examples = {{"joulery man | man -l -", "read it"}},
+                 .flags = {}});
+  return all;
+}
+
+}  // namespace
+
+const std::vector<Verb>& verbs() {
+  static const std::vector<Verb> kVerbs = make_verbs();
+  return kVerbs;
+}
+
+const Verb* find_verb(const std::string& name) {
+  for (const Verb& verb : verbs()) {
+    if (verb.name == name) return &verb;
+  }
+  return nullptr;
+}
+
+const std::vector<Flag>& global_flags() {
+  static const std::vector<Flag> kFlags = {
+      {.name = "store",
+       .value = "FILE",
+       .help = "file that runs are kept in",
+       .setting = "store",
+       .takes_file = true},
+      {.name = "color",
+       .value = "WHEN",
+       .help = "auto (default), always or never",
+       .setting = "color",
+       .choices = {"auto", "always", "never"}},
+      {.name = "help", .help = "this text", .short_name = 'h'},
+      {.name = "version", .help = "the version", .short_name = 'V'},
+  };
+  return kFlags;
+}
+
+}  // namespace joulery::cli

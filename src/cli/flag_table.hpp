@@ -1,0 +1,40 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace joulery::cli {
+
+/// One flag. This table is the only place that knows the command line: the parser, the help, the man page and
+/// the completions are made from it.
+struct Flag {
+  std::string name;        // "hz", without dashes
+  std::string value = {};  // "F"; empty for a switch
+  std::string help = {};   // one line
+  char short_name = 0;     // 'q' or 0
+  bool repeatable = false;
+  std::string setting = {};               // setting that this flag sets, if any
+  std::vector<std::string> choices = {};  // for completion
+  bool takes_file = false;                // for completion
+};
+
+struct Verb {
+  std::string name;
+  std::string summary;                                        // one line
+  std::string usage;                                          // after "joulery "
+  std::vector<std::pair<std::string, std::string>> examples;  // command, what it does
+  std::vector<Flag> flags;
+  std::string details = {};  // paragraphs after the flags
+  std::size_t fewest_operands = 0;
+  std::size_t most_operands = 0;
+  bool takes_command = false;  // everything after "--" or the first operand is a command
+  std::vector<std::string> operand_choices = {};
+  bool operands_are_runs = false;  // for completion
+};
+
+const std::vector<Verb>& verbs();
+const Verb* find_verb(const std::string& name);
+/// Flags that every verb takes.
+const std::vector<Flag>& global_flags();
+
+}  // namespace joulery::cli

@@ -1,0 +1,128 @@
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+#include <exception>
+
+#include "base/text.hpp"
+#include "cli/arguments.hpp"
+#include "cli/help.hpp"
+#include "cli/terminal.hpp"
+#include "cli/verb.hpp"
+
+namespace joulery::cli {
+namespace {
+
+config::Environment read_environment(char** variables) {
+  config::Environment environment;
+  for (char** entry = variables; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const auto equals = text.find('=');
+    if (equals != std::string_view::npos) {
+      environment.variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+  }
+  std::array<char, PATH_MAX> folder{};
+  environment.working_directory = ::getcwd(folder.data(), folder.size()) != nullptr ? folder.data() : "/";
+  return environment;
+}
+
+Status set_flags(app::Application& application, const Arguments& arguments) {
+  const auto apply = [&](const std::vector<Flag>& flags) -> Status {
+    for (const Flag& flag : flags) {
+      if (flag.setting.empty()) continue;
+      if (const auto value = arguments.value(flag.name)) {
+        JOULERY_CHECK_OK(application.config().set_flag(flag.setting, *value, "--" + flag.name));
+      }
+    }
+    return {};
+  };
+  JOULERY_CHECK_OK(apply(global_flags()));
+  return arguments.verb != nullptr ? apply(arguments.verb->flags) : Status();
+}
+
+VerbResult dispatch(app::Application& application, const Arguments& arguments) {
+  const std::string& name = arguments.verb->name;
+  if (name == "run") return run_verb(application, arguments);
+  if (name == "doctor") return doctor_verb(application, arguments);
+  if (name == "runs") return runs_verb(application, arguments);
+  if (name == "show") return show_verb(application, arguments);
+  if (name == "export") return export_verb(application, arguments);
+  if (name == "rm") return remove_verb(application, arguments);
+  if (name == "gc") return gc_verb(application, arguments);
+  if (name == "config") return config_verb(application, arguments);
+  const std::string text =
+      name == "man" ? manual_page(app::version()) : completion_script(arguments.operands.front());
+  JOULERY_CHECK_OK(print(Stream::out, text));
+  return kExitOk;
+}
+
+/// The exit code of an error: `run` keeps a shell's codes for everything that is ours.
+int fail(const Arguments* arguments, const Error& error, const Palette& colors) {
+  print_error(error, colors);
+  const bool metering = arguments != nullptr && arguments->verb != nullptr && arguments->verb->takes_command;
+  return metering && error.kind != Error::Kind::user ? 125 : exit_code_of(error);
+}
+
+int run_program(int argc, char** argv, char** variables) {
+  const meter::InheritedSignals signals = meter::InheritedSignals::capture();
+  // A closed pipe is seen as EPIPE where it is written to.
+  ::signal(SIGPIPE, SIG_IGN);
+  const auto arguments = parse_arguments(std::vector<std::string>(argv + 1, argv + argc));
+  if (arguments && arguments->has("version")) {
+    static_cast<void>(print(Stream::out, fmt::format("joulery {}\n", app::version())));
+    return kExitOk;
+  }
+  if (arguments && arguments->has("help")) {
+    static_cast<void>(
+        print(Stream::out, arguments->verb != nullptr ? verb_text(*arguments->verb) : overview_text()));
+    return kExitOk;
+  }
+  auto application = app::Application::create(read_environment(variables), signals);
+  if (!arguments) {
+    return fail(nullptr, arguments.error(), application ? palette(**application, Stream::err) : Palette{});
+  }
+  if (!application) return fail(&*arguments, application.error(), {});
+  if (arguments->verb == nullptr) {
+    static_cast<void>(print(Stream::err, overview_text()));
+    return kExitUsage;
+  }
+  if (const Status set = set_flags(**application, *arguments); !set) {
+    return fail(&*arguments, set.error(), palette(**application, Stream::err));
+  }
+  const VerbResult code = dispatch(**application, *arguments);
+  if (!code) return fail(&*arguments, code.error(), palette(**application, Stream::err));
+  return *code;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<record::Store>> open_store_and_tell(app::Application& application,
+                                                           app::Application::StoreAccess access) {
+  record::IngestReport report;
+  auto store = application.open_store(access, &report);
+  std::string text;
+  for (const std::string& id : report.recovered_run_ids) {
+    text += fmt::format("note: run {} was cut off; what was metered of it is kept, marked KILLED\n", id);
+  }
+  for (const auto& [file, why] : report.kept)
+    text += fmt::format("note: {} is kept: {}\n", printable(file), printable(why));
+  if (!text.empty()) static_cast<void>(print(Stream::err, text));
+  return store;
+}
+
+int main(int argc, char** argv, char** environment) {
+  try {
+    return run_program(argc, argv, environment);
+  } catch (const std::exception& error) {
+    print_error({.kind = Error::Kind::internal,
+                 .message = fmt::format("internal error: {}", printable(error.what())),
+                 .hint = "please report it with the output of `joulery doctor --report`"},
+                {});
+    return kExitInternal;
+  }
+}
+
+}  // namespace joulery::cli

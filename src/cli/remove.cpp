@@ -1,0 +1,64 @@
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "cli/terminal.hpp"
+#include "cli/verb.hpp"
+
+namespace joulery::cli {
+namespace {
+
+constexpr std::int64_t kNanosecondsPerDay = 86'400 * kNanosecondsPerSecond;
+
+class MarkRuns final : public record::Store::TransactionBody {
+ public:
+  MarkRuns(const std::vector<std::string>& names, bool restore) : names_(names), restore_(restore) {}
+  Status run(record::Store& store) override {
+    for (const std::string& name : names_) {
+      JOULERY_ASSIGN(const record::Run found, store.run(name));
+      JOULERY_CHECK_OK(restore_ ? store.restore_run(found.id) : store.delete_run(found.id));
+      text_ +=
+          fmt::format("{} {} ({})\n", restore_ ? "restored" : "deleted", found.id, printable(found.name));
+    }
+    return {};
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  const std::vector<std::string>& names_;
+  bool restore_;
+  std::string text_;
+};
+
+}  // namespace
+
+VerbResult remove_verb(app::Application& application, const Arguments& arguments) {
+  JOULERY_ASSIGN(const auto store,
+                 open_store_and_tell(application, app::Application::StoreAccess::read_write));
+  MarkRuns mark(arguments.operands, arguments.has("restore"));
+  JOULERY_CHECK_OK(store->transaction(mark));
+  JOULERY_CHECK_OK(print(Stream::err, mark.text()));
+  return kExitOk;
+}
+
+VerbResult gc_verb(app::Application& application, const Arguments& arguments) {
+  JOULERY_ASSIGN(const int days, arguments.integer("older-than", 0, 0, 36500));
+  JOULERY_ASSIGN(const auto store,
+                 open_store_and_tell(application, app::Application::StoreAccess::read_write));
+  JOULERY_ASSIGN(const record::GcResult removed,
+                 store->gc(application.clock().realtime_ns() - days * kNanosecondsPerDay));
+  if (arguments.has("json")) {
+    const nlohmann::ordered_json document = {{"schema_version", 1},
+                                             {"runs", removed.runs},
+                                             {"experiments", removed.experiments},
+                                             {"bytes_freed", removed.bytes_freed}};
+    JOULERY_CHECK_OK(print(Stream::out, document.dump(2) + "\n"));
+  } else {
+    JOULERY_CHECK_OK(
+        print(Stream::err, fmt::format("removed {} runs and {} experiments, {} freed\n", removed.runs,
+                                       removed.experiments, format_bytes(double(removed.bytes_freed)))));
+  }
+  return kExitOk;
+}
+
+}  // namespace joulery::cli

@@ -1,0 +1,205 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "app/documents.hpp"
+#include "app/workload.hpp"
+#include "base/files.hpp"
+#include "base/ids.hpp"
+#include "base/text.hpp"
+#include "cli/run_summary.hpp"
+#include "cli/terminal.hpp"
+#include "cli/verb.hpp"
+#include "stats/summary.hpp"
+
+namespace joulery::cli {
+namespace {
+
+constexpr double kLevel = 0.9;
+/// The live line is redrawn at most this often.
+constexpr double kLiveSeconds = 0.5;
+
+/// One line on the terminal that is rewritten while the command runs.
+class LiveLine final : public meter::SessionObserver {
+ public:
+  void on_live(const meter::LiveState& state) override {
+    if (state.elapsed_seconds - shown_at_ < kLiveSeconds) return;
+    shown_at_ = state.elapsed_seconds;
+    const std::string line = fmt::format(
+        "{}  {:.2f} CPUs  machine {}  so far {}", format_duration(state.elapsed_seconds), state.workload_cpus,
+        format_si(state.machine_watts, "W"), format_si(state.workload_joules, "J"));
+    static_cast<void>(print(Stream::err, "\r\x1b[K" + line.substr(0, static_cast<std::size_t>(std::max(
+                                                                         1, terminal_width() - 1)))));
+    drawn_ = true;
+  }
+  void clear() {
+    if (drawn_) static_cast<void>(print(Stream::err, "\r\x1b[K"));
+    drawn_ = false;
+    shown_at_ = 0;
+  }
+
+ private:
+  double shown_at_ = 0;
+  bool drawn_ = false;
+};
+
+Result<app::WorkloadRequest> read_request(const Arguments& arguments) {
+  app::WorkloadRequest request;
+  request.command = arguments.command;
+  if (request.command.empty()) {
+    return user_error("joulery run needs a command", "for example: joulery run -- python3 train.py");
+  }
+  request.name = printable(arguments.value("name").value_or(""));
+  if (const auto tags = arguments.flags.find("tag"); tags != arguments.flags.end()) {
+    for (const std::string& tag : tags->second) {
+      const auto equals = tag.find('=');
+      if (equals == std::string::npos || equals == 0) {
+        return user_error(fmt::format("--tag '{}' is not KEY=VALUE", printable(tag)),
+                          "for example --tag team=vision");
+      }
+      request.tags[printable(tag.substr(0, equals))] = printable(tag.substr(equals + 1));
+    }
+  }
+  if (const auto per = arguments.value("per")) {
+    JOULERY_ASSIGN(request.per, app::parse_functional_unit(*per));
+  }
+  JOULERY_ASSIGN(request.repeat, arguments.integer("repeat", 1, 1, 100000));
+  JOULERY_ASSIGN(request.warmup, arguments.integer("warmup", 0, 0, 100000));
+  return request;
+}
+
+struct Series {
+  std::vector<std::string> documents;
+  std::vector<double> energy, machine_energy, cpu, wall;
+};
+
+std::vector<app::SeriesMean> means_of(const Series& series) {
+  return {{"duration_seconds", stats::mean_interval(series.wall, kLevel)},
+          {"cpu_seconds", stats::mean_interval(series.cpu, kLevel)},
+          {"energy_joules", stats::mean_interval(series.energy, kLevel)},
+          {"energy_machine_joules", stats::mean_interval(series.machine_energy, kLevel)}};
+}
+
+std::string series_text(const Series& series, const Palette& colors) {
+  const auto line = [&](const char* label, const stats::MeanInterval& mean, const char* unit) {
+    const double half = (mean.high - mean.low) / 2;
+    return fmt::format("  {:<10} {}{:>9}{}  ± {:.1f} %   standard deviation {}\n", label, colors.bold,
+                       format_si(mean.mean, unit), colors.reset, mean.mean > 0 ? 100 * half / mean.mean : 0,
+                       format_si(mean.standard_deviation, unit));
+  };
+  std::string text = fmt::format("\n{}mean of {} runs{}, with its 90 % confidence interval\n", colors.bold,
+                                 series.documents.size(), colors.reset);
+  text += line("wall time", stats::mean_interval(series.wall, kLevel), "s");
+  text += line("CPU time", stats::mean_interval(series.cpu, kLevel), "s");
+  text += line("energy", stats::mean_interval(series.energy, kLevel), "J");
+  const double lag1 = stats::lag1_autocorrelation(series.wall);
+  if (series.wall.size() >= 5 && lag1 > 0.4) {
+    text += fmt::format(
+        "  {}!{} the runs drift (lag-1 correlation {:.2f}): the interval is too narrow\n    {}hint:{} let "
+        "the "
+        "machine settle with --warmup, or close other programs\n",
+        colors.yellow, colors.reset, lag1, colors.cyan, colors.reset);
+  }
+  text += fmt::format("  {}the interval is of repetition only; how energy is known is said with each run{}\n",
+                      colors.dim, colors.reset);
+  return text;
+}
+
+/// Where the figures go: --output's file, or stderr.
+Status deliver(const Arguments& arguments, const std::string& text) {
+  if (const auto file = arguments.value("output"))
+    return write_file_atomically(*file, text + (text.ends_with('\n') ? "" : "\n"));
+  return print(Stream::err, text + (text.ends_with('\n') ? "" : "\n"));
+}
+
+/// A file that can't be written is better known before the command has run for hours.
+Status check_output(const Arguments& arguments) {
+  const auto file = arguments.value("output");
+  if (!file) return {};
+  const auto slash = file->rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : file->substr(0, slash + 1);
+  if (::access(folder.c_str(), W_OK) == 0) return {};
+  return user_error(fmt::format("--output: can't write into '{}': {}", printable(folder), errno_text(errno)));
+}
+
+}  // namespace
+
+VerbResult run_verb(app::Application& application, const Arguments& arguments) {
+  JOULERY_ASSIGN(const app::WorkloadRequest request, read_request(arguments));
+  JOULERY_CHECK_OK(check_output(arguments));
+  const bool json = arguments.has("json");
+  const bool series_run = request.repeat > 1;
+  const bool to_file = arguments.value("output").has_value();
+  // A line that is rewritten would tear the command's own output on the same terminal, so there it must be
+  // asked for.
+  const bool live =
+      arguments.has("live") ||
+      (is_terminal(Stream::err) && !same_terminal(Stream::out, Stream::err) && !arguments.has("quiet"));
+  const Palette colors = to_file ? Palette{} : palette(application, Stream::err);
+  const std::string series_id =
+      series_run || request.warmup > 0 ? make_run_id(application.clock().realtime_ns()) : "";
+  LiveLine line;
+  Series series;
+  std::string text;
+  int code = kExitOk;
+  for (int index = 1 - request.warmup; index <= request.repeat; ++index) {
+    auto outcome = app::run_workload(application, request, series_id, index, live ? &line : nullptr);
+    line.clear();
+    if (!outcome) {
+      print_error(outcome.error().error, palette(application, Stream::err));
+      return outcome.error().exit_code;
+    }
+    const meter::MeteredRun& run = outcome->run;
+    code = run.child.shell_code();
+    if (index >= 1) {
+      series.documents.push_back(outcome->document);
+      series.energy.push_back(run.energy.value());
+      series.machine_energy.push_back(run.energy_machine.value());
+      series.cpu.push_back(run.cpu_seconds);
+      series.wall.push_back(run.duration_seconds);
+      if (!json && !arguments.has("quiet")) {
+        // Warnings that came after the document was made, such as a store that could not be opened.
+        JOULERY_ASSIGN(const std::string summary, run_summary(app::run_document(run), colors));
+        if (to_file) {
+          text += summary;
+        } else {
+          static_cast<void>(print(Stream::err, summary));
+        }
+      } else if (!outcome->stored && !run.warnings.empty()) {
+        print_error({.kind = Error::Kind::environment,
+                     .message = run.warnings.back().text,
+                     .hint = run.warnings.back().hint},
+                    palette(application, Stream::err));
+      }
+    }
+    // A failing or interrupted command ends a series: the user would not wait for the rest.
+    if (code != 0 || run.interrupted_by != 0) break;
+  }
+  if (json) {
+    const auto means = means_of(series);
+    const bool nothing = series.documents.empty();
+    if (!nothing) {
+      text = series_run ? app::series_document(series_id, series.documents, means, kLevel)
+                        : series.documents.front();
+    }
+  } else if (series_run && series.documents.size() > 1 && !arguments.has("quiet")) {
+    const std::string means = series_text(series, colors);
+    if (to_file) {
+      text += means;
+    } else {
+      static_cast<void>(print(Stream::err, means));
+    }
+  }
+  if (!text.empty()) {
+    if (const Status delivered = deliver(arguments, text); !delivered) {
+      print_error(delivered.error(), palette(application, Stream::err));
+      // The command's own failure matters more than ours.
+      return code != 0 ? code : 125;
+    }
+  }
+  return code;
+}
+
+}  // namespace joulery::cli

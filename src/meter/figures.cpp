@@ -1,0 +1,243 @@
+#include "meter/figures.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.hpp"
+#include "footprint/intensity.hpp"
+
+namespace joulery::meter {
+namespace {
+
+/// Power is not compared over less: counters are too coarse.
+constexpr double kQuietStretchSeconds = 1.0;
+/// Of the energy that others had, this much may belong to the workload, or the other way round: CPU time says
+/// nothing about frequency, vector width or hyper-threads. Published attribution by plain CPU time errs by
+/// tens of per cent.
+constexpr double kShareError = 0.25;
+
+std::vector<SystematicSource> device_sources(const power::SourceInfo& info, const std::string& host_id) {
+  if (info.accuracy_low == 1.0 && info.accuracy_high == 1.0) return {};
+  // All parts of one power model are wrong together.
+  const bool model = info.provenance == Provenance::modelled;
+  return {{.id = model ? "host-power-model:" + host_id : fmt::format("sensor:{}:{}", host_id, info.device_id),
+           .low = info.accuracy_low,
+           .high = info.accuracy_high,
+           .provenance = info.provenance,
+           .basis = info.accuracy_basis}};
+}
+
+/// Random error of a counter that is read at two edges: it stands still between updates, and moves in steps.
+double edge_deviation(const power::SourceInfo& info, double mean_watts) {
+  const double step = info.resolution_joules + mean_watts * info.update_seconds;
+  return step / std::sqrt(6.0);  // difference of two values, each uniform within a step
+}
+
+}  // namespace
+
+void DeferredSplit::add(const Window& window) {
+  if (!(window.seconds > 0)) return;
+  const double joules = std::max(0.0, window.machine_joules);
+  const double workload = std::max(0.0, window.workload_seconds);
+  const double busy = std::max(window.busy_seconds, workload);
+  seconds_ += window.seconds;
+  busy_seconds_ += busy;
+  machine_joules_ += joules;
+  if (busy > 0) {
+    const double share = workload / busy;
+    const double other_share = (busy - workload) / busy;
+    workload_joules_ += joules * share;
+    workload_seconds_ += window.seconds * share;
+    other_joules_ += joules * other_share;
+    other_seconds_ += window.seconds * other_share;
+  }
+  stretch_seconds_ += window.seconds;
+  stretch_joules_ += joules;
+  if (stretch_seconds_ >= kQuietStretchSeconds) {
+    const double watts = stretch_joules_ / stretch_seconds_;
+    quietest_watts_ = std::min(watts, quietest_watts_.value_or(watts));
+    stretch_seconds_ = stretch_joules_ = 0;
+  }
+}
+
+EnergySplit DeferredSplit::split(double idle_watts, IdlePolicy policy) const {
+  EnergySplit split;
+  split.machine_joules = machine_joules_;
+  // The machine cannot idle with more than it draws.
+  const double idle = seconds_ > 0 ? std::clamp(idle_watts, 0.0, machine_joules_ / seconds_) : 0;
+  split.active_joules = std::max(0.0, workload_joules_ - idle * workload_seconds_);
+  split.other_active_joules = std::max(0.0, other_joules_ - idle * other_seconds_);
+  split.idle_joules = std::max(0.0, machine_joules_ - split.active_joules - split.other_active_joules);
+  switch (policy) {
+    case IdlePolicy::proportional:
+      split.idle_share_joules = std::min(split.idle_joules, idle * workload_seconds_);
+      break;
+    case IdlePolicy::none:
+      break;
+    case IdlePolicy::all:
+      split.idle_share_joules = split.idle_joules;
+      break;
+  }
+  split.workload_joules = split.active_joules + split.idle_share_joules;
+  split.residual_joules =
+      std::fabs(machine_joules_ - split.active_joules - split.other_active_joules - split.idle_joules);
+  return split;
+}
+
+void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
+  const double seconds = result.duration_seconds;
+  Quantity<Joules> machine;
+  bool first = true;
+  for (std::size_t i = 0; i < sampler.device_count(); ++i) {
+    DeviceReport device;
+    device.info = sampler.device(i);
+    device.is_root = sampler.is_root(i);
+    if (sampler.mirror_of(i) != i) device.mirror_of = sampler.device(sampler.mirror_of(i)).device_id;
+    device.total = sampler.total(i);
+    device.mean_watts = seconds > 0 ? device.total.joules / seconds : 0;
+    device.peak_watts = device.total.peak_watts;
+    const auto sources = device_sources(device.info, result.host.host.id);
+    const double bridged = std::min(device.total.bridged_joules, device.total.joules);
+    device.energy = Quantity<Joules>(device.total.joules - bridged, device.info.provenance,
+                                     edge_deviation(device.info, device.mean_watts), sources);
+    if (bridged > 0) {
+      device.energy +=
+          Quantity<Joules>(bridged, std::max(Provenance::derived, device.info.provenance), 0, sources);
+    }
+    if (device.is_root) {
+      machine = first ? device.energy : machine + device.energy;
+      first = false;
+    }
+    result.devices.push_back(std::move(device));
+  }
+  result.energy_machine = machine;
+  result.machine_mean_watts = seconds > 0 ? machine.value() / seconds : 0;
+
+  // Every part of the machine is shared by the same rule, so parts keep their sources.
+  const EnergySplit& split = result.split;
+  const double whole = split.machine_joules;
+  const auto share = [&](double joules, bool shared_by_time) {
+    UncertainValue part = machine.untyped().scaled(whole > 0 ? joules / whole : 0);
+    const double active = split.active_joules + split.other_active_joules;
+    std::vector<SystematicSource> sources;
+    if (shared_by_time && active > 0 && split.other_active_joules > 0.001 * active) {
+      const double error = kShareError * split.other_active_joules / active;
+      sources.push_back(
+          {.id = "attribution:" + result.run.id,
+           .low = 1 - error,
+           .high = 1 + error,
+           .provenance = Provenance::derived,
+           .basis = fmt::format("energy shared by CPU time; others had {:.0f} % of the active energy",
+                                100 * split.other_active_joules / active)});
+    }
+    return Quantity<Joules>(part.times(UncertainValue(1, Provenance::derived, 0, sources)));
+  };
+  result.energy_active = share(split.active_joules, true);
+  result.energy_idle_share = share(split.idle_share_joules, result.idle_policy == IdlePolicy::proportional);
+  result.energy_other_active = share(split.other_active_joules, true);
+  result.energy_idle = share(split.idle_joules, false);
+  result.energy = share(split.workload_joules, true);
+  result.carbon = result.energy * footprint::world_average_intensity();
+}
+
+void add_warnings(const power::Sampler& sampler, MeteredRun& result) {
+  const auto warn = [&](std::string text, std::string hint = {}) {
+    result.warnings.push_back({std::move(text), std::move(hint)});
+  };
+  using power::SampleFlag;
+  const auto count = [](const power::DeviceTotal& total, SampleFlag flag) {
+    for (int bit = 0; bit < 7; ++bit) {
+      if (static_cast<std::uint32_t>(flag) == 1U << bit) return total.flag_counts[bit];
+    }
+    return std::uint64_t{0};
+  };
+  for (std::size_t i = 0; i < sampler.device_count(); ++i) {
+    const power::SourceInfo& info = sampler.device(i);
+    const power::DeviceTotal& total = sampler.total(i);
+    if (sampler.mirror_of(i) != i) {
+      warn(fmt::format("{} shows the same counter as {}; it is counted once", info.name,
+                       sampler.device(sampler.mirror_of(i)).name));
+    }
+    if (count(total, SampleFlag::stale) > 0) {
+      warn(fmt::format("{} ({}) stood still for {} windows", info.name, info.via,
+                       count(total, SampleFlag::stale)),
+           "its energy is a lower bound; `joulery doctor` shows other sources");
+    }
+    if (count(total, SampleFlag::missing) > 0) {
+      warn(fmt::format("{} gave no reading in {} windows; {} were filled in from the power before", info.name,
+                       count(total, SampleFlag::missing), format_si(total.bridged_joules, "J")));
+    }
+    const std::uint64_t jumps = count(total, SampleFlag::implausible) + count(total, SampleFlag::backwards);
+    if (jumps > 0) {
+      warn(fmt::format("{} jumped {} times by what the device can't draw; those windows were filled in",
+                       info.name, jumps));
+    }
+    if (count(total, SampleFlag::maybe_wrapped_unseen) > 0) {
+      warn(fmt::format("{} may have wrapped unseen while sampling stood still; its energy is a lower bound",
+                       info.name));
+    }
+    if (total.joules == 0 && info.kind == power::ReadingKind::cumulative_joules &&
+        info.provenance == Provenance::measured && info.update_seconds > 0 &&
+        result.duration_seconds < 3 * info.update_seconds) {
+      warn(fmt::format("the run was shorter than {} can resolve ({})", info.name,
+                       format_duration(info.update_seconds)),
+           "let the command repeat its work, or use --repeat");
+    }
+  }
+  if (result.suspended_seconds > 0.5) {
+    warn(fmt::format("the machine slept for {} during the run; that time is in neither wall time nor energy",
+                     format_duration(result.suspended_seconds)));
+  }
+  const double capacity = result.duration_seconds * result.machine_cpus;
+  if (capacity > 0 && result.steal_seconds > 0.02 * capacity) {
+    warn(fmt::format("the hypervisor gave {:.0f} % of the CPU time to others",
+                     100 * result.steal_seconds / capacity),
+         "times and power vary with what the neighbours do; repeat the run");
+  }
+  if (result.left_running != 0) {
+    warn(result.left_running > 0
+             ? fmt::format("{} of its processes still run; what they use from now on is not counted",
+                           result.left_running)
+             : "some of its processes still run; what they use from now on is not counted",
+         "raise the time with `run.grace_seconds`, or meter them on their own");
+  }
+  if (result.missed_ticks > 0 && result.missed_ticks > result.ticks / 20) {
+    warn(fmt::format("{} of {} samples were late or lost", result.missed_ticks,
+                     result.ticks + result.missed_ticks),
+         "lower --hz; the energy itself comes from counters and is not affected");
+  }
+}
+
+void fill_record(MeteredRun& result) {
+  record::Run& run = result.run;
+  const std::int64_t at_ms = run.end_utc_ns / 1'000'000;
+  const auto metric = [&](const char* key, double value) {
+    run.metrics.push_back(
+        {.key = fmt::format("joulery/{}", key), .point = {.value = value, .timestamp_ms = at_ms}});
+  };
+  const auto quantity = [&](const std::string& key, const auto& figure) {
+    const Interval range = figure.interval();
+    metric(key.c_str(), figure.value());
+    metric((key + "_low").c_str(), range.low);
+    metric((key + "_high").c_str(), range.high);
+  };
+  metric("duration_seconds", result.duration_seconds);
+  metric("command_seconds", result.command_seconds);
+  metric("cpu_seconds", result.cpu_seconds);
+  metric("peak_memory_bytes", result.peak_memory_bytes);
+  metric("exit_code", result.child.shell_code());
+  metric("machine_mean_watts", result.machine_mean_watts);
+  metric("machine_peak_watts", result.machine_peak_watts);
+  quantity("energy_joules", result.energy);
+  quantity("energy_active_joules", result.energy_active);
+  quantity("energy_idle_share_joules", result.energy_idle_share);
+  quantity("energy_machine_joules", result.energy_machine);
+  quantity("carbon_gco2e", result.carbon);
+  run.tags["joulery.energy_provenance"] = provenance_name(result.energy.provenance());
+  run.tags["joulery.attribution"] = tier_name(result.tier);
+  if (result.suspended_seconds > 0.5) run.tags["joulery.suspended"] = "true";
+}
+
+}  // namespace joulery::meter

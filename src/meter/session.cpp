@@ -1,0 +1,347 @@
+#include "meter/session.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.hpp"
+#include "meter/figures.hpp"
+#include "meter/redaction.hpp"
+#include "meter/series_recorder.hpp"
+#include "power/machine_load.hpp"
+#include "power/power_model.hpp"
+#include "power/probe.hpp"
+#include "record/spool.hpp"
+
+namespace joulery::meter {
+namespace {
+
+/// Series of what was attributed to the workload, beside those of the devices.
+constexpr const char* kWorkloadDevice = "workload";
+/// How often the run so far is written, so that a killed meter leaves figures behind.
+constexpr std::int64_t kCheckpointNs = 30 * kNanosecondsPerSecond;
+
+LaunchError launch_error(Error error) {
+  return {.error = std::move(error), .exit_code = 125};
+}
+
+/// Everything that goes on between the command's start and its end.
+class Session final : public SupervisorObserver {
+ public:
+  Session(const Machine& machine, const SessionOptions& options, SessionObserver* observer)
+      : machine_(machine), options_(options), observer_(observer) {}
+
+  LaunchResult<MeteredRun> run();
+
+  void on_tick(std::uint64_t missed) override {
+    result_.missed_ticks += missed;
+    tick();
+  }
+  void on_child_exit(const ChildResult& child) override {
+    result_.child = child;
+    command_end_ns_ = machine_.clock.monotonic_ns();
+    tick();
+  }
+
+ private:
+  Status open_sensors();
+  void describe_run();
+  void start_windows();
+  void begin_record();
+  void tick();
+  void checkpoint(std::int64_t boottime_ns);
+  void finish(const SupervisionResult& supervision);
+  void choose_idle_power();
+
+  const Machine& machine_;
+  const SessionOptions& options_;
+  SessionObserver* observer_;
+  MeteredRun result_;
+
+  std::unique_ptr<power::Sampler> sampler_;
+  std::unique_ptr<power::MachineLoadReader> load_;
+  power::MachineIdentity identity_;
+  std::optional<double> model_idle_watts_;
+  AttributionChoice attribution_;
+  DeferredSplit split_;
+  power::MachineLoad last_load_;
+  power::MachineLoad first_load_;
+  WorkloadUsage last_usage_;
+  std::int64_t start_monotonic_ns_ = 0;
+  std::int64_t last_boottime_ns_ = 0;
+  std::int64_t command_end_ns_ = 0;
+  std::int64_t last_checkpoint_ns_ = 0;
+  std::optional<record::SpoolWriter> spool_;
+  std::vector<record::Device> devices_;
+  std::optional<SeriesRecorder> series_;
+};
+
+Status Session::open_sensors() {
+  if (auto identity = power::read_machine_identity(machine_.sensors)) identity_ = std::move(*identity);
+  power::ProbeReport report = power::probe(machine_.sensors, machine_.system_calls);
+  auto sources = power::choose_sources(report);
+  if (sources.empty()) {
+    result_.warnings.push_back({"nothing on this machine tells or models power; only times are measured",
+                                "`joulery doctor` says what was tried"});
+  }
+  const bool modelled = std::any_of(sources.begin(), sources.end(), [](const auto& source) {
+    return source->info().scope == power::Scope::machine_model;
+  });
+  if (modelled) model_idle_watts_ = power::make_power_model(identity_).idle();
+  sampler_ = std::make_unique<power::Sampler>(std::move(sources), machine_.clock);
+  if (auto load = power::MachineLoadReader::open(machine_.sensors)) {
+    load_ = std::move(*load);
+    result_.load_via = load_->via();
+    result_.machine_cpus = load_->cpu_count();
+  } else {
+    result_.warnings.push_back({"can't read the machine's load: " + load.error().message,
+                                "all active energy is taken to be the workload's"});
+  }
+  return {};
+}
+
+void Session::start_windows() {
+  if (load_) first_load_ = last_load_ = load_->read();
+  last_usage_ = attribution_.attribution->read();
+  sampler_->start();
+  record::Run& run = result_.run;
+  run.start_utc_ns = machine_.clock.realtime_ns();
+  run.start_boottime_ns = last_boottime_ns_ = machine_.clock.boottime_ns();
+  start_monotonic_ns_ = command_end_ns_ = machine_.clock.monotonic_ns();
+}
+
+void Session::describe_run() {
+  record::Run& run = result_.run;
+  run.id = options_.run_id;
+  run.experiment = options_.experiment;
+  run.user = options_.user;
+  run.tags = options_.tags;
+  result_.host = read_host_facts(machine_.sensors, machine_.clock, identity_);
+  run.host_id = result_.host.host.id;
+  run.boot_id = result_.host.boot.id;
+  const auto safe = redact_arguments(options_.command.arguments);
+  const std::string& program = options_.command.arguments.front();
+  run.name = options_.name.empty() ? printable(program.substr(program.rfind('/') + 1)) : options_.name;
+  run.tags["mlflow.runName"] = run.name;
+  run.tags["mlflow.user"] = run.user;
+  run.tags["mlflow.source.type"] = "LOCAL";
+  run.tags["mlflow.source.name"] = printable(program);
+  run.tags["joulery.command"] = command_line(safe);
+  if (options_.per) {
+    run.tags["joulery.per"] = fmt::format("{} {}", options_.per->count, options_.per->unit);
+  }
+}
+
+void Session::begin_record() {
+  describe_run();
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < sampler_->device_count(); ++i) {
+    const power::SourceInfo& info = sampler_->device(i);
+    ids.push_back(info.device_id);
+    devices_.push_back({.id = info.device_id,
+                        .host_id = result_.host.host.id,
+                        .name = info.name,
+                        .scope = power::scope_name(info.scope),
+                        .via = info.via,
+                        .parent_id = info.parent_id,
+                        .provenance = provenance_name(info.provenance),
+                        .accuracy_low = info.accuracy_low,
+                        .accuracy_high = info.accuracy_high,
+                        .accuracy_basis = info.accuracy_basis});
+  }
+  ids.emplace_back(kWorkloadDevice);
+  devices_.push_back(
+      {.id = kWorkloadDevice,
+       .host_id = result_.host.host.id,
+       .name = "workload",
+       .scope = "workload",
+       .via = std::string("share of busy time: ") + tier_name(attribution_.attribution->tier()),
+       .parent_id = {},
+       .provenance = provenance_name(Provenance::derived),
+       .accuracy_basis = {}});
+  if (options_.spool_folder.empty()) {
+    series_.emplace(nullptr, std::move(ids), result_.run.start_boottime_ns);
+    return;
+  }
+  auto spool = record::SpoolWriter::create(options_.spool_folder, result_.run.id);
+  if (spool) spool_.emplace(std::move(*spool));
+  Status written = spool ? spool_->write_run(result_.run, result_.host.host, result_.host.boot, devices_)
+                         : Status(std::unexpected(spool.error()));
+  if (!written) {
+    result_.warnings.push_back(
+        {"the run can't be recorded: " + written.error().message, written.error().hint});
+    spool_.reset();
+  }
+  series_.emplace(spool_ ? &*spool_ : nullptr, std::move(ids), result_.run.start_boottime_ns);
+}
+
+void Session::tick() {
+  const power::Tick& tick = sampler_->tick();
+  const power::MachineLoad load = load_ ? load_->read() : power::MachineLoad{};
+  const WorkloadUsage usage = attribution_.attribution->read();
+  Window window;
+  window.seconds = tick.window_seconds;
+  window.machine_joules = tick.machine_joules;
+  if (usage.valid) window.workload_seconds = std::max(0.0, usage.cpu_seconds - last_usage_.cpu_seconds);
+  if (load.valid && last_load_.valid)
+    window.busy_seconds = std::max(0.0, load.busy_seconds - last_load_.busy_seconds);
+  split_.add(window);
+  ++result_.ticks;
+  const double busy = std::max(window.busy_seconds, window.workload_seconds);
+  const double share = busy > 0 ? window.workload_seconds / busy : 0;
+  if (window.seconds > 0) {
+    const double watts = window.machine_joules / window.seconds;
+    // A window of a millisecond at the end of a run says little about power.
+    if (window.seconds >= 0.5 / options_.hz)
+      result_.machine_peak_watts = std::max(result_.machine_peak_watts, watts);
+    if (observer_ != nullptr) {
+      observer_->on_live(
+          {.elapsed_seconds = double(machine_.clock.monotonic_ns() - start_monotonic_ns_) / 1e9,
+           .machine_watts = watts,
+           .workload_joules = split_.split(0, IdlePolicy::proportional).workload_joules,
+           .workload_cpus = window.workload_seconds / window.seconds});
+    }
+  }
+  if (series_ && tick.boottime_ns > last_boottime_ns_) {
+    for (std::size_t i = 0; i < tick.devices.size(); ++i) {
+      series_->add(i, {tick.boottime_ns, tick.devices[i].joules, tick.devices[i].flags});
+    }
+    series_->add(tick.devices.size(), {tick.boottime_ns, window.machine_joules * share, 0});
+    checkpoint(tick.boottime_ns);
+  }
+  last_boottime_ns_ = std::max(last_boottime_ns_, tick.boottime_ns);
+  if (load.valid) last_load_ = load;
+  if (usage.valid) {
+    result_.peak_memory_bytes = std::max(result_.peak_memory_bytes, usage.peak_memory_bytes);
+    last_usage_ = usage;
+  }
+}
+
+void Session::checkpoint(std::int64_t boottime_ns) {
+  if (!spool_ || boottime_ns - last_checkpoint_ns_ < kCheckpointNs) return;
+  const bool first = last_checkpoint_ns_ == 0;
+  last_checkpoint_ns_ = boottime_ns;
+  if (first) return;
+  record::Run so_far = result_.run;
+  so_far.end_boottime_ns = boottime_ns;
+  const std::int64_t now_ms = machine_.clock.realtime_ns() / 1'000'000;
+  const EnergySplit split = split_.split(0, options_.idle);
+  so_far.metrics = {{"joulery/cpu_seconds", {last_usage_.cpu_seconds, now_ms, 0}},
+                    {"joulery/energy_joules", {split.workload_joules, now_ms, 0}},
+                    {"joulery/energy_machine_joules", {split.machine_joules, now_ms, 0}},
+                    {"joulery/duration_seconds", {split_.seconds(), now_ms, 0}}};
+  // A failure shows again at the end, where it is reported.
+  static_cast<void>(spool_->write_run(so_far, result_.host.host, result_.host.boot, devices_));
+}
+
+void Session::choose_idle_power() {
+  if (model_idle_watts_) {
+    result_.idle_watts = *model_idle_watts_;
+    result_.idle_basis = "power model";
+  } else if (const auto known =
+                 options_.load_idle_watts ? options_.load_idle_watts(result_.host.host.id) : std::nullopt) {
+    result_.idle_watts = *known;
+    result_.idle_basis = "measured while the machine was quiet (joulery doctor)";
+  } else if (const auto quietest = split_.quietest_watts()) {
+    result_.idle_watts = *quietest;
+    result_.idle_basis = "quietest second of this run: an upper bound";
+  } else {
+    result_.idle_basis = "unknown: the run was shorter than a second";
+  }
+}
+
+void Session::finish(const SupervisionResult& supervision) {
+  result_.child = supervision.child;
+  result_.left_running = supervision.left_running;
+  result_.interrupted_by = supervision.interrupted_by;
+  tick();
+  record::Run& run = result_.run;
+  run.end_utc_ns = std::max(machine_.clock.realtime_ns(), run.start_utc_ns);
+  run.end_boottime_ns = machine_.clock.boottime_ns();
+  const std::int64_t end_monotonic_ns = machine_.clock.monotonic_ns();
+  result_.duration_seconds = double(end_monotonic_ns - start_monotonic_ns_) / 1e9;
+  result_.command_seconds = double(command_end_ns_ - start_monotonic_ns_) / 1e9;
+  result_.suspended_seconds =
+      double((run.end_boottime_ns - run.start_boottime_ns) - (end_monotonic_ns - start_monotonic_ns_)) / 1e9;
+  result_.cpu_seconds = last_usage_.valid ? last_usage_.cpu_seconds : result_.child.cpu_seconds();
+  result_.machine_busy_seconds = std::max(split_.busy_seconds(), result_.cpu_seconds);
+  if (first_load_.valid)
+    result_.steal_seconds = std::max(0.0, last_load_.steal_seconds - first_load_.steal_seconds);
+  result_.peak_memory_bytes = std::max(result_.peak_memory_bytes, result_.child.peak_memory_bytes);
+  result_.tier = attribution_.attribution->tier();
+  result_.can_miss = attribution_.attribution->can_miss();
+  result_.skipped_tiers = attribution_.skipped;
+  result_.per = options_.per;
+  result_.hz = options_.hz;
+  result_.idle_policy = options_.idle;
+  attribution_.attribution->finish();
+  choose_idle_power();
+  result_.split = split_.split(result_.idle_watts, options_.idle);
+  result_.machine_peak_watts =
+      std::max(result_.machine_peak_watts,
+               result_.duration_seconds > 0 ? result_.split.machine_joules / result_.duration_seconds : 0);
+  fill_figures(*sampler_, result_);
+  add_warnings(*sampler_, result_);
+  run.status = result_.child.shell_code() == 0 ? record::RunStatus::finished : record::RunStatus::failed;
+  if (result_.child.signal != 0) run.status = record::RunStatus::killed;
+  fill_record(result_);
+  if (!spool_) return;
+  series_->flush();
+  Status written = series_->failure() ? Status(std::unexpected(*series_->failure())) : Status();
+  if (written) written = spool_->write_run(run, result_.host.host, result_.host.boot, devices_);
+  if (!written) {
+    result_.warnings.push_back(
+        {"the record of this run is not complete: " + written.error().message, written.error().hint});
+  }
+  result_.spool = std::move(spool_);
+}
+
+LaunchResult<MeteredRun> Session::run() {
+  auto supervisor =
+      Supervisor::create({.hz = options_.hz, .wait = options_.wait, .grace_seconds = options_.grace_seconds});
+  if (!supervisor) return std::unexpected(launch_error(supervisor.error()));
+  const AttributionOptions attribution_options{.root = machine_.root,
+                                               .clock = machine_.clock,
+                                               .system_calls = machine_.system_calls,
+                                               .short_id = options_.run_id.substr(20),
+                                               .library_directory = machine_.library_directory,
+                                               .only = options_.only_tier,
+                                               .systemd_bus_address = options_.systemd_bus_address};
+  auto choice = make_attribution(attribution_options);
+  if (!choice) return std::unexpected(launch_error(choice.error()));
+  attribution_ = std::move(*choice);
+  auto child =
+      HeldChild::create(options_.command, options_.signals, attribution_.attribution->cgroup_descriptor());
+  if (!child) {
+    attribution_.attribution->finish();
+    return std::unexpected(child.error());
+  }
+  if (const Status adopted = adopt(attribution_, attribution_options, child->pid()); !adopted) {
+    attribution_.attribution->finish();
+    return std::unexpected(launch_error(adopted.error()));
+  }
+  if (const Status opened = open_sensors(); !opened) return std::unexpected(launch_error(opened.error()));
+  start_windows();
+  if (auto released = child->release(); !released) {
+    attribution_.attribution->finish();
+    return std::unexpected(released.error());
+  }
+  begin_record();
+  auto supervision = (*supervisor)->run(*child, *attribution_.attribution, *this);
+  if (!supervision) {
+    attribution_.attribution->finish();
+    return std::unexpected(launch_error(supervision.error()));
+  }
+  finish(*supervision);
+  return std::move(result_);
+}
+
+}  // namespace
+
+LaunchResult<MeteredRun> run_session(const Machine& machine, const SessionOptions& options,
+                                     SessionObserver* observer) {
+  return Session(machine, options, observer).run();
+}
+
+}  // namespace joulery::meter

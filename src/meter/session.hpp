@@ -1,0 +1,146 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/files.hpp"
+#include "base/quantity.hpp"
+#include "meter/accounting.hpp"
+#include "meter/attribution_factory.hpp"
+#include "meter/host.hpp"
+#include "meter/supervisor.hpp"
+#include "power/sampler.hpp"
+#include "power/system_calls.hpp"
+#include "record/model.hpp"
+#include "record/spool.hpp"
+
+namespace joulery::meter {
+
+/// The machine to meter on; everything outside the program that a session touches.
+struct Machine {
+  /// Where processes and cgroups are.
+  const SystemRoot& root;
+  /// Where sensors and the machine's load are read.
+  const SystemRoot& sensors;
+  const Clock& clock;
+  power::SystemCalls& system_calls;
+  std::string library_directory;
+};
+
+/// What `--per "1000 images"` says: the run did this much.
+struct FunctionalUnit {
+  double count = 1;
+  std::string unit;
+};
+
+struct SessionOptions {
+  Command command;
+  InheritedSignals signals;
+  std::string run_id;  // 32 hex digits
+  std::string name;
+  std::string experiment = "Default";
+  std::string user;
+  std::map<std::string, std::string> tags;
+  double hz = 10;
+  IdlePolicy idle = IdlePolicy::proportional;
+  WaitMode wait = WaitMode::tree;
+  double grace_seconds = 5;
+  std::optional<Tier> only_tier;
+  /// Empty: the run is not recorded (a warm-up).
+  std::string spool_folder;
+  std::optional<FunctionalUnit> per;
+  /// What the host with this id draws when it is quiet, measured before. Asked after the run, for measured
+  /// sources.
+  std::function<std::optional<double>(const std::string& host_id)> load_idle_watts;
+  std::string systemd_bus_address;
+};
+
+/// What is known while the run goes on.
+struct LiveState {
+  double elapsed_seconds = 0;
+  double machine_watts = 0;
+  double workload_joules = 0;
+  double workload_cpus = 0;  // CPU-seconds per second in the last window
+};
+
+class SessionObserver {
+ public:
+  virtual ~SessionObserver() = default;
+  /// At every tick; must not allocate more than a line of text.
+  virtual void on_live(const LiveState& state) = 0;
+};
+
+/// One source's part in a run.
+struct DeviceReport {
+  power::SourceInfo info;
+  /// Counts towards the machine; false for a part of another device and for a mirror.
+  bool is_root = true;
+  std::string mirror_of;
+  Quantity<Joules> energy;
+  double mean_watts = 0;
+  double peak_watts = 0;
+  power::DeviceTotal total;
+};
+
+/// Something that the reader should know about the figures, and what to do.
+struct Warning {
+  std::string text;
+  std::string hint;
+};
+
+/// What a run cost and how that is known.
+struct MeteredRun {
+  record::Run run;
+  HostFacts host;
+  ChildResult child;
+  int left_running = 0;
+  int interrupted_by = 0;
+  /// From the command's start to the end of the metered window, suspend not counted.
+  double duration_seconds = 0;
+  /// From the command's start to its own end.
+  double command_seconds = 0;
+  double suspended_seconds = 0;
+  double cpu_seconds = 0;
+  double machine_busy_seconds = 0;
+  double steal_seconds = 0;
+  int machine_cpus = 0;
+  double peak_memory_bytes = 0;
+  EnergySplit split;
+  Quantity<Joules> energy;
+  Quantity<Joules> energy_active;
+  Quantity<Joules> energy_idle_share;
+  Quantity<Joules> energy_machine;
+  Quantity<Joules> energy_other_active;
+  Quantity<Joules> energy_idle;
+  Quantity<GramsCo2e> carbon;
+  double machine_mean_watts = 0;
+  double machine_peak_watts = 0;
+  double idle_watts = 0;
+  std::string idle_basis;
+  IdlePolicy idle_policy = IdlePolicy::proportional;
+  Tier tier = Tier::process_tree;
+  std::string can_miss;
+  std::vector<SkippedTier> skipped_tiers;
+  std::string load_via;
+  std::vector<DeviceReport> devices;
+  std::vector<Warning> warnings;
+  std::optional<FunctionalUnit> per;
+  /// Where the run is written so far, for the caller to add evidence to and to end; nothing if it could not
+  /// be written, and a warning says why.
+  std::optional<record::SpoolWriter> spool;
+  double hz = 0;
+  std::uint64_t ticks = 0;
+  std::uint64_t missed_ticks = 0;
+};
+
+/// Meters one command from before its first instruction to its end: power, attribution, spool. The record is
+/// complete in the spool when this returns. A LaunchError says what a shell would have exited with.
+LaunchResult<MeteredRun> run_session(const Machine& machine, const SessionOptions& options,
+                                     SessionObserver* observer);
+
+}  // namespace joulery::meter
