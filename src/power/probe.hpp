@@ -18,8 +18,8 @@ struct ProbeReport {
 /// Looks for every kind of sensor, then adds the model. Sources are opened but not started.
 ProbeReport probe(const SystemRoot& root, SystemCalls& calls);
 
-/// Takes out of a report the sources to meter with: of overlapping ones (perf PMU, powercap, mmio duplicates of the
-/// same device) the first available; the model only if no measured root covers the CPU.
+/// Takes out of a report the sources to meter with: of overlapping ones (perf PMU, powercap, mmio duplicates
+/// of the same device) the first available; the model only if no measured root covers the CPU.
 std::vector<std::unique_ptr<Source>> choose_sources(ProbeReport& report);
 
 }  // namespace joulery::power

@@ -11,7 +11,8 @@
 
 namespace joulery::power {
 
-/// What a counter covers. A scope contains those after it only through SourceInfo::parent_id, never by its name alone.
+/// What a counter covers. A scope contains those after it only through SourceInfo::parent_id, never by its
+/// name alone.
 enum class Scope { wall, board, psys, package, die, core, uncore, dram, gpu, machine_model };
 const char* scope_name(Scope scope);
 
@@ -21,7 +22,8 @@ enum class ReadingKind { cumulative_joules, watts };
 struct SourceInfo {
   /// Stable across runs and boots: "rapl:package-0", "rapl:package-0:dram", "model:cpu".
   std::string device_id;
-  /// The device whose energy already includes this one's; empty for a root of the tree. Roots add up to the machine.
+  /// The device whose energy already includes this one's; empty for a root of the tree. Roots add up to the
+  /// machine.
   std::string parent_id;
   /// What a person calls it: "CPU package 0".
   std::string name;
@@ -54,7 +56,8 @@ struct Reading {
   int error_number = 0;
 };
 
-/// One counter or power sensor of one device. Reads allocate nothing, lock nothing and log nothing. Not thread-safe.
+/// One counter or power sensor of one device. Reads allocate nothing, lock nothing and log nothing. Not
+/// thread-safe.
 class Source {
  public:
   virtual ~Source() = default;

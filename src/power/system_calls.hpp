@@ -12,7 +12,8 @@ class SystemCalls {
  public:
   virtual ~SystemCalls() = default;
   /// perf_event_open(2). A descriptor, or -errno.
-  virtual int perf_event_open(perf_event_attr& attributes, int pid, int cpu, int group, unsigned long flags) = 0;
+  virtual int perf_event_open(perf_event_attr& attributes, int pid, int cpu, int group,
+                              unsigned long flags) = 0;
   /// read(2). Bytes read, or -errno.
   virtual long read(int descriptor, void* buffer, std::size_t size) = 0;
   virtual void close(int descriptor) = 0;
