@@ -31,6 +31,8 @@ class DeviceMeter {
   double step_joules() const { return step_joules_; }
   double counter() const { return anchor_value_; }
   std::int64_t read_ns() const { return read_ns_; }
+  /// Has it given a believable power yet?
+  bool has_moved() const { return has_power_; }
   /// Was the last reading usable and without a flag?
   bool clean() const { return clean_; }
 

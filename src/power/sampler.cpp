@@ -10,6 +10,8 @@ namespace joulery::power {
 namespace {
 
 constexpr double kMirrorJoules = 1.0;
+/// Counters that start below are new, as those of the perf PMU always are: that they are near says nothing.
+constexpr double kMirrorLeastJoules = 100.0;
 constexpr double kMirrorRelative = 1e-6;
 constexpr double kMirrorStepRelative = 1e-3;
 constexpr int kMirrorTicks = 5;
@@ -24,7 +26,8 @@ struct Sampler::State {
   struct Device {
     std::unique_ptr<Source> source;
     DeviceMeter meter;
-    bool has_parent = false;
+    /// Its own index if nothing among the devices includes it.
+    std::size_t parent = 0;
     std::size_t mirror_of = 0;
     /// Roots before it whose counter it may mirror: not counted until it differs from all of them.
     int suspected = 0;
@@ -41,8 +44,9 @@ struct Sampler::State {
   explicit State(const Clock& the_clock) : clock(the_clock) {}
 
   bool counts(const Device& device, std::size_t index) const {
-    return !device.has_parent && device.suspected == 0 && device.mirror_of == index;
+    return device.parent == index && device.suspected == 0 && device.mirror_of == index;
   }
+  void replace_dead_root(std::size_t index);
   void suspect_mirrors();
   void compare(Pair& pair);
 
@@ -64,12 +68,13 @@ void Sampler::State::suspect_mirrors() {
       const Device& b = devices[second];
       const SourceInfo& info = a.source->info();
       const SourceInfo& other = b.source->info();
-      const bool alike = !a.has_parent && !b.has_parent && info.scope == other.scope &&
+      const bool alike = a.parent == first && b.parent == second && info.scope == other.scope &&
                          info.via == other.via && info.kind == ReadingKind::cumulative_joules &&
                          other.kind == ReadingKind::cumulative_joules &&
                          info.provenance == Provenance::measured;
-      // Two counters at zero are not alike but new.
-      if (!alike || a.meter.counter() <= 0 || !near_equal(a.meter.counter(), b.meter.counter())) continue;
+      if (!alike || a.meter.counter() < kMirrorLeastJoules ||
+          !near_equal(a.meter.counter(), b.meter.counter()))
+        continue;
       pairs.push_back({first, second});
       ++devices[second].suspected;
     }
@@ -104,6 +109,17 @@ void Sampler::State::compare(Pair& pair) {
   b.mirror_of = a.mirror_of;
 }
 
+/// A root that has stood still since the start, as psys does on many boards, measures nothing: its children,
+/// which do move, count instead, with what they have read so far.
+void Sampler::State::replace_dead_root(std::size_t index) {
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    Device& child = devices[i];
+    if (i == index || child.parent != index || !child.meter.has_moved()) continue;
+    child.parent = i;
+    tick.machine_joules += child.meter.total().joules;
+  }
+}
+
 Sampler::Sampler(std::vector<std::unique_ptr<Source>> sources, const Clock& clock)
     : state_(std::make_unique<State>(clock)) {
   state_->devices.reserve(sources.size());
@@ -111,15 +127,15 @@ Sampler::Sampler(std::vector<std::unique_ptr<Source>> sources, const Clock& cloc
     if (!source) continue;
     const SourceInfo& info = source->info();
     const std::size_t index = state_->devices.size();
-    state_->devices.push_back({std::move(source), DeviceMeter(info), false, index, 0, 0});
+    state_->devices.push_back({std::move(source), DeviceMeter(info), index, index, 0, 0});
   }
   for (auto& device : state_->devices) {
     const std::string& parent = device.source->info().parent_id;
-    device.has_parent =
-        !parent.empty() &&
-        std::any_of(state_->devices.begin(), state_->devices.end(), [&](const State::Device& other) {
-          return &other != &device && other.source->info().device_id == parent;
-        });
+    if (parent.empty()) continue;
+    for (std::size_t i = 0; i < state_->devices.size(); ++i) {
+      if (&state_->devices[i] != &device && state_->devices[i].source->info().device_id == parent)
+        device.parent = i;
+    }
   }
   const std::size_t count = state_->devices.size();
   state_->samples.resize(count);
@@ -165,6 +181,10 @@ const Tick& Sampler::tick_until(std::int64_t window_end_boottime_ns) {
     if (device.suspected > 0) device.withheld_joules += sample.joules;
   }
   for (auto& pair : state.pairs) state.compare(pair);
+  for (std::size_t i = 0; i < state.devices.size(); ++i) {
+    const DeviceMeter& meter = state.devices[i].meter;
+    if (has_flag(meter.sample().flags, SampleFlag::stale) && !meter.has_moved()) state.replace_dead_root(i);
+  }
   return state.tick;
 }
 
