@@ -18,6 +18,7 @@ struct MachineIdentity {
   int stepping = -1;
   int threads_online = 0;
   int packages = 0;
+  /// Of the slice: what a cgroup limit allows, else the machine's by the share of CPUs that a quota leaves.
   double memory_gib = 0;
   bool virtual_machine = false;
   /// CPUs that a cgroup quota (cpu.max or cpu.cfs_quota_us) allows; threads_online if there is none.
@@ -38,14 +39,19 @@ struct PowerModel {
   double high_factor = 2.1;
   /// Which table row or rule it comes from, in one sentence.
   std::string basis;
-  /// Watts at `busy_share` (0..1) of the slice.
-  double watts(double busy_share) const;
+  /// Watts at `busy_share` (0..1) of the slice: of the CPUs, of separate memory, and of both.
+  double cpu_watts(double busy_share) const;
+  double memory_watts(double busy_share) const;
+  double watts(double busy_share) const { return cpu_watts(busy_share) + memory_watts(busy_share); }
   double idle() const { return idle_watts + memory_idle_watts; }
+  bool has_separate_memory() const { return memory_full_watts > 0; }
 };
-/// From the tables that the program carries: CPU family, else TDP by name, else a typical server thread.
+/// From the tables that the program carries; which one and why is in docs/decisions/0004-power-model.md.
 PowerModel make_power_model(const MachineIdentity& identity);
 
-/// The model as a source: cumulative joules from the load between reads.
+/// The model's CPU part as the source "model:cpu": cumulative joules from the load between reads.
 std::unique_ptr<Source> make_model_source(PowerModel model, std::unique_ptr<MachineLoadReader> load);
+/// The model's separate memory as the source "model:memory". Only if the model has_separate_memory().
+std::unique_ptr<Source> make_memory_model_source(PowerModel model, std::unique_ptr<MachineLoadReader> load);
 
 }  // namespace joulery::power

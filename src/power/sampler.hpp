@@ -11,6 +11,9 @@
 
 namespace joulery::power {
 
+/// How many flags there are.
+constexpr int kSampleFlagCount = 7;
+
 /// What happened to a device in one window.
 enum class SampleFlag : std::uint32_t {
   none = 0,
@@ -29,6 +32,10 @@ enum class SampleFlag : std::uint32_t {
   /// The window was longer than the counter takes to wrap: energy is a lower bound.
   maybe_wrapped_unseen = 1U << 6,
 };
+
+constexpr bool has_flag(std::uint32_t flags, SampleFlag flag) {
+  return (flags & static_cast<std::uint32_t>(flag)) != 0;
+}
 
 /// Energy of one device in the window since the tick before.
 struct DeviceSample {
@@ -55,11 +62,18 @@ struct DeviceTotal {
   double bridged_joules = 0;
   /// Seconds in windows that were bridged.
   double bridged_seconds = 0;
-  std::uint64_t flag_counts[7] = {};
+  /// Seconds of which nothing is known: no reading, or a counter that never moved, and no earlier power to
+  /// bridge with. They are not in `joules`, which is a lower bound then.
+  double unknown_seconds = 0;
+  std::uint64_t flag_counts[kSampleFlagCount] = {};
 };
 
 /// Reads a set of sources and turns counters into energy per window: unwraps, clamps what is not plausible,
 /// bridges gaps, drops mirrors, and knows which devices are roots. A tick allocates nothing. Not thread-safe.
+///
+/// A bridged window is booked with the device's last believable power. When the counter comes back without
+/// having been reset, what it says of the gap replaces what was booked: too little is added, too much is
+/// taken off the windows that follow, so that no window is negative and the total is the counter's.
 class Sampler {
  public:
   /// Takes the sources to read. Sources whose counters mirror another's (equal value and equal steps in the
@@ -71,13 +85,20 @@ class Sampler {
 
   /// First reading: start of the first window.
   void start();
-  /// Closes a window and opens the next.
+  /// Closes a window and opens the next. Each device is booked up to its own reading, microseconds after the
+  /// tick began.
   const Tick& tick();
+  /// The same for a window that ends at `window_end_boottime_ns`, for a caller whose windows have edges of
+  /// their own. Energy that a device read beyond the edge is split by time and kept for the next window;
+  /// nothing is lost.
+  const Tick& tick_until(std::int64_t window_end_boottime_ns);
 
   std::size_t device_count() const;
   const SourceInfo& device(std::size_t index) const;
   const DeviceTotal& total(std::size_t index) const;
-  /// Does this device count towards the machine? False for children of another device and for mirrors.
+  /// Does this device count towards the machine? False for children of another device, for mirrors, and for
+  /// what looks like a mirror in the first ticks: its energy is added to the machine's in the tick that tells
+  /// them apart.
   bool is_root(std::size_t index) const;
   /// Index of the device that this one mirrors, or its own index.
   std::size_t mirror_of(std::size_t index) const;
