@@ -76,8 +76,8 @@ class HeldChild {
   std::vector<std::string> search_path_;
   std::string working_directory_;
   FileDescriptor pidfd_;
-  FileDescriptor go_;       // one byte lets the child go on
-  FileDescriptor failure_;  // the child's errno if exec fails; closed by a successful exec
+  /// To the child: one byte lets it go on. From it: why it could not execute; closed when it has.
+  FileDescriptor channel_;
 };
 
 /// The places where execvp would look for `name` under the PATH of `environment`, in order; `name` alone if

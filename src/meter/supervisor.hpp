@@ -44,6 +44,8 @@ struct SupervisorOptions {
   WaitMode wait = WaitMode::tree;
   /// How long after the command's end we go on for processes that it left behind.
   double grace_seconds = 5;
+  /// Where /proc is, to tell who sent a signal.
+  SystemRoot root{"/"};
 };
 
 /// Told what happens. Calls come from Supervisor::run, one at a time. They must not fork or wait.
@@ -62,7 +64,8 @@ struct SupervisionResult {
   ChildResult child;
   /// Processes of the workload that still run: -1 if there are some and their number is unknown.
   int left_running = 0;
-  /// The last SIGINT, SIGTERM, SIGQUIT or SIGHUP that we got; 0 if none. A series of runs ends there.
+  /// SIGINT, SIGTERM, SIGQUIT or SIGHUP if such a signal ended the command, or our waiting after it; else 0,
+  /// also if the command took the signal and went on. A series of runs ends there.
   int interrupted_by = 0;
 };
 

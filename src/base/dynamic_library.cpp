@@ -1,0 +1,87 @@
+#include "base/dynamic_library.hpp"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <memory>
+
+#include "base/files.hpp"
+#include "base/text.hpp"
+
+namespace joulery {
+namespace {
+
+std::string folder_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
+std::string real_path(const char* path) {
+  const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path, nullptr), &std::free);
+  return resolved ? std::string(resolved.get()) : std::string();
+}
+
+/// Owned by the user or root, and nobody else may write it.
+Status check_owner(const std::string& path, const struct stat& status) {
+  if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
+    return user_error(
+        fmt::format("'{}' is not loaded: it belongs to another user ({})", printable(path), status.st_uid),
+        "chown it to yourself or root");
+  }
+  if ((status.st_mode & S_IWOTH) != 0) {
+    return user_error(fmt::format("'{}' is not loaded: everybody may write it", printable(path)),
+                      fmt::format("chmod o-w {}", printable(path)));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status check_library_is_trusted(const std::string& path) {
+  if (!path.starts_with('/')) {
+    return user_error(fmt::format("library '{}' is not loaded: its path is not absolute", printable(path)));
+  }
+  const std::string real = real_path(path.c_str());
+  struct stat status = {};
+  if (real.empty() || ::stat(real.c_str(), &status) != 0) {
+    return environment_error(fmt::format("there is no library '{}': {}", printable(path), errno_text(errno)));
+  }
+  if (!S_ISREG(status.st_mode)) return user_error(fmt::format("library '{}' is not a file", printable(path)));
+  JOULERY_CHECK_OK(check_owner(real, status));
+  const std::string folder = folder_of(real);
+  if (::stat(folder.c_str(), &status) != 0) {
+    return environment_error(
+        fmt::format("can't look at folder '{}': {}", printable(folder), errno_text(errno)));
+  }
+  return check_owner(folder, status);
+}
+
+Result<DynamicLibrary> DynamicLibrary::open(const std::string& path) {
+  JOULERY_CHECK_OK(check_library_is_trusted(path));
+  void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    const char* reason = ::dlerror();
+    return environment_error(fmt::format("can't load library '{}': {}", printable(path),
+                                         printable(reason == nullptr ? "unknown reason" : reason)));
+  }
+  return DynamicLibrary(handle, path);
+}
+
+void* DynamicLibrary::symbol(const char* name) const {
+  return ::dlsym(handle_, name);
+}
+
+std::string own_library_directory() {
+  Dl_info info = {};
+  if (::dladdr(reinterpret_cast<void*>(&own_library_directory), &info) == 0 || info.dli_fname == nullptr)
+    return {};
+  const std::string path = real_path(info.dli_fname);
+  return path.empty() ? path : folder_of(path);
+}
+
+}  // namespace joulery

@@ -1,0 +1,105 @@
+#include "meter/attribution_factory.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "meter/attributions.hpp"
+
+namespace joulery::meter {
+namespace {
+
+constexpr std::array kTiers = {Tier::cgroup, Tier::systemd_scope, Tier::perf_task_clock, Tier::process_tree};
+
+Result<std::unique_ptr<Attribution>> make_tier(Tier tier, const AttributionOptions& options) {
+  switch (tier) {
+    case Tier::cgroup:
+      return make_cgroup_attribution(options);
+    case Tier::systemd_scope:
+      return make_systemd_attribution(options);
+    case Tier::perf_task_clock:
+      return make_perf_attribution(options);
+    case Tier::process_tree:
+      return make_tree_attribution(options);
+  }
+  return internal_error("there is no such tier");
+}
+
+/// The first tier from `first` on that can be made; those that can't are added to `choice`.
+Status choose_from(Tier first, const AttributionOptions& options, AttributionChoice& choice) {
+  for (const Tier tier : kTiers) {
+    if (tier < first) continue;
+    auto made = make_tier(tier, options);
+    if (made.has_value()) {
+      choice.attribution = std::move(*made);
+      return {};
+    }
+    choice.skipped.push_back({tier, made.error().message, made.error().hint});
+  }
+  return environment_error(
+      fmt::format("the workload's CPU time can't be followed: {}", choice.skipped.back().reason),
+      choice.skipped.back().hint);
+}
+
+}  // namespace
+
+const char* tier_name(Tier tier) {
+  switch (tier) {
+    case Tier::cgroup:
+      return "cgroup";
+    case Tier::systemd_scope:
+      return "systemd scope";
+    case Tier::perf_task_clock:
+      return "perf task-clock";
+    case Tier::process_tree:
+      return "process tree";
+  }
+  return "unknown";
+}
+
+Result<AttributionChoice> make_attribution(const AttributionOptions& options) {
+  AttributionChoice choice;
+  if (options.only) {
+    auto made = make_tier(*options.only, options);
+    if (!made.has_value()) {
+      Error error = std::move(made).error();
+      error.message = fmt::format("tier '{}' can't be used: {}", tier_name(*options.only), error.message);
+      return std::unexpected(std::move(error));
+    }
+    choice.attribution = std::move(*made);
+    return choice;
+  }
+  JOULERY_CHECK_OK(choose_from(Tier::cgroup, options, choice));
+  return choice;
+}
+
+Status adopt(AttributionChoice& choice, const AttributionOptions& options, int pid) {
+  for (;;) {
+    Status adopted = choice.attribution->adopt(pid);
+    const Tier tier = choice.attribution->tier();
+    if (adopted.has_value() || options.only || tier == Tier::process_tree) return adopted;
+    choice.attribution->finish();
+    choice.skipped.push_back({tier, adopted.error().message, adopted.error().hint});
+    JOULERY_CHECK_OK(choose_from(static_cast<Tier>(static_cast<int>(tier) + 1), options, choice));
+  }
+}
+
+std::vector<TierReport> probe_tiers(const AttributionOptions& options) {
+  std::vector<TierReport> reports;
+  for (const Tier tier : kTiers) {
+    TierReport report{.tier = tier, .usable = false, .reason = {}, .hint = {}, .can_miss = {}};
+    auto made = make_tier(tier, options);
+    if (made.has_value()) {
+      report.usable = true;
+      report.can_miss = (*made)->can_miss();
+      (*made)->finish();
+    } else {
+      report.reason = made.error().message;
+      report.hint = made.error().hint;
+    }
+    reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
+}  // namespace joulery::meter

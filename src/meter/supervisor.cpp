@@ -1,0 +1,347 @@
+#include "meter/supervisor.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cmath>
+#include <ctime>
+#include <optional>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "meter/process_scan.hpp"
+
+namespace joulery::meter {
+namespace {
+
+constexpr double kFastestHz = 10'000;
+constexpr double kSlowestHz = 0.001;
+
+std::int64_t now_ns() {
+  return SystemClock().monotonic_ns();
+}
+
+timespec to_timespec(std::int64_t ns) {
+  return {ns / kNanosecondsPerSecond, ns % kNanosecondsPerSecond};
+}
+
+/// What we wait for ourselves or pass on. Not those that a fault raises, nor SIGPIPE, SIGTTIN and SIGTTOU,
+/// which answer what we do ourselves.
+sigset_t handled_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR1, SIGUSR2,
+                           SIGWINCH, SIGALRM, SIGVTALRM, SIGIO, SIGPWR, SIGURG}) {
+    sigaddset(&set, signal);
+  }
+  for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) sigaddset(&set, signal);
+  return set;
+}
+
+bool ends_programs(int signal) {
+  return signal == SIGINT || signal == SIGTERM || signal == SIGQUIT || signal == SIGHUP;
+}
+
+bool has_terminal() {
+  const FileDescriptor terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  return terminal.valid();
+}
+
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
+
+/// Blocks the handled signals and takes SIGCHLD back if our parent ignored it; undone at the end.
+class SignalGuard {
+ public:
+  SignalGuard() {
+    const sigset_t handled = handled_signals();
+    ::sigprocmask(SIG_BLOCK, &handled, &old_mask_);
+    // A parent's SIG_IGN would make the kernel reap our children without telling how they ended.
+    struct sigaction standard = {};
+    standard.sa_handler = SIG_DFL;
+    ::sigaction(SIGCHLD, &standard, &old_child_action_);
+  }
+  ~SignalGuard() {
+    // What came for a run that is over must not hit what follows.
+    const sigset_t handled = handled_signals();
+    const timespec at_once = {};
+    while (::sigtimedwait(&handled, nullptr, &at_once) > 0) {
+    }
+    ::sigaction(SIGCHLD, &old_child_action_, nullptr);
+    ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
+  }
+  SignalGuard(const SignalGuard&) = delete;
+  SignalGuard& operator=(const SignalGuard&) = delete;
+
+ private:
+  sigset_t old_mask_{};
+  struct sigaction old_child_action_ = {};
+};
+
+class EventLoop final : public Supervisor {
+ public:
+  EventLoop(const SupervisorOptions& options, FileDescriptor signals, FileDescriptor timer)
+      : options_(options), signals_(std::move(signals)), timer_(std::move(timer)) {
+    auto scanner = ProcessScanner::open(options_.root);
+    if (!scanner.has_value()) return;
+    scanner_ = std::move(*scanner);
+    scanner_->list_children(::getpid(), earlier_children_);
+  }
+
+  Result<SupervisionResult> run(HeldChild& child, Attribution& attribution,
+                                SupervisorObserver& observer) override;
+
+ private:
+  Status start_ticks();
+  Status wait_once();
+  void handle_signals();
+  void handle(const signalfd_siginfo& signal);
+  bool sent_by_workload(const signalfd_siginfo& signal);
+  void reap();
+  void child_stopped(int signal);
+  void child_ended(int status, const rusage& usage);
+  void tick();
+  bool is_over();
+  int poll_milliseconds() const;
+
+  SupervisorOptions options_;
+  SignalGuard guard_;
+  FileDescriptor signals_;
+  FileDescriptor timer_;
+  std::optional<ProcessScanner> scanner_;
+  std::vector<int> earlier_children_;
+
+  // Of the current run.
+  int child_ = -1;
+  Attribution* attribution_ = nullptr;
+  SupervisorObserver* observer_ = nullptr;
+  bool ended_ = false;
+  bool interrupted_grace_ = false;
+  int last_interrupt_ = 0;
+  std::int64_t grace_ends_ns_ = 0;
+  int grace_poll_milliseconds_ = 1;
+  SupervisionResult result_;
+};
+
+Status EventLoop::start_ticks() {
+  const auto period = static_cast<std::int64_t>(std::llround(1e9 / options_.hz));
+  itimerspec schedule = {};
+  schedule.it_value = to_timespec(now_ns() + period);
+  schedule.it_interval = to_timespec(period);
+  // Absolute times: a late tick does not move the next one.
+  if (::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &schedule, nullptr) != 0) {
+    return environment_error(fmt::format("can't start the timer: {}", errno_text(errno)));
+  }
+  return {};
+}
+
+Result<SupervisionResult> EventLoop::run(HeldChild& child, Attribution& attribution,
+                                         SupervisorObserver& observer) {
+  child_ = child.pid();
+  attribution_ = &attribution;
+  observer_ = &observer;
+  ended_ = false;
+  interrupted_grace_ = false;
+  last_interrupt_ = 0;
+  grace_poll_milliseconds_ = 1;
+  result_ = {};
+  JOULERY_CHECK_OK(start_ticks());
+  // It may have ended before, and its SIGCHLD been taken.
+  reap();
+  while (!is_over()) JOULERY_CHECK_OK(wait_once());
+
+  const itimerspec off = {};
+  ::timerfd_settime(timer_.get(), 0, &off, nullptr);
+  const bool died_of_it =
+      result_.child.signal == last_interrupt_ || result_.child.exit_code == 128 + last_interrupt_;
+  if (last_interrupt_ != 0 && (interrupted_grace_ || died_of_it)) result_.interrupted_by = last_interrupt_;
+  return result_;
+}
+
+bool EventLoop::is_over() {
+  if (!ended_) return false;
+  if (options_.wait == WaitMode::child || interrupted_grace_ || now_ns() >= grace_ends_ns_) {
+    if (attribution_->has_processes()) {
+      const int left = attribution_->read().processes;
+      result_.left_running = left > 0 ? left : -1;
+    }
+    return true;
+  }
+  return !attribution_->has_processes();
+}
+
+int EventLoop::poll_milliseconds() const {
+  if (!ended_) return -1;
+  // No event tells when the last daemon ends.
+  const std::int64_t left = (grace_ends_ns_ - now_ns()) / 1'000'000 + 1;
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, grace_poll_milliseconds_));
+}
+
+Status EventLoop::wait_once() {
+  constexpr int kSlowestGracePoll = 50;
+  std::array<pollfd, 2> descriptors = {pollfd{signals_.get(), POLLIN, 0}, pollfd{timer_.get(), POLLIN, 0}};
+  const int ready = ::poll(descriptors.data(), descriptors.size(), poll_milliseconds());
+  if (ready < 0 && errno != EINTR) {
+    return internal_error(fmt::format("can't wait for the command: {}", errno_text(errno)));
+  }
+  if (ended_) grace_poll_milliseconds_ = std::min(grace_poll_milliseconds_ * 2, kSlowestGracePoll);
+  if (ready <= 0) return {};
+  if (descriptors[0].revents != 0) handle_signals();
+  if (descriptors[1].revents != 0) tick();
+  return {};
+}
+
+void EventLoop::tick() {
+  std::uint64_t expirations = 0;
+  if (::read(timer_.get(), &expirations, sizeof(expirations)) != sizeof(expirations) || expirations == 0)
+    return;
+  observer_->on_tick(expirations - 1);
+}
+
+void EventLoop::handle_signals() {
+  std::array<signalfd_siginfo, 16> batch;
+  for (;;) {
+    const ssize_t got = ::read(signals_.get(), batch.data(), sizeof(batch));
+    if (got < static_cast<ssize_t>(sizeof(signalfd_siginfo))) return;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(got) / sizeof(signalfd_siginfo); ++i)
+      handle(batch[i]);
+  }
+}
+
+void EventLoop::handle(const signalfd_siginfo& signal) {
+  const int number = static_cast<int>(signal.ssi_signo);
+  if (number == SIGCHLD) return reap();
+  if (ends_programs(number)) {
+    last_interrupt_ = number;
+    // Nobody else is left to take it.
+    if (ended_) interrupted_grace_ = true;
+  }
+  if (ended_) return;
+  const bool from_kernel = signal.ssi_code == SI_KERNEL;
+  // The kernel's signals went to the whole process group, but for a hang-up, which goes to the leader of the
+  // session.
+  const bool only_to_us = from_kernel && number == SIGHUP && ::getsid(0) == ::getpid();
+  if (from_kernel && !only_to_us) return;
+  if (!only_to_us && sent_by_workload(signal)) return;
+  ::kill(child_, number);
+}
+
+bool EventLoop::sent_by_workload(const signalfd_siginfo& signal) {
+  constexpr int kDeepest = 64;
+  const int self = ::getpid();
+  int pid = static_cast<int>(signal.ssi_pid);
+  if (pid == self || !scanner_) return false;
+  for (int depth = 0; depth < kDeepest && pid > 1; ++depth) {
+    if (pid == child_) return true;
+    const auto process = scanner_->stat(pid);
+    if (!process) return false;
+    // An orphan of the workload is our child; but a neighbour may have been our child before the workload
+    // started.
+    if (process->parent == self) return true;
+    pid = process->parent;
+  }
+  return false;
+}
+
+void EventLoop::reap() {
+  if (!ended_) {
+    // The last look while the cgroup of an ended workload surely exists.
+    siginfo_t info = {};
+    if (::waitid(P_PID, static_cast<id_t>(child_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        info.si_pid == child_) {
+      static_cast<void>(attribution_->read());
+    }
+  }
+  for (;;) {
+    int status = 0;
+    rusage usage = {};
+    const int pid = ::wait4(-1, &status, WNOHANG | WUNTRACED | WCONTINUED, &usage);
+    if (pid < 0 && errno == EINTR) continue;
+    if (pid <= 0) return;
+    const bool main = pid == child_;
+    if (WIFSTOPPED(status)) {
+      if (main) child_stopped(WSTOPSIG(status));
+    } else if (WIFCONTINUED(status)) {
+      if (main) observer_->on_continued();
+    } else {
+      const ChildResult result = make_child_result(status, usage);
+      attribution_->reaped(pid, result.cpu_seconds(), result.peak_memory_bytes);
+      if (main) child_ended(status, usage);
+    }
+  }
+}
+
+void EventLoop::child_ended(int status, const rusage& usage) {
+  ended_ = true;
+  result_.child = make_child_result(status, usage);
+  grace_ends_ns_ = now_ns() + static_cast<std::int64_t>(std::max(0.0, options_.grace_seconds) * 1e9);
+  observer_->on_child_exit(result_.child);
+}
+
+void EventLoop::child_stopped(int signal) {
+  observer_->on_stopped(signal);
+  // Without a terminal no shell would continue us when somebody continues the child.
+  if (signal == SIGSTOP && !has_terminal()) return;
+  if (signal == SIGSTOP) {
+    ::kill(::getpid(), SIGSTOP);
+    return;
+  }
+  struct sigaction standard = {};
+  standard.sa_handler = SIG_DFL;
+  struct sigaction old = {};
+  sigset_t this_one;
+  sigset_t old_mask;
+  sigemptyset(&this_one);
+  sigaddset(&this_one, signal);
+  ::sigaction(signal, &standard, &old);
+  ::kill(::getpid(), signal);
+  ::sigprocmask(SIG_UNBLOCK, &this_one, &old_mask);  // we stop here, and go on when continued
+  ::sigprocmask(SIG_SETMASK, &old_mask, nullptr);
+  ::sigaction(signal, &old, nullptr);
+}
+
+}  // namespace
+
+ChildResult make_child_result(int status, const rusage& usage) {
+  ChildResult result;
+  result.exited = WIFEXITED(status);
+  if (result.exited) result.exit_code = WEXITSTATUS(status);
+  if (WIFSIGNALED(status)) {
+    result.signal = WTERMSIG(status);
+    result.core_dumped = WCOREDUMP(status);
+  }
+  result.user_seconds = seconds(usage.ru_utime);
+  result.system_seconds = seconds(usage.ru_stime);
+  result.peak_memory_bytes = static_cast<double>(usage.ru_maxrss) * 1024;
+  return result;
+}
+
+Result<std::unique_ptr<Supervisor>> Supervisor::create(const SupervisorOptions& options) {
+  if (!(options.hz >= kSlowestHz && options.hz <= kFastestHz)) {
+    return user_error(fmt::format("a rate of {} Hz is not possible", options.hz),
+                      fmt::format("from {} to {}", kSlowestHz, kFastestHz));
+  }
+  if (!(options.grace_seconds >= 0 && options.grace_seconds <= 1e6)) {
+    return user_error(fmt::format("a grace of {} s is not possible", options.grace_seconds));
+  }
+  const sigset_t handled = handled_signals();
+  FileDescriptor signals(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals.valid())
+    return environment_error(fmt::format("can't receive signals (signalfd): {}", errno_text(errno)));
+  FileDescriptor timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!timer.valid())
+    return environment_error(fmt::format("can't make a timer (timerfd): {}", errno_text(errno)));
+  return std::make_unique<EventLoop>(options, std::move(signals), std::move(timer));
+}
+
+}  // namespace joulery::meter
