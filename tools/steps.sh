@@ -143,7 +143,7 @@ print_ctest_end() { # print_ctest_end LOG CODE
   if (($2 != 0)); then
     printf -- '--- %s without the tests that passed\n' "$1"
     grep -vE '( Passed +[0-9.]+ sec$|^ +Start +[0-9]+: )' "$1" | sed '/tests passed, .* failed out of/,$d' | tail -n 200
-    printf -- '---\n'
+    printf -- '---\n\nhint: one test alone: ctest --preset dev -R NAME\n\n'
   fi
   if grep -q 'tests passed, .* failed out of' "$1"; then
     sed -n '/tests passed, .* failed out of/,$p' "$1"

@@ -14,7 +14,7 @@ FORBIDDEN = (
     "https://" + "pypi" + ".org/simple",
     "deb http://deb." + "debian.org/debian",
     "https://registry." + "npmjs.org/x",
-    "index." + "crates.io",
+    "index.crates" + ".io",
     "// TO" + "DO: later",
     "# FIX" + "ME",
 )
