@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Writes requirements-*.txt anew: the newest releases of what is named here and all they need, each file with its
+# SHA-256, for every Python from 3.11 on. Run it by hand, then run the tests, and commit what it wrote.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+python3 -m venv "$folder/venv"
+"$folder/venv/bin/pip" install --quiet uv
+
+lock() { # lock FILE PURPOSE PACKAGE…
+  local file=$1 purpose=$2
+  shift 2
+  {
+    echo "# $purpose Written by tools/lock_requirements.sh from: $*"
+    printf '%s\n' "$@" | "$folder/venv/bin/uv" pip compile - --universal --python-version 3.11 \
+      --generate-hashes --no-header --no-annotate --quiet
+  } >"$folder/locked.txt"
+  mv "$folder/locked.txt" "$file"
+  echo "$file: $(grep -c '==' "$file") packages"
+}
+
+lock requirements-native.txt "What the examples train with and run models in." \
+  scikit-learn numpy scipy joblib skl2onnx onnx onnxruntime
+lock requirements-test.txt "What the end-to-end tests need." pytest jsonschema ruff
+lock requirements-peers.txt "The tools that bench/peers compares with." codecarbon zeus
