@@ -13,9 +13,9 @@
 
 namespace joulery::record {
 
-/// Append-only file on a host-local disk that a run is written to first, so that a kill loses at most the last flush
-/// and a store on a network disk is touched once, at the end. One file per run, `<run id>.spool`, mode 0600, locked
-/// (flock) while its writer lives.
+/// Append-only file on a host-local disk that a run is written to first, so that a kill loses at most the
+/// last flush and a store on a network disk is touched once, at the end. One file per run, `<run id>.spool`,
+/// mode 0600, locked (flock) while its writer lives.
 class SpoolWriter {
  public:
   /// Makes `folder` (mode 0700) if needed; environment error if it is somebody else's, or can't be written.
@@ -23,7 +23,8 @@ class SpoolWriter {
   /// State of the run and its host, boot and devices so far; a later one replaces an earlier one.
   Status write_run(const Run& run, const Host& host, const Boot& boot, std::span<const Device> devices);
   /// Allocates nothing.
-  Status write_power_block(std::string_view device_id, std::uint64_t sequence, std::span<const std::uint8_t> block);
+  Status write_power_block(std::string_view device_id, std::uint64_t sequence,
+                           std::span<const std::uint8_t> block);
   Status write_evidence(const Evidence& evidence);
   /// The run ended in good order. Without it, recovery marks the run KILLED.
   Status write_end();
@@ -45,11 +46,12 @@ struct IngestReport {
   std::vector<std::pair<std::string, std::string>> kept;
 };
 
-/// Moves one finished spool file into the store in one transaction and removes the file after the commit. Storing the
-/// same file twice changes nothing.
+/// Moves one finished spool file into the store in one transaction and removes the file after the commit.
+/// Storing the same file twice changes nothing.
 Status ingest_spool(const std::string& path, Store& store, IngestReport& report);
-/// Ingests all files in `folder` whose writer is gone (or has ended the run). Files still locked are left alone.
-/// A truncated last frame is what a kill leaves and is dropped; a corrupt frame in the middle keeps the file.
+/// Ingests all files in `folder` whose writer is gone (or has ended the run). Files still locked are left
+/// alone. A truncated last frame is what a kill leaves and is dropped; a corrupt frame in the middle keeps
+/// the file.
 Result<IngestReport> ingest_all_spools(const std::string& folder, Store& store);
 /// True if there is anything for ingest_all_spools to look at. Cheap: one folder listing.
 bool has_spools(const std::string& folder);

@@ -26,8 +26,8 @@ struct RunQuery {
   enum class View { active, deleted, all } view = View::active;
 };
 
-/// A batch for one run. A writer numbers its batches from 1, and a batch that was stored before is skipped, so that a
-/// batch pushed twice is stored once.
+/// A batch for one run. A writer numbers its batches from 1, and a batch that was stored before is skipped,
+/// so that a batch pushed twice is stored once.
 struct MetricBatch {
   std::string run_id;
   std::string writer;
@@ -52,9 +52,9 @@ struct GcResult {
   std::uint64_t bytes_freed = 0;
 };
 
-/// Where everything that was found out is kept, in MLflow's data model and ours. One object per thread; many processes
-/// may have the same store open. Each call is one transaction: all of it or nothing. The interface says nothing that
-/// SQLite and PostgreSQL do not both do.
+/// Where everything that was found out is kept, in MLflow's data model and ours. One object per thread; many
+/// processes may have the same store open. Each call is one transaction: all of it or nothing. The interface
+/// says nothing that SQLite and PostgreSQL do not both do.
 class Store {
  public:
   virtual ~Store() = default;
@@ -69,11 +69,12 @@ class Store {
   virtual Result<std::optional<Host>> host(const std::string& id) = 0;
   virtual Result<std::vector<Device>> devices(const std::string& host_id) = 0;
 
-  /// Inserts a run or replaces its fields, params and tags (merged by key). Metrics in `run.metrics` are logged as
-  /// points. The experiment is made if it does not exist. A param that exists with another value is a user error.
+  /// Inserts a run or replaces its fields, params and tags (merged by key). Metrics in `run.metrics` are
+  /// logged as points. The experiment is made if it does not exist. A param that exists with another value is
+  /// a user error.
   virtual Status put_run(const Run& run) = 0;
-  /// User error with suggestion if there is none. `id` may be an unambiguous prefix of at least 4 digits, or a name
-  /// that only one run has, or "last".
+  /// User error with suggestion if there is none. `id` may be an unambiguous prefix of at least 4 digits, or
+  /// a name that only one run has, or "last".
   virtual Result<Run> run(const std::string& id) = 0;
   virtual Result<std::vector<Run>> search_runs(const RunQuery& query) = 0;
   /// Marks as deleted; `gc` removes for good.
@@ -85,12 +86,13 @@ class Store {
   virtual Result<std::vector<MetricPoint>> metric_history(const std::string& run_id, const std::string& key,
                                                           std::size_t offset, std::size_t limit) = 0;
   /// At most `buckets` buckets over the whole history, in order of step.
-  virtual Result<std::vector<HistoryBucket>> downsample_metric(const std::string& run_id, const std::string& key,
+  virtual Result<std::vector<HistoryBucket>> downsample_metric(const std::string& run_id,
+                                                               const std::string& key,
                                                                std::size_t buckets) = 0;
 
   /// Appends an encoded power block; (run, device, sequence) is stored once.
-  virtual Status put_power_block(const std::string& run_id, const std::string& device_id, std::uint64_t sequence,
-                                 std::span<const std::uint8_t> block) = 0;
+  virtual Status put_power_block(const std::string& run_id, const std::string& device_id,
+                                 std::uint64_t sequence, std::span<const std::uint8_t> block) = 0;
   struct PowerSeries {
     std::string device_id;
     std::vector<PowerSample> samples;
@@ -124,9 +126,11 @@ struct SqliteStoreOptions {
   int busy_timeout_ms = 30'000;
 };
 
-/// Opens a SQLite store (WAL on a local file system, a rollback journal on a network one) and migrates an older one.
-/// Errors: a newer store (environment, says which version wrote it), a file that is no store or is damaged
-/// (environment, the file is left as it is and the hint says how to recover), read-only or full disk (environment).
-Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path, const SqliteStoreOptions& options = {});
+/// Opens a SQLite store (WAL on a local file system, a rollback journal on a network one) and migrates an
+/// older one. Errors: a newer store (environment, says which version wrote it), a file that is no store or is
+/// damaged (environment, the file is left as it is and the hint says how to recover), read-only or full disk
+/// (environment).
+Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path,
+                                                 const SqliteStoreOptions& options = {});
 
 }  // namespace joulery::record
