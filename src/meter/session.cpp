@@ -90,7 +90,8 @@ Status Session::open_sensors() {
   });
   if (modelled) model_idle_watts_ = power::make_power_model(identity_).idle();
   sampler_ = std::make_unique<power::Sampler>(std::move(sources), machine_.clock);
-  if (auto load = power::MachineLoadReader::open(machine_.sensors)) {
+  if (auto load = power::MachineLoadReader::open(
+          machine_.sensors, modelled ? power::LoadExtent::slice : power::LoadExtent::machine)) {
     load_ = std::move(*load);
     result_.load_via = load_->via();
     result_.machine_cpus = load_->cpu_count();

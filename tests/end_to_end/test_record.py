@@ -1,0 +1,214 @@
+"""The record: what `run` stored can be found, shown, exported, removed; and survives what goes wrong."""
+
+import csv
+import io
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import check_schema
+
+
+def store_of(joulery):
+    return joulery.home / ".local/share/joulery/joulery.db"
+
+
+def fill(joulery, count=3):
+    for i in range(count):
+        joulery("run", "-q", "--name", f"job{i}", "--experiment", "A" if i % 2 == 0 else "B", "--tag", f"n={i}", "--",
+                sys.executable, "-c", f"sum(range({i * 300000}))")
+
+
+def test_runs_filter_sort_and_limit(joulery):
+    fill(joulery)
+    table = joulery("runs").stdout
+    assert table.count("FINISHED") == 3 and "job0" in table and "~" in table
+    names = lambda *arguments: [run["name"] for run in joulery.json("runs", *arguments, schema="runs")["runs"]]
+    assert names() == ["job2", "job1", "job0"]
+    assert names("--sort", "start") == ["job0", "job1", "job2"]
+    assert names("--sort", "-cpu")[0] == "job2"
+    assert names("--experiment", "B") == ["job1"]
+    assert names("tags.n = '2' and metrics.cpu_seconds > 0") == ["job2"]
+    assert names("--limit", "1") == ["job2"]
+    assert "no run matches" in joulery("runs", "tags.n = 'none'").stderr
+    wrong = joulery("runs", "tags.n ~ 2", code=2)
+    assert "error:" in wrong.stderr
+
+
+def test_before_the_first_run_there_is_a_hint(joulery):
+    for verb in ("runs", "show", "export"):
+        result = joulery(verb, code=2)
+        assert "joulery run" in result.stderr
+        assert not store_of(joulery).exists()
+
+
+def test_show_finds_by_prefix_name_and_last(joulery):
+    fill(joulery)
+    last = joulery.json("show", schema="show")["run"]
+    assert last["name"] == "job2"
+    assert joulery.json("show", last["run_id"][:20], schema="show")["run"]["run_id"] == last["run_id"]
+    assert joulery.json("show", "job1", schema="show")["run"]["name"] == "job1"
+    missing = joulery("show", "jbo1", code=2)
+    assert "hint:" in missing.stderr
+    evidence = joulery.json("show", schema="show")["evidence"][0]
+    check_schema(evidence["content"], "run")
+
+
+def test_power_series_add_up(joulery):
+    document = joulery.run("sleep", "1.2", flags=["--hz", "50"])
+    shown = json.loads(joulery("show", "--json", "--power").stdout)
+    check_schema(shown, "show")
+    total = {s["device_id"]: sum(p["energy_joules"] for p in s["samples"]) for s in shown["power"]}
+    for device in document["devices"]:
+        assert total[device["id"]] == pytest.approx(device["energy_joules"]["value"], rel=0.01)
+    assert all(len(s["samples"]) >= 40 for s in shown["power"])
+    rows = list(csv.DictReader(io.StringIO(joulery("export", "last", "--what", "power").stdout)))
+    assert sum(float(r["energy_joules"]) for r in rows if r["device_id"] == document["devices"][0]["id"]) == pytest.approx(
+        total[document["devices"][0]["id"]], rel=1e-6)
+    times = [float(r["boottime_seconds"]) for r in rows if r["device_id"] == "workload"]
+    assert times == sorted(times)
+    power = json.loads(joulery("export", "last", "--what", "power", "--format", "json").stdout)
+    check_schema(power, "power")
+
+
+def test_export_as_csv_and_json(joulery):
+    fill(joulery)
+    joulery("run", "-q", "--name", '=cmd|"x",1', "--", "true")
+    rows = list(csv.DictReader(io.StringIO(joulery("export").stdout)))
+    assert len(rows) == 4
+    assert rows[0]["name"] == "'=cmd|\"x\",1"
+    assert float(rows[0]["metrics.joulery/cpu_seconds"]) > 0
+    out = joulery.home / "runs.json"
+    joulery("export", "job1", "--format", "json", "--output", out)
+    document = json.loads(out.read_text())
+    check_schema(document, "runs")
+    assert [run["name"] for run in document["runs"]] == ["job1"]
+    assert "did you mean" in joulery("export", "--format", "jsn", code=2).stderr
+
+
+def test_rm_restore_and_gc(joulery):
+    fill(joulery)
+    joulery("rm", "job1")
+    assert [r["name"] for r in joulery.json("runs", schema="runs")["runs"]] == ["job2", "job0"]
+    deleted = joulery.json("runs", "--deleted", schema="runs")["runs"]
+    joulery("rm", "--restore", deleted[0]["run_id"])
+    assert len(joulery.json("runs", schema="runs")["runs"]) == 3
+    joulery("rm", "job0", "job2")
+    assert joulery.json("gc", schema="gc")["runs"] == 2
+    assert joulery.json("gc", schema="gc")["runs"] == 0
+    assert [r["name"] for r in joulery.json("runs", schema="runs")["runs"]] == ["job1"]
+    joulery("rm", "job1", "nothing-like-it", code=2)
+    assert len(joulery.json("runs", schema="runs")["runs"]) == 1, "all or nothing"
+
+
+def test_fifty_runs_at_once_lose_nothing(joulery):
+    processes = [joulery.start("run", "-q", "--name", f"p{i}", "--", "true") for i in range(50)]
+    for process in processes:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0 and err == b"", err
+    names = {run["name"] for run in joulery.json("runs", "--limit", "100", schema="runs")["runs"]}
+    assert names == {f"p{i}" for i in range(50)}
+    assert os.listdir(joulery.home / "spool") == []
+
+
+def test_a_killed_meter_leaves_a_run_that_is_recovered_and_marked(joulery):
+    process = joulery.start("run", "--name", "cut", "--hz", "100", "--", "sleep", "60", start_new_session=True)
+    time.sleep(1.0)
+    process.kill()
+    process.wait()
+    os.killpg(process.pid, signal.SIGKILL)
+    result = joulery("runs", "--json")
+    assert "cut off" in result.stderr
+    run = json.loads(result.stdout)["runs"][0]
+    assert run["status"] == "KILLED" and run["tags"]["joulery.recovered"] == "true"
+    assert "its meter was killed" in joulery("show").stdout
+    assert os.listdir(joulery.home / "spool") == []
+
+
+def test_a_newer_store_is_refused_and_the_run_is_safe(joulery):
+    joulery("run", "-q", "--", "true")
+    connection = sqlite3.connect(store_of(joulery))
+    connection.execute("PRAGMA user_version = 9999")
+    connection.commit()
+    connection.close()
+    refused = joulery("runs", code=3)
+    assert "newer" in refused.stderr and "hint:" in refused.stderr
+    kept = joulery("run", "-q", "--name", "kept", "--", "sh", "-c", "exit 6", code=6)
+    assert "safe in" in kept.stderr
+    assert len(os.listdir(joulery.home / "spool")) == 1
+    connection = sqlite3.connect(store_of(joulery))
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    if joulery("runs", code=None).returncode == 0:
+        assert joulery.json("show", schema="show")["run"]["name"] == "kept"
+
+
+@pytest.mark.parametrize("damage", ["text", "truncated", "zeroed"])
+def test_a_corrupt_store_is_refused_and_kept(joulery, damage):
+    joulery("run", "-q", "--", "true")
+    store = store_of(joulery)
+    subprocess.run([sys.executable, "-c", f"import sqlite3; c = sqlite3.connect({str(store)!r}); "
+                    "c.execute('PRAGMA wal_checkpoint(TRUNCATE)'); c.close()"], check=True)
+    whole = store.read_bytes()
+    broken = {"text": b"this is no database, but it is long enough to look at\n" * 100,
+              "truncated": whole[: len(whole) // 3], "zeroed": whole[:4096] + bytes(len(whole) - 4096)}[damage]
+    for name in ("-wal", "-shm"):
+        (store.parent / (store.name + name)).unlink(missing_ok=True)
+    store.write_bytes(broken)
+    refused = joulery("runs", code=3)
+    assert "hint:" in refused.stderr
+    assert store.read_bytes() == broken
+    run = joulery("run", "-q", "--name", "after", "--", "true")
+    assert "safe in" in run.stderr
+    assert store.read_bytes() == broken
+    store.rename(store.with_suffix(".bad"))
+    assert joulery.json("show", schema="show")["run"]["name"] == "after"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+def test_a_full_disk_costs_no_command_its_exit_code(joulery):
+    disk = joulery.home / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False).returncode != 0:
+        pytest.skip("can't mount here")
+    try:
+        (disk / "filler").write_bytes(b"x" * 60_000)
+        full = joulery("run", "--store", disk / "j.db", "--", "sh", "-c", "exit 7", code=7)
+        assert "wall time" in full.stderr
+        assert "safe in" in full.stderr
+        spool_full = joulery("run", "--", "sh", "-c", "exit 8", code=8, env={"JOULERY_SPOOL": str(disk / "spool")})
+        assert "!" in spool_full.stderr
+        (disk / "filler").unlink()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert "cut off" not in joulery("runs", code=None).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+def test_a_read_only_home(joulery):
+    home = joulery.home / "readonly"
+    home.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", home], check=False).returncode != 0:
+        pytest.skip("can't mount here")
+    try:
+        result = joulery("run", "--", "sh", "-c", "exit 9", code=9, env={"HOME": str(home)})
+        assert "wall time" in result.stderr and "safe in" in result.stderr
+        assert "Read-only" in joulery("doctor", code=3, env={"HOME": str(home)}).stdout
+    finally:
+        subprocess.run(["umount", home], check=True)
+    assert joulery.json("show", schema="show")["run"]["status"] == "FAILED"
+
+
+def test_store_from_a_setting_or_a_flag(joulery):
+    joulery("run", "-q", "--store", "here.db", "--", "true")
+    assert (joulery.home / "here.db").exists()
+    (joulery.home / "joulery.toml").write_text('store = "here.db"\n')
+    assert len(joulery.json("runs", schema="runs")["runs"]) == 1
+    assert oct((joulery.home / "here.db").stat().st_mode & 0o777) == "0o600"
+    assert "SQLite only" in joulery("runs", "--store", "postgresql://x", code=2).stderr

@@ -1,0 +1,262 @@
+"""`joulery run`: the command's life is its own, and the figures hold together."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import check_schema
+
+BURN = "import time\nt = time.process_time()\nwhile time.process_time() - t < {}: pass"
+
+
+def burn(seconds):
+    return [sys.executable, "-c", BURN.format(seconds)]
+
+
+def test_streams_arguments_and_environment_pass_through(joulery):
+    result = joulery("run", "--quiet", "--", "sh", "-c", 'cat; echo "$1:$X" >&2', "sh", "a b", input=b"in\0put",
+                     env={"X": "y"})
+    assert result.stdout == "in\0put"
+    assert result.stderr == "a b:y\n"
+
+
+@pytest.mark.parametrize("script, code", [("exit 0", 0), ("exit 3", 3), ("exit 255", 255), ("kill -TERM $$", 143),
+                                          ("kill -KILL $$", 137), ("kill -INT $$", 130)])
+def test_exit_codes_pass_through(joulery, script, code):
+    joulery("run", "--", "sh", "-c", script, code=code)
+
+
+def test_codes_of_a_shell_for_what_cannot_run(joulery):
+    missing = joulery("run", "--", "no-such-program-here", code=127)
+    assert "no-such-program-here" in missing.stderr and "hint:" in missing.stderr
+    plain = joulery.home / "plain.txt"
+    plain.write_text("not a program")
+    assert "chmod +x" in joulery("run", "--", plain, code=126).stderr
+    joulery("run", "--", joulery.home, code=126)
+    assert "needs a command" in joulery("run", code=2).stderr
+
+
+def test_a_command_needs_no_dashes_and_may_have_flags_of_its_own(joulery):
+    assert joulery("run", "-q", "echo", "--json", "-n").stdout == "--json -n\n"
+
+
+def test_summary_goes_to_stderr_and_says_how_figures_are_known(joulery):
+    result = joulery("run", "--", "echo", "hello")
+    assert result.stdout == "hello\n"
+    for words in ("wall time", "CPU time", "measured", "energy", "modelled", "plausible range", "known by", "run 0"):
+        assert words in result.stderr, words
+    assert "\x1b" not in result.stderr
+
+
+def test_json_to_stderr_after_the_command(joulery):
+    result = joulery("run", "--json", "--", "sh", "-c", "echo out; echo err >&2")
+    first, rest = result.stderr.split("\n", 1)
+    assert first == "err"
+    document = json.loads(rest)
+    check_schema(document, "run")
+    assert document["exit_code"] == 0 and document["run_id"]
+
+
+def test_figures_hold_together(joulery):
+    document = joulery.run(*burn(1.0))
+    assert 0.98 <= document["cpu_seconds"] <= 1.5
+    assert document["duration_seconds"] >= 0.98
+    value = {key: document[key]["value"] for key in document if key.startswith("energy_") and key.endswith("_joules")
+             and isinstance(document[key], dict)}
+    assert all(v >= 0 for v in value.values())
+    machine = value["energy_machine_joules"]
+    parts = value["energy_active_joules"] + value["energy_other_active_joules"] + value["energy_idle_joules"]
+    assert parts == pytest.approx(machine, rel=1e-6)
+    assert value["energy_joules"] == pytest.approx(value["energy_active_joules"] + value["energy_idle_share_joules"])
+    assert value["energy_joules"] <= machine * (1 + 1e-9)
+    counted = sum(d["energy_joules"]["value"] for d in document["devices"] if d["counted"])
+    assert counted == pytest.approx(machine, rel=1e-6)
+    energy = document["energy_joules"]
+    assert energy["low"] < energy["value"] < energy["high"]
+    assert document["carbon_gco2e"]["provenance"] == "assumed"
+
+
+def test_idle_policies(joulery):
+    none = joulery.run(*burn(0.3), flags=["--idle", "none"])
+    assert none["energy_idle_share_joules"]["value"] == 0
+    everything = joulery.run(*burn(0.3), flags=["--idle", "all"])
+    assert everything["energy_idle_share_joules"]["value"] == pytest.approx(everything["energy_idle_joules"]["value"])
+
+
+@pytest.mark.parametrize("tier", ["cgroup", "perf", "tree"])
+def test_short_lived_children_are_counted(joulery, tier):
+    script = f"for i in $(seq 20); do {sys.executable} -c 'import time\nwhile time.process_time() < 0.05: pass'; done"
+    result = joulery("run", "--json", "--output", "d.json", "--attribution", tier, "--", "sh", "-c", script, code=None)
+    if result.returncode == 125:
+        pytest.skip(f"{tier} can't be used here: {result.stderr}")
+    document = json.loads((joulery.home / "d.json").read_text())
+    assert document["cpu_seconds"] >= 0.98 * 20 * 0.05
+
+
+def test_daemons_are_waited_for_and_what_is_left_is_said(joulery):
+    child = "import os, time\nif os.fork(): os._exit(0)\nos.setsid()\n{}"
+    waited = joulery.run(sys.executable, "-c", child.format(BURN.format(0.5)))
+    assert waited["cpu_seconds"] >= 0.49
+    assert waited["duration_seconds"] > waited["command_seconds"] + 0.2
+    left = joulery.run(sys.executable, "-c", child.format("time.sleep(3)"), env={"JOULERY_RUN_GRACE_SECONDS": "0.2"})
+    assert left["left_running"] != 0
+    assert any("still run" in warning["text"] for warning in left["warnings"])
+    child_only = joulery.run(sys.executable, "-c", child.format("time.sleep(1)"), flags=["--wait", "child"])
+    assert child_only["duration_seconds"] < 0.9
+
+
+def test_repeat_makes_runs_of_their_own_and_means(joulery):
+    series = joulery.run(*burn(0.05), flags=["--repeat", "4", "--warmup", "1", "--tag", "kind=short"])
+    assert series["repeat"] == 4 and len({run["run_id"] for run in series["runs"]}) == 4
+    mean = series["means"]["cpu_seconds"]
+    assert mean["low"] <= mean["mean"] <= mean["high"]
+    assert mean["mean"] == pytest.approx(sum(run["cpu_seconds"] for run in series["runs"]) / 4)
+    runs = joulery.json("runs", "tags.kind = 'short'", schema="runs")["runs"]
+    assert len(runs) == 4
+    assert {run["tags"]["joulery.series_index"] for run in runs} == {"1", "2", "3", "4"}
+
+
+def test_a_failing_command_ends_a_series(joulery):
+    counter = joulery.home / "count"
+    joulery("run", "--repeat", "5", "--", "sh", "-c", f"echo x >> {counter}; exit 4", code=4)
+    assert counter.read_text() == "x\n"
+
+
+def test_per_unit(joulery):
+    document = joulery.run(*burn(0.1), flags=["--per", "1000 images"])
+    assert document["per"]["unit"] == "images"
+    assert document["per"]["energy_joules"]["value"] == pytest.approx(document["energy_joules"]["value"] / 1000)
+    assert "of 1000 images" in joulery("show").stdout
+
+
+@pytest.mark.parametrize("flags, words", [
+    (["--hz", "fast"], "needs a number"), (["--hz", "0"], "between"), (["--idle", "propotional"], "did you mean"),
+    (["--tag", "novalue"], "KEY=VALUE"), (["--repeat", "0"], "from 1"), (["--per", "0 images"], "above 0"),
+    (["--nmae", "x"], "did you mean '--name'"), (["--hz"], "hz"), (["--output", "/no/such/folder/x"], "can't write")])
+def test_wrong_flags_are_refused_before_the_command_runs(joulery, flags, words):
+    mark = joulery.home / "ran"
+    result = joulery("run", *flags, "--", "touch", mark, code=2)
+    assert words in result.stderr
+    assert not mark.exists()
+
+
+def test_secrets_in_arguments_are_not_recorded(joulery):
+    joulery("run", "-q", "--", "true", "--api-key", "hunter2", "TOKEN=hunter2", "ghp_hunter2hunter2hunter2")
+    assert "hunter2" not in joulery("show", "--json").stdout
+    database = joulery.home / ".local/share/joulery/joulery.db"
+    assert all(b"hunter2" not in path.read_bytes() for path in database.parent.iterdir())
+
+
+def test_environment_is_not_recorded(joulery):
+    joulery("run", "-q", "--", "true", env={"SOME_SECRET_VARIABLE": "hunter3"})
+    database = joulery.home / ".local/share/joulery/joulery.db"
+    assert all(b"hunter3" not in path.read_bytes() for path in database.parent.iterdir())
+
+
+def test_signals_sent_to_the_meter_reach_the_command(joulery):
+    script = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(9))\nprint('up', flush=True)\ntime.sleep(30)"
+    process = joulery.start("run", "-q", "--", sys.executable, "-c", script)
+    assert process.stdout.readline() == b"up\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 9
+
+
+def test_ignored_signals_and_masks_are_the_callers(joulery):
+    script = "grep -E '^Sig(Ign|Blk)' /proc/self/status"
+    plain = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert joulery("run", "-q", "--", "sh", "-c", script).stdout == plain
+
+
+def test_no_descriptor_leaks_into_the_command(joulery):
+    assert joulery("run", "-q", "--", "sh", "-c", "ls /proc/self/fd").stdout.split() == ["0", "1", "2", "3"]
+
+
+def read_until(descriptor, wanted, timeout=20):
+    text = b""
+    end = time.monotonic() + timeout
+    while wanted not in text and time.monotonic() < end:
+        if select.select([descriptor], [], [], 0.2)[0]:
+            try:
+                text += os.read(descriptor, 4096)
+            except OSError:
+                break
+    return text
+
+
+def test_on_a_terminal_ctrl_c_ends_the_command_and_the_record_is_kept(joulery):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(joulery.home)
+        os.execve(joulery.binary, [joulery.binary, "run", "--", "sh", "-c", "test -t 0 && test -t 1 && echo tty; sleep 30"],
+                  {**joulery.environment, "TERM": "xterm"})
+    assert b"tty" in read_until(terminal, b"tty")
+    os.write(terminal, b"\x03")
+    text = read_until(terminal, b"run 0")
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert b"killed by signal 2" in text
+    assert joulery.json("show", schema="show")["run"]["status"] == "KILLED"
+
+
+def test_live_line_only_where_it_harms_nothing(joulery):
+    quiet = joulery("run", "--", "sleep", "1.2")
+    assert "\r" not in quiet.stderr
+    asked = joulery("run", "--live", "--", "sleep", "1.2")
+    assert "machine" in asked.stderr.split("\r\x1b[K")[1]
+
+
+def test_missing_sys_and_proc_of_sensors_is_no_reason_to_fail(joulery):
+    empty = joulery.home / "nothing"
+    empty.mkdir()
+    document = joulery.run(*burn(0.2), env={"JOULERY_SYSTEM_ROOT": str(empty)})
+    assert document["cpu_seconds"] >= 0.19
+    assert document["warnings"]
+
+
+def test_measured_by_a_rapl_tree(joulery):
+    """A made-up /sys whose counter rises by 7 W, with the real /proc."""
+    root = joulery.home / "root"
+    zone = root / "sys/devices/virtual/powercap/intel-rapl/intel-rapl:0"
+    zone.mkdir(parents=True)
+    (root / "sys/class/powercap").mkdir(parents=True)
+    (root / "sys/class/powercap/intel-rapl:0").symlink_to("../../devices/virtual/powercap/intel-rapl/intel-rapl:0")
+    (root / "proc").symlink_to("/proc")
+    (zone / "name").write_text("package-0\n")
+    (zone / "enabled").write_text("1\n")
+    (zone / "max_energy_range_uj").write_text("262143328850\n")
+    counter = zone / "energy_uj"
+    counter.write_text("262143000000\n")
+    driver = subprocess.Popen([sys.executable, "-c", f"""
+import os, time
+start = time.monotonic()
+fd = os.open({str(counter)!r}, os.O_WRONLY)
+while time.monotonic() - start < 20:
+    value = (262143000000 + int(7e6 * (time.monotonic() - start))) % 262143328851
+    os.pwrite(fd, f'{{value:>12}}\\n'.encode(), 0)
+    time.sleep(0.001)
+"""])
+    try:
+        time.sleep(0.1)
+        document = joulery.run(*burn(1.5), env={"JOULERY_SYSTEM_ROOT": str(root)})
+    finally:
+        driver.kill()
+        driver.wait()
+    device = document["devices"][0]
+    assert device["via"] == "powercap (RAPL)" or "powercap" in device["via"]
+    assert document["energy_machine_joules"]["provenance"] == "measured"
+    assert document["energy_machine_joules"]["value"] == pytest.approx(7 * document["duration_seconds"], rel=0.05)
+    assert document["energy_joules"]["provenance"] == "derived"
+    summary = joulery("show").stdout
+    assert "modelled" not in summary
+
+
+def test_json_schema_of_a_failed_run(joulery):
+    document = joulery.run("sh", "-c", "exit 5", code=5)
+    assert document["status"] == "FAILED" and document["exit_code"] == 5
