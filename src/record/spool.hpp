@@ -15,14 +15,16 @@ namespace joulery::record {
 
 /// Append-only file on a host-local disk that a run is written to first, so that a kill loses at most the
 /// last flush and a store on a network disk is touched once, at the end. One file per run, `<run id>.spool`,
-/// mode 0600, locked (flock) while its writer lives.
+/// mode 0600, locked (flock) while its writer lives. A power cut may lose what the kernel had not yet
+/// written; `write_end` waits for the disk.
 class SpoolWriter {
  public:
-  /// Makes `folder` (mode 0700) if needed; environment error if it is somebody else's, or can't be written.
+  /// Makes `folder` (mode 0700) if needed; environment error if it is a link, somebody else's, open to
+  /// others, or can't be written. A spool of the same run that exists is a user error.
   static Result<SpoolWriter> create(const std::string& folder, const std::string& run_id);
   /// State of the run and its host, boot and devices so far; a later one replaces an earlier one.
   Status write_run(const Run& run, const Host& host, const Boot& boot, std::span<const Device> devices);
-  /// Allocates nothing.
+  /// Allocates nothing unless it fails.
   Status write_power_block(std::string_view device_id, std::uint64_t sequence,
                            std::span<const std::uint8_t> block);
   Status write_evidence(const Evidence& evidence);
@@ -31,11 +33,12 @@ class SpoolWriter {
   const std::string& path() const { return path_; }
 
  private:
-  SpoolWriter(FileDescriptor descriptor, std::string path)
-      : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
-  Status write_frame(std::uint8_t type, std::string_view head, std::string_view body);
+  SpoolWriter(FileDescriptor descriptor, std::string path);
+  Status write_frame(std::uint8_t type);
   FileDescriptor descriptor_;
   std::string path_;
+  std::vector<std::uint8_t> frame_;
+  std::uint64_t size_;  // whole frames in the file
 };
 
 struct IngestReport {

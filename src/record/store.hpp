@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
+#include "base/files.hpp"
 #include "base/result.hpp"
 #include "record/model.hpp"
 #include "record/power_series.hpp"
@@ -109,7 +111,10 @@ class Store {
   virtual Status put_artifact(const Artifact& artifact) = 0;
   virtual Result<std::vector<Artifact>> artifacts(const std::string& run_id) = 0;
 
-  /// Runs `body` in one transaction, so that many calls commit together or not at all.
+  /// Runs `body` in one transaction, so that many calls commit together or not at all: one call that fails
+  /// undoes all, even if `body` goes on. When this returns, the changes are on the disk and survive a power
+  /// cut; a single call outside of a transaction survives the death of the process, but on a local disk a
+  /// power cut may undo the last ones.
   class TransactionBody {
    public:
     virtual ~TransactionBody() = default;
@@ -124,6 +129,14 @@ struct SqliteStoreOptions {
   bool read_only = false;
   /// How long to wait for another writer.
   int busy_timeout_ms = 30'000;
+  /// Page cache of this connection. A hub wants more.
+  std::size_t cache_bytes = 1 << 20;
+  /// What holds the file, if the caller knows better than the kernel (a test that plays NFS). WAL needs
+  /// shared memory between all who have the file open, which a network file system does not give.
+  std::optional<FilesystemKind> filesystem;
+  /// For the times at which experiments were made and runs deleted. Must outlive the store; null: the
+  /// machine's clock.
+  const Clock* clock = nullptr;
 };
 
 /// Opens a SQLite store (WAL on a local file system, a rollback journal on a network one) and migrates an
