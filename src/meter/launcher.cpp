@@ -164,9 +164,8 @@ std::string interpreter_of(const std::string& path) {
   std::string_view line(start.data(), static_cast<std::size_t>(got));
   if (!line.starts_with("#!")) return {};
   line = line.substr(2, line.find('\n') - 2);
-  const auto words = split_blanks(line);
-  if (words.empty()) return {};
-  return std::string(words.front());
+  line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+  return std::string(line.substr(0, line.find_first_of(" \t")));
 }
 
 LaunchError not_found(const std::string& name, const std::vector<std::string>& candidates,

@@ -1,0 +1,188 @@
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "meter/accounting.hpp"
+
+// Synthetic schedules whose truth is known: at each moment the workload, a second metered run and everything
+// else keep some part of the CPUs busy, and the machine draws idle + active(busy).
+namespace joulery::meter {
+namespace {
+
+struct Phase {
+  double seconds;
+  double workload;  // CPUs kept busy
+  double second;
+  double other;
+  double busy() const { return workload + second + other; }
+};
+
+struct Machine {
+  double idle_watts;
+  double watts_per_cpu;
+  /// Watts above idle per CPU fall (< 0) or rise (> 0) by this part up to full load.
+  double bend;
+  static constexpr double kCpus = 6;
+  double active_watts(double busy) const { return watts_per_cpu * busy * (1 + bend * busy / kCpus); }
+};
+
+double fraction() {
+  return *rc::gen::inRange(0, 1001) / 1000.0;
+}
+
+std::vector<Phase> random_schedule() {
+  const int count = *rc::gen::inRange(1, 40);
+  std::vector<Phase> phases;
+  for (int i = 0; i < count; ++i) {
+    // Whole phases in which somebody does nothing are the ones that break divisions.
+    const auto part = [] { return *rc::gen::inRange(0, 3) == 0 ? 0.0 : 2 * fraction(); };
+    phases.push_back({.seconds = 5 * fraction(), .workload = part(), .second = part(), .other = part()});
+  }
+  return phases;
+}
+
+Machine random_machine(double bend) {
+  return {1 + 200 * fraction(), 0.1 + 40 * fraction(), bend};
+}
+
+enum class Whose { workload, second };
+
+EnergySplit meter(const std::vector<Phase>& phases, const Machine& machine, IdlePolicy policy, Whose whose) {
+  EnergyAccount account(policy);
+  for (const auto& phase : phases) {
+    const double own = whose == Whose::workload ? phase.workload : phase.second;
+    account.add({.seconds = phase.seconds,
+                 .machine_joules = phase.seconds * (machine.idle_watts + machine.active_watts(phase.busy())),
+                 .busy_seconds = phase.seconds * phase.busy(),
+                 .workload_seconds = phase.seconds * own,
+                 .idle_watts = machine.idle_watts});
+  }
+  return account.split();
+}
+
+bool near(double a, double b, double scale) {
+  return std::abs(a - b) <= 1e-9 * std::max(1.0, scale);
+}
+
+TEST(EnergyAccountProperty, LinearMachineIsSplitExactly) {
+  EXPECT_TRUE(rc::check("active, other and idle are the truth", [] {
+    const auto phases = random_schedule();
+    const Machine machine = random_machine(0);
+    const auto split = meter(phases, machine, IdlePolicy::proportional, Whose::workload);
+    double active = 0;
+    double other = 0;
+    double idle = 0;
+    for (const auto& phase : phases) {
+      active += phase.seconds * machine.watts_per_cpu * phase.workload;
+      other += phase.seconds * machine.watts_per_cpu * (phase.second + phase.other);
+      idle += phase.seconds * machine.idle_watts;
+    }
+    RC_ASSERT(near(split.active_joules, active, split.machine_joules));
+    RC_ASSERT(near(split.other_active_joules, other, split.machine_joules));
+    RC_ASSERT(near(split.idle_joules, idle, split.machine_joules));
+  }));
+}
+
+TEST(EnergyAccountProperty, BentMachineIsSplitBetweenAloneAndOnTop) {
+  // What a run costs on a machine whose power bends has two answers: as if alone, and on top of the rest.
+  // Ours lies between them, in the middle for this curve, and no further from either than the bend.
+  EXPECT_TRUE(rc::check("active lies between the two truths", [] {
+    const auto phases = random_schedule();
+    const double bend = 0.4 * fraction() - 0.2;
+    const Machine machine = random_machine(bend);
+    const auto split = meter(phases, machine, IdlePolicy::none, Whose::workload);
+    double alone = 0;
+    double on_top = 0;
+    double linear = 0;
+    for (const auto& phase : phases) {
+      const double rest = phase.second + phase.other;
+      alone += phase.seconds * machine.active_watts(phase.workload);
+      on_top += phase.seconds * (machine.active_watts(phase.busy()) - machine.active_watts(rest));
+      linear += phase.seconds * machine.watts_per_cpu * phase.workload;
+    }
+    RC_ASSERT(near(split.active_joules, (alone + on_top) / 2, split.machine_joules));
+    RC_ASSERT(std::abs(split.active_joules - alone) <=
+              std::abs(bend) * linear + 1e-9 * split.machine_joules + 1e-9);
+  }));
+}
+
+/// Counters as the world gives them: read at different moments, with an idle power that is only believed.
+Window noisy_window() {
+  const double seconds = *rc::gen::inRange(0, 4) == 0 ? 0.0 : 2 * fraction();
+  return {.seconds = seconds,
+          .machine_joules = 100 * fraction() * seconds,
+          .busy_seconds = 4 * fraction() * seconds,
+          .workload_seconds = 5 * fraction() * seconds,
+          .idle_watts = 150 * fraction()};
+}
+
+TEST(EnergyAccountProperty, AnyWindowsConserveAndStayPositive) {
+  EXPECT_TRUE(rc::check("sums conserve, nothing is negative, policies are ordered", [] {
+    const int count = *rc::gen::inRange(1, 60);
+    EnergyAccount none(IdlePolicy::none);
+    EnergyAccount proportional(IdlePolicy::proportional);
+    EnergyAccount all(IdlePolicy::all);
+    double machine = 0;
+    for (int i = 0; i < count; ++i) {
+      const Window one = noisy_window();
+      machine += one.machine_joules;
+      none.add(one);
+      proportional.add(one);
+      all.add(one);
+    }
+    for (const auto* account : {&none, &proportional, &all}) {
+      const EnergySplit& split = account->split();
+      RC_ASSERT(near(split.machine_joules, machine, machine));
+      RC_ASSERT(split.active_joules >= 0);
+      RC_ASSERT(split.other_active_joules >= 0);
+      RC_ASSERT(split.idle_joules >= 0);
+      RC_ASSERT(split.idle_share_joules >= 0);
+      RC_ASSERT(split.idle_share_joules <= split.idle_joules * (1 + 1e-12));
+      RC_ASSERT(near(split.workload_joules, split.active_joules + split.idle_share_joules, machine));
+      RC_ASSERT(near(split.active_joules + split.other_active_joules + split.idle_joules, machine, machine));
+      RC_ASSERT(split.residual_joules <= 1e-9 * std::max(1.0, machine));
+      RC_ASSERT(near(split.active_joules, none.split().active_joules, machine));
+    }
+    RC_ASSERT(none.split().idle_share_joules == 0.0);
+    RC_ASSERT(near(all.split().idle_share_joules, all.split().idle_joules, machine));
+    RC_ASSERT(none.split().workload_joules <= proportional.split().workload_joules + 1e-9);
+    RC_ASSERT(proportional.split().workload_joules <=
+              all.split().workload_joules + 1e-9 * std::max(1.0, machine));
+  }));
+}
+
+TEST(EnergyAccountProperty, TwoRunsAtOnceNeverClaimMoreThanTheMachine) {
+  EXPECT_TRUE(rc::check("shares of idle add up to at most 1, and with the others' to the machine", [] {
+    const auto phases = random_schedule();
+    const Machine machine = random_machine(0.4 * fraction() - 0.2);
+    const auto a = meter(phases, machine, IdlePolicy::proportional, Whose::workload);
+    const auto b = meter(phases, machine, IdlePolicy::proportional, Whose::second);
+    RC_ASSERT(a.idle_share_joules + b.idle_share_joules <= a.idle_joules * (1 + 1e-9) + 1e-9);
+    RC_ASSERT(a.workload_joules + b.workload_joules <= a.machine_joules * (1 + 1e-9) + 1e-9);
+    // What is other to one is the second run and the rest: never less than the second run's active part.
+    RC_ASSERT(a.other_active_joules >= b.active_joules * (1 - 1e-9) - 1e-9);
+  }));
+}
+
+TEST(EnergyAccountProperty, FinerWindowsOfASteadyLoadChangeNothing) {
+  EXPECT_TRUE(rc::check("splitting a window into equal parts gives the same sums", [] {
+    const Window whole = noisy_window();
+    const int parts = *rc::gen::inRange(1, 50);
+    EnergyAccount coarse(IdlePolicy::proportional);
+    EnergyAccount fine(IdlePolicy::proportional);
+    coarse.add(whole);
+    for (int i = 0; i < parts; ++i) {
+      fine.add({whole.seconds / parts, whole.machine_joules / parts, whole.busy_seconds / parts,
+                whole.workload_seconds / parts, whole.idle_watts});
+    }
+    RC_ASSERT(near(coarse.split().workload_joules, fine.split().workload_joules, whole.machine_joules));
+    RC_ASSERT(
+        near(coarse.split().other_active_joules, fine.split().other_active_joules, whole.machine_joules));
+  }));
+}
+
+}  // namespace
+}  // namespace joulery::meter

@@ -1,0 +1,92 @@
+#include "meter/accounting.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace joulery::meter {
+namespace {
+
+Window window(double seconds, double machine, double busy, double workload, double idle_watts) {
+  return {.seconds = seconds,
+          .machine_joules = machine,
+          .busy_seconds = busy,
+          .workload_seconds = workload,
+          .idle_watts = idle_watts};
+}
+
+EnergySplit split(IdlePolicy policy, const Window& one) {
+  EnergyAccount account(policy);
+  account.add(one);
+  return account.split();
+}
+
+TEST(EnergyAccountTest, SplitsByBusyTime) {
+  // 10 s at 30 W; idle takes 10 W of it; the workload ran for 6 of the 8 busy CPU-seconds.
+  const auto result = split(IdlePolicy::proportional, window(10, 300, 8, 6, 10));
+  EXPECT_DOUBLE_EQ(result.machine_joules, 300);
+  EXPECT_DOUBLE_EQ(result.idle_joules, 100);
+  EXPECT_DOUBLE_EQ(result.active_joules, 150);
+  EXPECT_DOUBLE_EQ(result.other_active_joules, 50);
+  EXPECT_DOUBLE_EQ(result.idle_share_joules, 75);
+  EXPECT_DOUBLE_EQ(result.workload_joules, 225);
+  EXPECT_NEAR(result.residual_joules, 0, 1e-9);
+}
+
+TEST(EnergyAccountTest, PoliciesDifferInIdleOnly) {
+  const auto one = window(10, 300, 8, 6, 10);
+  EXPECT_DOUBLE_EQ(split(IdlePolicy::none, one).workload_joules, 150);
+  EXPECT_DOUBLE_EQ(split(IdlePolicy::all, one).workload_joules, 250);
+  EXPECT_DOUBLE_EQ(split(IdlePolicy::none, one).active_joules, split(IdlePolicy::all, one).active_joules);
+}
+
+TEST(EnergyAccountTest, NothingBusyIsAllIdle) {
+  const auto result = split(IdlePolicy::proportional, window(1, 12, 0, 0, 10));
+  EXPECT_DOUBLE_EQ(result.idle_joules, 12);
+  EXPECT_DOUBLE_EQ(result.workload_joules, 0);
+  EXPECT_DOUBLE_EQ(split(IdlePolicy::all, window(1, 12, 0, 0, 10)).workload_joules, 12);
+}
+
+TEST(EnergyAccountTest, WorkloadBusierThanTheMachineIsTheMachine) {
+  const auto result = split(IdlePolicy::proportional, window(1, 50, 1.0, 1.02, 10));
+  EXPECT_DOUBLE_EQ(result.workload_joules, 50);
+  EXPECT_DOUBLE_EQ(result.other_active_joules, 0);
+}
+
+TEST(EnergyAccountTest, IdleIsAtMostWhatTheMachineDrew) {
+  const auto result = split(IdlePolicy::proportional, window(1, 4, 1, 0.5, 10));
+  EXPECT_DOUBLE_EQ(result.idle_joules, 4);
+  EXPECT_DOUBLE_EQ(result.active_joules, 0);
+  EXPECT_DOUBLE_EQ(result.idle_share_joules, 2);
+}
+
+TEST(EnergyAccountTest, AWindowWithoutLengthKeepsItsEnergy) {
+  const auto result = split(IdlePolicy::proportional, window(0, 3, 0, 0, 10));
+  EXPECT_DOUBLE_EQ(result.machine_joules, 3);
+  EXPECT_DOUBLE_EQ(result.idle_joules, 3);
+}
+
+TEST(EnergyAccountTest, NonsenseCountsAsNothing) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  EnergyAccount account(IdlePolicy::proportional);
+  account.add(window(-1, -5, -1, -1, -10));
+  account.add(window(kNan, kNan, kNan, kNan, kNan));
+  account.add(window(kInfinite, kInfinite, kInfinite, kInfinite, kInfinite));
+  EXPECT_DOUBLE_EQ(account.split().machine_joules, 0);
+  EXPECT_DOUBLE_EQ(account.split().workload_joules, 0);
+  EXPECT_DOUBLE_EQ(account.split().residual_joules, 0);
+  account.add(window(10, 300, 8, 6, 10));
+  EXPECT_DOUBLE_EQ(account.split().workload_joules, 225);
+}
+
+TEST(EnergyAccountTest, EightHoursAtTenHertzStayExact) {
+  EnergyAccount account(IdlePolicy::proportional);
+  for (int i = 0; i < 8 * 3600 * 10; ++i) account.add(window(0.1, 3, 0.08, 0.06, 10));
+  EXPECT_NEAR(account.split().machine_joules, 864'000, 1e-3);
+  EXPECT_LT(account.split().residual_joules, 1e-3);
+}
+
+}  // namespace
+}  // namespace joulery::meter
