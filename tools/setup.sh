@@ -81,7 +81,12 @@ ask_for_root() { # ask_for_root MISSING
 
 install_packages() { # install_packages PACKAGE…; `boost` stands for the first of its packages that exists
   local -a options=(-y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0)
-  local package choice chosen=()
+  local package choice chosen=() bundle=/etc/ssl/certs/ca-certificates.crt kept=''
+  if [[ -s $bundle && -n $(missing_packages ca-certificates) ]]; then
+    # Somebody put it there, for a proxy of their own perhaps; installing ca-certificates writes over it.
+    kept=$(mktemp)
+    cat "$bundle" >"$kept"
+  fi
   as_root apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update
   for package in "$@"; do
     if [[ $package == boost ]]; then
@@ -96,6 +101,11 @@ install_packages() { # install_packages PACKAGE…; `boost` stands for the first
   done
   echo "installing ${chosen[*]}"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install "${options[@]}" "${chosen[@]}"
+  if [[ -n $kept ]]; then
+    cat "$bundle" >>"$kept"
+    as_root cp "$kept" "$bundle"
+    rm -f "$kept"
+  fi
 }
 
 set_up_elsewhere() { # set_up_elsewhere PACKAGES: names what is needed, goes on if the tools are there
