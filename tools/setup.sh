@@ -58,12 +58,18 @@ set_up() { # set_up FOR
   case $1 in
     demo) python_environment .deps/venv requirements-native.txt ;;
     test | coverage) python_environment .deps/venv requirements-native.txt requirements-test.txt ;;
-    bench) python_environment .deps/peers requirements-peers.txt ;;
+    bench) peer_environments ;;
     all)
       python_environment .deps/venv requirements-native.txt requirements-test.txt
-      python_environment .deps/peers requirements-peers.txt
+      peer_environments
       ;;
   esac
+}
+
+# One for each: in a shared one, what one of them brings would change how the other behaves.
+peer_environments() {
+  python_environment .deps/peers/codecarbon requirements-peers-codecarbon.txt
+  python_environment .deps/peers/zeus requirements-peers-zeus.txt
 }
 
 # Asks for the password here, where the user sees it: the steps themselves run with their output in a log.
