@@ -62,13 +62,20 @@ def voluntary_switches(process: int) -> int:
     return max((status_number(path, "voluntary_ctxt_switches") for path in tasks), default=0)
 
 
+def peak_memory(process: int) -> int:
+    """Bytes. The kernel counts in batches, so the peak of a small process may lag behind what it has now."""
+    folder = Path(f"/proc/{process}")
+    peak = status_number(folder / "status", "VmHWM")
+    return 1024 * max(peak, status_number(folder / "smaps_rollup", "Rss"))
+
+
 def usage(process: int) -> Usage:
     """Of the whole tree, but the memory is the process' own."""
     members = tree(process)
     return Usage(
         monotonic_seconds=time.monotonic(),
         cpu_seconds=sum(cpu_seconds(member) for member in members),
-        peak_rss_bytes=status_number(Path(f"/proc/{process}/status"), "VmHWM") * 1024,
+        peak_rss_bytes=peak_memory(process),
         switches=max(voluntary_switches(member) for member in members),
     )
 

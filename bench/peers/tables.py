@@ -18,7 +18,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def ratio(value: float, ours: float | None) -> str:
-    return f"{value / ours:.2g}×" if ours else ""
+    """Empty if there is nothing to compare with."""
+    if not ours or ours <= 0:
+        return ""
+    times = value / ours
+    return f"{times:,.0f}×" if times >= 10 else f"{times:.2g}×"
 
 
 def sampling_table(results: Results, middle: Callable) -> str:
