@@ -58,12 +58,18 @@ set_up() { # set_up FOR
   case $1 in
     demo) python_environment .deps/venv requirements-native.txt ;;
     test | coverage) python_environment .deps/venv requirements-native.txt requirements-test.txt ;;
-    bench) python_environment .deps/peers requirements-peers.txt ;;
+    bench) peer_environments ;;
     all)
       python_environment .deps/venv requirements-native.txt requirements-test.txt
-      python_environment .deps/peers requirements-peers.txt
+      peer_environments
       ;;
   esac
+}
+
+# One for each: in a shared one, what one of them brings would change how the other behaves.
+peer_environments() {
+  python_environment .deps/peers/codecarbon requirements-peers-codecarbon.txt
+  python_environment .deps/peers/zeus requirements-peers-zeus.txt
 }
 
 # Asks for the password here, where the user sees it: the steps themselves run with their output in a log.
@@ -81,7 +87,12 @@ ask_for_root() { # ask_for_root MISSING
 
 install_packages() { # install_packages PACKAGE…; `boost` stands for the first of its packages that exists
   local -a options=(-y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0)
-  local package choice chosen=()
+  local package choice chosen=() bundle=/etc/ssl/certs/ca-certificates.crt kept=''
+  if [[ -s $bundle && -n $(missing_packages ca-certificates) ]]; then
+    # Somebody put it there, for a proxy of their own perhaps; installing ca-certificates writes over it.
+    kept=$(mktemp)
+    cat "$bundle" >"$kept"
+  fi
   as_root apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update
   for package in "$@"; do
     if [[ $package == boost ]]; then
@@ -96,6 +107,11 @@ install_packages() { # install_packages PACKAGE…; `boost` stands for the first
   done
   echo "installing ${chosen[*]}"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install "${options[@]}" "${chosen[@]}"
+  if [[ -n $kept ]]; then
+    cat "$bundle" >>"$kept"
+    as_root cp "$kept" "$bundle"
+    rm -f "$kept"
+  fi
 }
 
 set_up_elsewhere() { # set_up_elsewhere PACKAGES: names what is needed, goes on if the tools are there

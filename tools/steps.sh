@@ -132,7 +132,7 @@ print_time_table() {
   printf '\n%-34s %9s  %s\n' "step" "seconds" "result"
   for index in "${!step_names[@]}"; do
     printf '%-34s %9s  %s\n' "${step_names[index]}" "${step_seconds[index]}" "${step_results[index]}"
-    total=$((total + ${step_seconds[index]/./}))
+    total=$((total + 10#${step_seconds[index]/./}))
   done
   printf '%-34s %7d.%d\n' "all" $((total / 10)) $((total % 10))
 }
