@@ -90,7 +90,7 @@ Result<std::unique_ptr<record::Store>> Application::open_store(StoreAccess acces
     return user_error(fmt::format("there are no runs yet: no store at '{}'", printable(path)),
                       "`joulery run -- CMD` makes the first one");
   }
-  auto store = record::open_sqlite_store(path, {.create = !read_only, .read_only = read_only});
+  auto store = record::open_sqlite_store(path, {.create = !read_only, .read_only = read_only, .filesystem = {}});
   if (!store) return store;
   if (spooled) {
     auto report = record::ingest_all_spools(spool, **store);
