@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 
 #include "base/text.hpp"
 #include "power/system_calls.hpp"
@@ -57,12 +58,10 @@ std::string Application::library_directory() {
   Dl_info info{};
   // Any function of this library will do.
   if (::dladdr(reinterpret_cast<const void*>(&version), &info) == 0 || info.dli_fname == nullptr) return {};
-  std::string path = info.dli_fname;
-  if (path.empty() || path.front() != '/') {
-    std::array<char, 4096> folder{};
-    if (::getcwd(folder.data(), folder.size()) == nullptr) return {};
-    path = std::string(folder.data()) + "/" + path;
-  }
+  char* real = ::realpath(info.dli_fname, nullptr);
+  if (real == nullptr) return {};
+  const std::string path = real;
+  std::free(real);
   return path.substr(0, path.rfind('/'));
 }
 
@@ -90,7 +89,8 @@ Result<std::unique_ptr<record::Store>> Application::open_store(StoreAccess acces
     return user_error(fmt::format("there are no runs yet: no store at '{}'", printable(path)),
                       "`joulery run -- CMD` makes the first one");
   }
-  auto store = record::open_sqlite_store(path, {.create = !read_only, .read_only = read_only, .filesystem = {}});
+  auto store =
+      record::open_sqlite_store(path, {.create = !read_only, .read_only = read_only, .filesystem = {}});
   if (!store) return store;
   if (spooled) {
     auto report = record::ingest_all_spools(spool, **store);

@@ -161,7 +161,7 @@ void check_attribution(Application& application, DoctorReport& report) {
                       .enable = tier.hint};
     if (tier.usable) {
       check.state = State::good;
-      check.reason = tier.can_miss;
+      check.reason = "can miss " + tier.can_miss;
       check.in_use = !chosen;
       chosen = true;
     }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "app/documents.hpp"
 #include "base/text.hpp"
 #include "cli/terminal.hpp"
@@ -33,23 +35,53 @@ const char* area_title(const std::string& area) {
   return "Record";
 }
 
-std::string check_text(const app::DoctorCheck& check, const Palette& colors) {
+/// Commands are kept whole, so that they can be copied; sentences are broken at blanks.
+std::string indented(const std::string& content, std::size_t indent, std::size_t width, bool is_command) {
+  std::string text;
+  for (const std::string_view line : split(content, '\n')) {
+    if (trim(line).empty()) continue;
+    if (is_command) {
+      text += fmt::format("{:{}}{}\n", "", indent, line);
+      continue;
+    }
+    std::size_t column = 0;
+    for (const std::string_view word : split_blanks(line)) {
+      if (column > indent && column + 1 + word.size() > width) {
+        text += '\n';
+        column = 0;
+      }
+      if (column == 0) {
+        text += std::string(indent, ' ');
+        column = indent;
+      } else {
+        text += ' ';
+        ++column;
+      }
+      text += word;
+      column += word.size();
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+std::string check_text(const app::DoctorCheck& check, const Palette& colors, std::size_t width) {
   std::string text = fmt::format("  {} {}{}{}{}\n", mark(check.state, colors), colors.bold, check.name,
                                  colors.reset, check.in_use ? "  (in use)" : "");
-  const auto line = [&](std::string_view label, const std::string& content) {
-    if (content.empty()) return;
-    bool first = true;
-    for (const std::string_view part : split(content, '\n')) {
-      if (trim(part).empty()) continue;
-      text += fmt::format("      {}{:<11}{}{}\n", colors.dim, first ? label : "", colors.reset, part);
-      first = false;
-    }
+  constexpr std::size_t kIndent = 4;
+  constexpr std::size_t kLabelled = 16;
+  text += indented(check.reason, kIndent, width, false);
+  const auto line = [&](std::string_view label, const std::string& content, bool is_command = false) {
+    if (trim(content).empty()) return;
+    std::string lines = indented(content, kLabelled, width, is_command);
+    lines.replace(kIndent, label.size(), label);
+    text += fmt::format("{}{}{}{}", colors.dim, lines.substr(0, kLabelled), colors.reset,
+                        lines.substr(kLabelled));
   };
-  line("", check.reason);
   line("resolution", check.resolution);
   line("accuracy", check.accuracy);
   line("cost", check.cost);
-  line("to enable", check.enable);
+  line("to enable", check.enable, true);
   return text;
 }
 
@@ -62,7 +94,7 @@ void add_devices(const app::DoctorReport& report, const std::string& parent, int
   }
 }
 
-std::string doctor_text(const app::DoctorReport& report, const Palette& colors) {
+std::string doctor_text(const app::DoctorReport& report, const Palette& colors, std::size_t width) {
   std::string text =
       fmt::format("{}{}{}\n{}{}, {} threads, {:.1f} GiB, {}{}\n", colors.bold, report.verdict, colors.reset,
                   colors.dim, report.host.cpu_model, report.host.cpu_threads, report.identity.memory_gib,
@@ -74,7 +106,7 @@ std::string doctor_text(const app::DoctorReport& report, const Palette& colors) 
       text += fmt::format("\n{}{}{}\n", colors.bold, area, colors.reset);
       title = area;
     }
-    text += check_text(check, colors);
+    text += check_text(check, colors, width);
   }
   text += fmt::format("\n{}What a run adds up{}\n", colors.bold, colors.reset);
   add_devices(report, "", 0, text);
@@ -87,7 +119,7 @@ std::string bug_report(app::DoctorReport report, const config::Environment& envi
       fmt::format("### joulery {}\n\n- {}\n- {}\n- {}, {} threads, {:.1f} GiB{}\n\n```\n", app::version(),
                   report.kernel, report.host.os, report.host.cpu_model, report.host.cpu_threads,
                   report.identity.memory_gib, report.identity.virtual_machine ? ", virtual machine" : "");
-  std::string body = doctor_text(report, {});
+  std::string body = doctor_text(report, {}, 100);
   const auto hide = [&](const std::string& secret, const std::string& instead) {
     if (secret.size() < 2) return;
     for (auto at = body.find(secret); at != std::string::npos; at = body.find(secret, at + instead.size())) {
@@ -109,7 +141,8 @@ VerbResult doctor_verb(app::Application& application, const Arguments& arguments
   } else if (arguments.has("report")) {
     text = bug_report(report, application.environment());
   } else {
-    text = doctor_text(report, palette(application, Stream::out));
+    text = doctor_text(report, palette(application, Stream::out),
+                       static_cast<std::size_t>(std::clamp(terminal_width(), 60, 110)));
   }
   JOULERY_CHECK_OK(print(Stream::out, text));
   return report.usable ? kExitOk : kExitEnvironment;

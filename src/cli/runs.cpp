@@ -46,11 +46,12 @@ double metric(const record::Run& run, const std::string& key) {
 
 std::string table(const std::vector<record::Run>& runs, const Palette& colors) {
   std::string text =
-      fmt::format("{}{:<12} {:<20} {:<9} {:>10} {:>10} {:>20}  {}{}\n", colors.dim, "run", "start (UTC)",
-                  "status", "wall", "CPU", "energy (range)", "name", colors.reset);
+      fmt::format("{}{:<12} {:<20} {:<9} {:>12} {:>10} {:>9}  {:<20} {}{}\n", colors.dim, "run",
+                  "start (UTC)", "status", "wall", "CPU", "energy", "plausible range", "name", colors.reset);
   for (const record::Run& run : runs) {
     const double energy = metric(run, "energy_joules");
     std::string joules = "-";
+    std::string range;
     if (energy >= 0) {
       // A modelled figure never stands alone: ~ and the range say that it is none of a counter.
       const double low = metric(run, "energy_joules_low");
@@ -59,17 +60,16 @@ std::string table(const std::vector<record::Run>& runs, const Palette& colors) {
       const bool modelled =
           provenance == run.tags.end() || provenance->second == "modelled" || provenance->second == "assumed";
       joules = fmt::format("{}{}", modelled ? "~" : "", format_si(energy, "J"));
-      if (low >= 0 && high > low)
-        joules += fmt::format(" ({:.0f}-{:.0f} %)", 100 * low / energy, 100 * high / energy);
+      if (low >= 0 && high > low) range = fmt::format("{} to {}", format_si(low, "J"), format_si(high, "J"));
     }
     const double wall = metric(run, "duration_seconds");
     const double cpu = metric(run, "cpu_seconds");
     const bool good = run.status == record::RunStatus::finished;
-    text += fmt::format("{:<12} {:<20} {}{:<9}{} {:>10} {:>10} {:>20}  {}\n", run.id.substr(0, 12),
+    text += fmt::format("{:<12} {:<20} {}{:<9}{} {:>12} {:>10} {:>9}  {:<20} {}\n", run.id.substr(0, 12),
                         format_utc(run.start_utc_ns), good ? "" : colors.yellow,
                         record::run_status_name(run.status), good ? "" : colors.reset,
                         wall >= 0 ? format_duration(wall) : "-", cpu >= 0 ? format_duration(cpu) : "-",
-                        joules, printable(run.name));
+                        joules, range, printable(run.name));
   }
   return text;
 }

@@ -129,7 +129,7 @@ void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
            .low = 1 - error,
            .high = 1 + error,
            .provenance = Provenance::derived,
-           .basis = fmt::format("energy shared by CPU time; others had {:.0f} % of the active energy",
+           .basis = fmt::format("energy shared by CPU time, others had {:.0f} % of what was active",
                                 100 * split.other_active_joules / active)});
     }
     return Quantity<Joules>(part.times(UncertainValue(1, Provenance::derived, 0, sources)));

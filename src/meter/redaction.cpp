@@ -1,5 +1,7 @@
 #include "meter/redaction.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -68,6 +70,30 @@ std::string redact_value(const std::string& value) {
   return without_url_password(value);
 }
 
+/// In single quotes or, with control characters in it, as $'…' with escapes: safe on a terminal, and a shell
+/// reads the same argument back.
+std::string shell_quoted(const std::string& argument) {
+  const bool controls = printable(argument) != argument;
+  std::string quoted = controls ? "$'" : "'";
+  for (const char c : argument) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (!controls) {
+      quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    } else if (c == '\'' || c == '\\') {
+      quoted += std::string("\\") + c;
+    } else if (c == '\n') {
+      quoted += "\\n";
+    } else if (c == '\t') {
+      quoted += "\\t";
+    } else if (byte < 0x20 || byte >= 0x7F) {
+      quoted += fmt::format("\\x{:02x}", byte);
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + '\'';
+}
+
 }  // namespace
 
 std::vector<std::string> redact_arguments(const std::vector<std::string>& arguments) {
@@ -115,15 +141,7 @@ std::string command_line(const std::vector<std::string>& arguments) {
       line += argument;
       continue;
     }
-    line += '\'';
-    for (const char c : printable(argument)) {
-      if (c == '\'') {
-        line += "'\\''";
-      } else {
-        line += c;
-      }
-    }
-    line += '\'';
+    line += shell_quoted(argument);
   }
   return line;
 }

@@ -10,7 +10,7 @@ namespace joulery::meter {
 /// well-known token shapes (sk-…, ghp_…, hf_…, AKIA…, JWTs) and passwords in URLs.
 std::vector<std::string> redact_arguments(const std::vector<std::string>& arguments);
 
-/// Arguments as one line that a POSIX shell would read back, control characters made visible.
+/// Arguments as one line that bash would read back, without control characters.
 std::string command_line(const std::vector<std::string>& arguments);
 
 }  // namespace joulery::meter

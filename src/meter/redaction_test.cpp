@@ -32,9 +32,9 @@ TEST(Redaction, HidesPasswordsInUrlsAndHeaders) {
               ElementsAre("postgresql://me:[redacted]@host/db", "https://host/a@b:c", "-H",
                           "Authorization: [redacted]"));
 }
-TEST(CommandLine, QuotesForAShellAndShowsNoControlCharacters) {
-  EXPECT_EQ(command_line({"python3", "a b.py", "it's", "", "--x=1,2", "\x1b[31m"}),
-            "python3 'a b.py' 'it'\\''s' '' --x=1,2 '?[31m'");
+TEST(CommandLine, QuotesForAShellWithoutControlCharacters) {
+  EXPECT_EQ(command_line({"python3", "a b.py", "it's", "", "--x=1,2", "\x1b[31m\n'"}),
+            "python3 'a b.py' 'it'\\''s' '' --x=1,2 $'\\x1b[31m\\n\\''");
 }
 
 }  // namespace

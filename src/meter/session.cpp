@@ -263,8 +263,9 @@ void Session::finish(const SupervisionResult& supervision) {
   const std::int64_t end_monotonic_ns = machine_.clock.monotonic_ns();
   result_.duration_seconds = double(end_monotonic_ns - start_monotonic_ns_) / 1e9;
   result_.command_seconds = double(command_end_ns_ - start_monotonic_ns_) / 1e9;
-  result_.suspended_seconds =
-      double((run.end_boottime_ns - run.start_boottime_ns) - (end_monotonic_ns - start_monotonic_ns_)) / 1e9;
+  result_.suspended_seconds = std::max(
+      0.0,
+      double((run.end_boottime_ns - run.start_boottime_ns) - (end_monotonic_ns - start_monotonic_ns_)) / 1e9);
   result_.cpu_seconds = last_usage_.valid ? last_usage_.cpu_seconds : result_.child.cpu_seconds();
   result_.machine_busy_seconds = std::max(split_.busy_seconds(), result_.cpu_seconds);
   if (first_load_.valid)
