@@ -32,6 +32,8 @@ struct Sampler::State {
     /// Roots before it whose counter it may mirror: not counted until it differs from all of them.
     int suspected = 0;
     double withheld_joules = 0;
+    /// Its children count in its place.
+    bool replaced = false;
   };
   struct Pair {
     std::size_t first = 0;
@@ -44,7 +46,7 @@ struct Sampler::State {
   explicit State(const Clock& the_clock) : clock(the_clock) {}
 
   bool counts(const Device& device, std::size_t index) const {
-    return device.parent == index && device.suspected == 0 && device.mirror_of == index;
+    return device.parent == index && !device.replaced && device.suspected == 0 && device.mirror_of == index;
   }
   void replace_dead_root(std::size_t index);
   void suspect_mirrors();
@@ -116,6 +118,8 @@ void Sampler::State::replace_dead_root(std::size_t index) {
     Device& child = devices[i];
     if (i == index || child.parent != index || !child.meter.has_moved()) continue;
     child.parent = i;
+    // Should it wake up later, it would count twice.
+    devices[index].replaced = true;
     tick.machine_joules += child.meter.total().joules;
   }
 }
@@ -127,7 +131,7 @@ Sampler::Sampler(std::vector<std::unique_ptr<Source>> sources, const Clock& cloc
     if (!source) continue;
     const SourceInfo& info = source->info();
     const std::size_t index = state_->devices.size();
-    state_->devices.push_back({std::move(source), DeviceMeter(info), index, index, 0, 0});
+    state_->devices.push_back({std::move(source), DeviceMeter(info), index, index, 0, 0, false});
   }
   for (auto& device : state_->devices) {
     const std::string& parent = device.source->info().parent_id;

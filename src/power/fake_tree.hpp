@@ -1,0 +1,101 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/files.hpp"
+#include "power/source.hpp"
+
+namespace joulery::power {
+
+/// A made-up /proc and /sys in a folder that goes away with it. For tests.
+class FakeTree {
+ public:
+  FakeTree() {
+    std::string name = ::testing::TempDir() + "joulery-power-XXXXXX";
+    path_ = ::mkdtemp(name.data());
+    // Tests that give up root's rights must still reach it.
+    std::filesystem::permissions(path_, std::filesystem::perms(0755));
+  }
+  ~FakeTree() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  FakeTree(const FakeTree&) = delete;
+  FakeTree& operator=(const FakeTree&) = delete;
+
+  void write(const std::string& path, const std::string& text) {
+    const std::filesystem::path file = path_ + path;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file, std::ios::binary | std::ios::trunc) << text;
+  }
+  void remove(const std::string& path) { std::filesystem::remove_all(path_ + path); }
+  void deny(const std::string& path) {
+    std::filesystem::permissions(path_ + path, std::filesystem::perms(0));
+  }
+  SystemRoot root() const { return SystemRoot(path_); }
+  const std::string& path() const { return path_; }
+
+  /// A RAPL zone such as zone("intel-rapl:0", "package-0", 1'000'000).
+  void zone(const std::string& id, const std::string& name, long energy_uj, long range_uj = 262143328850) {
+    const std::string folder = "/sys/class/powercap/" + id;
+    write(folder + "/name", name + "\n");
+    write(folder + "/energy_uj", std::to_string(energy_uj) + "\n");
+    if (range_uj > 0) write(folder + "/max_energy_range_uj", std::to_string(range_uj) + "\n");
+    write(folder + "/enabled", "1\n");
+  }
+  void energy(const std::string& id, long energy_uj) {
+    // In place: the reader holds the file open.
+    std::ofstream file(path_ + "/sys/class/powercap/" + id + "/energy_uj",
+                       std::ios::binary | std::ios::trunc);
+    file << energy_uj << "\n";
+  }
+
+ private:
+  std::string path_;
+};
+
+/// Runs the rest of a scope without root's right to read everything, if the test runs as root.
+class WithoutRoot {
+ public:
+  WithoutRoot() { was_root_ = ::geteuid() == 0 && ::seteuid(65534) == 0; }
+  ~WithoutRoot() {
+    if (was_root_ && ::seteuid(0) != 0) ADD_FAILURE() << "root's rights did not come back";
+  }
+  WithoutRoot(const WithoutRoot&) = delete;
+  WithoutRoot& operator=(const WithoutRoot&) = delete;
+
+ private:
+  bool was_root_ = false;
+};
+
+/// A source whose counter a test sets.
+struct FakeCounter {
+  SourceInfo info;
+  double value = 0;
+  bool valid = true;
+  int error_number = 0;
+};
+
+class FakeSource final : public Source {
+ public:
+  explicit FakeSource(std::shared_ptr<FakeCounter> counter) : counter_(std::move(counter)) {}
+  const SourceInfo& info() const override { return counter_->info; }
+  Reading read(const Clock& clock) override {
+    return {counter_->value, clock.boottime_ns(), counter_->valid, counter_->error_number};
+  }
+
+ private:
+  std::shared_ptr<FakeCounter> counter_;
+};
+
+}  // namespace joulery::power

@@ -1,0 +1,143 @@
+#include "power/probe.hpp"
+
+#include <gtest/gtest.h>
+
+#include "power/fake_calls.hpp"
+#include "power/fake_tree.hpp"
+#include "power/sampler.hpp"
+
+namespace joulery::power {
+namespace {
+
+const SystemRoot fixture(const std::string& name) {
+  return SystemRoot(std::string(JOULERY_SOURCE_DIR) + "/tests/fixtures/power/" + name);
+}
+
+std::vector<std::string> ids(const std::vector<std::unique_ptr<Source>>& sources) {
+  std::vector<std::string> result;
+  for (const auto& source : sources) result.push_back(source->info().via + " " + source->info().device_id);
+  std::sort(result.begin(), result.end());
+  return result;
+}
+
+using Ids = std::vector<std::string>;
+
+TEST(Probe, VirtualMachineHasOnlyTheModel) {
+  FakeCalls calls;
+  ProbeReport report = probe(fixture("virtual_machine"), calls);
+  ASSERT_EQ(report.results.size(), 3U);
+  EXPECT_EQ(report.results[0].via, "perf power PMU");
+  EXPECT_EQ(report.results[0].state, ProbeResult::State::unavailable);
+  EXPECT_EQ(report.results[1].via, "powercap (RAPL)");
+  EXPECT_EQ(report.results[1].state, ProbeResult::State::unavailable);
+  EXPECT_EQ(report.results[2].via, "model");
+  EXPECT_EQ(report.results[2].state, ProbeResult::State::available);
+  EXPECT_NE(report.results[2].reason.find("EPYC 5th Gen"), std::string::npos);
+  EXPECT_EQ(ids(choose_sources(report)), (Ids{"model model:cpu"}));
+}
+
+TEST(Probe, LaptopPrefersPerfAndTakesTheRestFromPowercap) {
+  FakeCalls calls;
+  calls.refused = {3, 5};
+  ProbeReport report = probe(fixture("laptop"), calls);
+  const auto sources = choose_sources(report);
+  EXPECT_EQ(ids(sources), (Ids{"perf power PMU rapl:package-0", "perf power PMU rapl:package-0:core",
+                               "perf power PMU rapl:package-0:uncore", "powercap rapl:package-0:dram",
+                               "powercap rapl:psys"}));
+  for (const auto& source : sources) {
+    if (source->info().device_id == "rapl:package-0") {
+      // Four times the chip's TDP of 15 W, but never less than 100 W.
+      EXPECT_DOUBLE_EQ(source->info().max_plausible_watts, 100);
+      EXPECT_EQ(source->info().parent_id, "rapl:psys") << "though psys comes another way";
+    }
+  }
+}
+
+TEST(Probe, LaptopWithoutRightsFallsBackToTheModelWithMemory) {
+  FakeCalls calls;
+  calls.open_error = EACCES;
+  FakeTree tree;
+  std::filesystem::copy(
+      fixture("laptop").prefix(), tree.path(),
+      std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
+  for (const char* zone : {"intel-rapl:0", "intel-rapl:0:0", "intel-rapl:0:1", "intel-rapl:0:2",
+                           "intel-rapl:1", "intel-rapl-mmio:0"}) {
+    tree.deny(std::string("/sys/class/powercap/") + zone + "/energy_uj");
+  }
+  const WithoutRoot user;
+  ProbeReport report = probe(tree.root(), calls);
+  EXPECT_EQ(report.results[0].state, ProbeResult::State::limited);
+  EXPECT_EQ(report.results[1].state, ProbeResult::State::limited);
+  EXPECT_EQ(ids(choose_sources(report)), (Ids{"model model:cpu", "model model:memory"}));
+}
+
+TEST(Probe, TwoSocketServer) {
+  FakeCalls calls;
+  ProbeReport report = probe(fixture("two_socket_server"), calls);
+  EXPECT_EQ(ids(choose_sources(report)), (Ids{"powercap rapl:package-0", "powercap rapl:package-0:dram",
+                                              "powercap rapl:package-1", "powercap rapl:package-1:dram"}));
+}
+
+TEST(Probe, EveryStateHasTextsForAPerson) {
+  for (const char* name : {"virtual_machine", "laptop", "two_socket_server"}) {
+    FakeCalls calls;
+    for (const int error : {0, EACCES, ENODEV}) {
+      calls.open_error = error;
+      for (const auto& result : probe(fixture(name), calls).results) {
+        EXPECT_FALSE(result.via.empty());
+        EXPECT_FALSE(result.reason.empty());
+        EXPECT_EQ(result.reason.find('\n'), std::string::npos);
+        if (result.state == ProbeResult::State::limited) {
+          EXPECT_FALSE(result.enable.empty()) << result.via;
+          EXPECT_FALSE(result.cost.empty()) << result.via;
+        }
+      }
+    }
+  }
+}
+
+TEST(Probe, NothingAtAllIsThreeReasonsAndNoSource) {
+  FakeTree tree;
+  FakeCalls calls;
+  ProbeReport report = probe(tree.root(), calls);
+  ASSERT_EQ(report.results.size(), 3U);
+  for (const auto& result : report.results) {
+    EXPECT_EQ(result.state, ProbeResult::State::unavailable);
+    EXPECT_FALSE(result.reason.empty());
+  }
+  EXPECT_TRUE(choose_sources(report).empty());
+}
+
+std::unique_ptr<Source> fake(const std::string& id, const std::string& parent, Scope scope,
+                             const std::string& via, Provenance provenance = Provenance::measured) {
+  auto counter = std::make_shared<FakeCounter>();
+  counter->info.device_id = id;
+  counter->info.parent_id = parent;
+  counter->info.scope = scope;
+  counter->info.via = via;
+  counter->info.provenance = provenance;
+  return std::make_unique<FakeSource>(counter);
+}
+
+TEST(ChooseSources, CoresWithoutTheirPackageAreNoMeasureOfTheCpu) {
+  ProbeReport report;
+  report.results.resize(2);
+  report.results[0].sources.push_back(fake("rapl:package-0:core", "rapl:package-0", Scope::core, "perf"));
+  report.results[0].sources.push_back(fake("rapl:package-0:dram", "", Scope::dram, "perf"));
+  report.results[1].sources.push_back(
+      fake("model:cpu", "", Scope::machine_model, "model", Provenance::modelled));
+  EXPECT_EQ(ids(choose_sources(report)), (Ids{"model model:cpu", "perf rapl:package-0:dram"}));
+}
+
+TEST(ChooseSources, ModelledMemoryDoesNotDoubleAMeasuredPackage) {
+  ProbeReport report;
+  report.results.resize(2);
+  report.results[0].sources.push_back(fake("rapl:package-0", "", Scope::package, "powercap"));
+  report.results[1].sources.push_back(
+      fake("model:cpu", "", Scope::machine_model, "model", Provenance::modelled));
+  report.results[1].sources.push_back(fake("model:memory", "", Scope::dram, "model", Provenance::modelled));
+  EXPECT_EQ(ids(choose_sources(report)), (Ids{"powercap rapl:package-0"}));
+}
+
+}  // namespace
+}  // namespace joulery::power

@@ -1,0 +1,502 @@
+#include "power/sampler.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "power/fake_tree.hpp"
+
+// Counts the allocations of the whole test program.
+namespace {
+std::atomic<long> allocations{0};
+}
+
+void* operator new(std::size_t size) {
+  ++allocations;
+  void* memory = std::malloc(size == 0 ? 1 : size);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+
+namespace joulery::power {
+namespace {
+
+constexpr double kWrap = 262143.32885;
+
+SourceInfo package_info(const std::string& id = "rapl:package-0", const std::string& parent = "") {
+  SourceInfo info;
+  info.device_id = id;
+  info.parent_id = parent;
+  info.via = "powercap";
+  info.resolution_joules = 61e-6;
+  info.update_seconds = 0.001;
+  info.wrap_joules = kWrap;
+  info.max_plausible_watts = 500;
+  return info;
+}
+
+/// A sampler on counters that a test moves.
+struct Bench {
+  std::shared_ptr<FakeCounter> add(SourceInfo info, double value) {
+    auto counter = std::make_shared<FakeCounter>();
+    counter->info = std::move(info);
+    counter->value = value;
+    counters.push_back(counter);
+    return counter;
+  }
+  void start() {
+    std::vector<std::unique_ptr<Source>> sources;
+    for (const auto& counter : counters) sources.push_back(std::make_unique<FakeSource>(counter));
+    sampler = std::make_unique<Sampler>(std::move(sources), clock);
+    sampler->start();
+  }
+  const Tick& tick(double seconds = 1) {
+    clock.advance_seconds(seconds);
+    return sampler->tick();
+  }
+  bool flagged(SampleFlag flag, std::size_t index = 0) const { return has_flag(last_flags(index), flag); }
+  std::uint32_t last_flags(std::size_t index) const { return last->devices[index].flags; }
+  const Tick& step(std::initializer_list<double> joules, double seconds = 1) {
+    std::size_t i = 0;
+    for (const double energy : joules) {
+      auto& counter = *counters[i++];
+      counter.value += energy;
+      if (counter.info.wrap_joules > 0 && counter.value >= counter.info.wrap_joules) {
+        counter.value -= counter.info.wrap_joules;
+      }
+    }
+    last = &tick(seconds);
+    return *last;
+  }
+  ManualClock clock;
+  std::vector<std::shared_ptr<FakeCounter>> counters;
+  std::unique_ptr<Sampler> sampler;
+  const Tick* last = nullptr;
+};
+
+TEST(Sampler, EnergyPerWindow) {
+  Bench bench;
+  bench.add(package_info(), 1000);
+  bench.start();
+  EXPECT_NEAR(bench.step({50}).machine_joules, 50, 1e-9);
+  EXPECT_NEAR(bench.step({25}, 0.5).machine_joules, 25, 1e-9);
+  EXPECT_DOUBLE_EQ(bench.last->window_seconds, 0.5);
+  EXPECT_EQ(bench.last->boottime_ns, bench.clock.boottime);
+  const DeviceTotal& total = bench.sampler->total(0);
+  EXPECT_NEAR(total.joules, 75, 1e-9);
+  EXPECT_EQ(total.ticks, 2U);
+  EXPECT_NEAR(total.peak_watts, 50, 1e-9);
+  EXPECT_EQ(total.bridged_joules, 0);
+  for (const auto count : total.flag_counts) EXPECT_EQ(count, 0U);
+}
+
+TEST(Sampler, WrapIsUnwrapped) {
+  Bench bench;
+  bench.add(package_info(), kWrap - 10);
+  bench.start();
+  EXPECT_NEAR(bench.step({50}).machine_joules, 50, 1e-6);
+  EXPECT_TRUE(bench.flagged(SampleFlag::wrapped));
+  EXPECT_FALSE(bench.flagged(SampleFlag::backwards));
+  EXPECT_NEAR(bench.step({50}).machine_joules, 50, 1e-6);
+  EXPECT_FALSE(bench.flagged(SampleFlag::wrapped));
+}
+
+TEST(Sampler, MemoryWrapsAlone) {
+  Bench bench;
+  SourceInfo dram = package_info("rapl:package-0:dram");
+  dram.scope = Scope::dram;
+  dram.wrap_joules = 65712.999613;
+  bench.add(package_info(), 5000);
+  bench.add(dram, dram.wrap_joules - 2);
+  bench.start();
+  EXPECT_NEAR(bench.step({40, 6}).machine_joules, 46, 1e-6);
+  EXPECT_FALSE(bench.flagged(SampleFlag::wrapped, 0));
+  EXPECT_TRUE(bench.flagged(SampleFlag::wrapped, 1));
+}
+
+TEST(Sampler, WrapWithoutARangeIsBridged) {
+  Bench bench;
+  SourceInfo info = package_info();
+  info.wrap_joules = 0;
+  auto counter = bench.add(info, 5000);
+  bench.start();
+  bench.step({40});
+  counter->value = 3;
+  EXPECT_NEAR(bench.step({0}).machine_joules, 40, 1e-9);
+  EXPECT_TRUE(bench.flagged(SampleFlag::backwards));
+  EXPECT_NEAR(bench.step({40}).machine_joules, 40, 1e-9);
+  EXPECT_NEAR(bench.sampler->total(0).bridged_joules, 40, 1e-9);
+  EXPECT_NEAR(bench.sampler->total(0).bridged_seconds, 1, 1e-9);
+}
+
+TEST(Sampler, BackwardsIsNotAWrap) {
+  Bench bench;
+  auto counter = bench.add(package_info(), 5000);
+  bench.start();
+  bench.step({40});
+  counter->value -= 100;
+  EXPECT_NEAR(bench.step({0}).machine_joules, 40, 1e-9);
+  EXPECT_TRUE(bench.flagged(SampleFlag::backwards));
+  EXPECT_FALSE(bench.flagged(SampleFlag::wrapped));
+  EXPECT_NEAR(bench.step({20}).machine_joules, 20, 1e-9);
+}
+
+TEST(Sampler, JumpIsImplausible) {
+  Bench bench;
+  bench.add(package_info(), 5000);
+  bench.start();
+  bench.step({40});
+  EXPECT_NEAR(bench.step({100000}).machine_joules, 40, 1e-9);
+  EXPECT_TRUE(bench.flagged(SampleFlag::implausible));
+  EXPECT_NEAR(bench.step({30}).machine_joules, 30, 1e-9);
+  EXPECT_EQ(bench.last->devices[0].flags, 0U);
+}
+
+TEST(Sampler, JumpInTheFirstWindowIsUnknownNotZero) {
+  Bench bench;
+  bench.add(package_info(), 5000);
+  bench.start();
+  EXPECT_EQ(bench.step({100000}).machine_joules, 0);
+  EXPECT_NEAR(bench.sampler->total(0).unknown_seconds, 1, 1e-9);
+}
+
+TEST(Sampler, GapIsBridgedAndThenCorrected) {
+  Bench bench;
+  auto counter = bench.add(package_info(), 5000);
+  bench.start();
+  bench.step({40});
+  counter->valid = false;
+  EXPECT_NEAR(bench.step({50}).machine_joules, 40, 1e-9);
+  EXPECT_TRUE(bench.flagged(SampleFlag::missing));
+  EXPECT_NEAR(bench.sampler->total(0).bridged_joules, 40, 1e-9);
+  counter->valid = true;
+  // 100 J in two seconds, of which 40 are booked.
+  EXPECT_NEAR(bench.step({50}).machine_joules, 60, 1e-9);
+  EXPECT_NEAR(bench.sampler->total(0).joules, 140, 1e-9);
+  EXPECT_NEAR(bench.sampler->total(0).bridged_joules, 0, 1e-9);
+}
+
+TEST(Sampler, BridgedTooMuchIsTakenOffWhatFollows) {
+  Bench bench;
+  auto counter = bench.add(package_info(), 5000);
+  bench.start();
+  bench.step({100});
+  counter->valid = false;
+  bench.step({10});
+  counter->valid = true;
+  EXPECT_EQ(bench.step({10}).machine_joules, 0);
+  EXPECT_NEAR(bench.sampler->total(0).bridged_joules, 80, 1e-9);
+  EXPECT_EQ(bench.step({50}).machine_joules, 0);
+  EXPECT_NEAR(bench.step({50}).machine_joules, 20, 1e-9);
+  EXPECT_NEAR(bench.sampler->total(0).joules, 220, 1e-9);
+}
+
+TEST(Sampler, DeviceThatVanishesGoesOnAtItsLastPower) {
+  Bench bench;
+  auto counter = bench.add(package_info(), 5000);
+  bench.start();
+  bench.step({40});
+  counter->valid = false;
+  for (int i = 0; i < 100; ++i) bench.step({0});
+  EXPECT_NEAR(bench.sampler->total(0).joules, 4040, 1e-6);
+  EXPECT_NEAR(bench.sampler->total(0).bridged_joules, 4000, 1e-6);
+  EXPECT_EQ(bench.sampler->total(0).flag_counts[3], 100U);
+}
+
+TEST(Sampler, DeviceThatWasNeverReadIsUnknown) {
+  Bench bench;
+  bench.add(package_info(), 5000)->valid = false;
+  bench.start();
+  bench.step({0});
+  EXPECT_EQ(bench.sampler->total(0).joules, 0);
+  EXPECT_NEAR(bench.sampler->total(0).unknown_seconds, 1, 1e-9);
+}
+
+TEST(Sampler, NotANumberIsMissing) {
+  Bench bench;
+  auto counter = bench.add(package_info(), 5000);
+  bench.start();
+  bench.step({40});
+  const double before = counter->value;
+  counter->value = std::numeric_limits<double>::quiet_NaN();
+  bench.last = &bench.tick();
+  EXPECT_TRUE(bench.flagged(SampleFlag::missing));
+  counter->value = before + 80;
+  bench.last = &bench.tick();
+  EXPECT_NEAR(bench.sampler->total(0).joules, 120, 1e-9);
+}
+
+TEST(Sampler, FrozenCounterIsStaleAndNotZero) {
+  Bench bench;
+  bench.add(package_info(), 5000);
+  bench.start();
+  bench.step({40});
+  // Two seconds without a step may be; longer may not.
+  bench.step({0});
+  bench.step({0});
+  EXPECT_FALSE(bench.flagged(SampleFlag::stale));
+  EXPECT_NEAR(bench.step({0}).machine_joules, 120, 1e-9);
+  EXPECT_TRUE(bench.flagged(SampleFlag::stale));
+  EXPECT_NEAR(bench.step({0}).machine_joules, 40, 1e-9);
+  EXPECT_NEAR(bench.sampler->total(0).joules, 200, 1e-9);
+  EXPECT_NEAR(bench.sampler->total(0).bridged_joules, 160, 1e-9);
+  EXPECT_EQ(bench.sampler->total(0).flag_counts[4], 2U);
+  // It comes back with what it had kept to itself.
+  EXPECT_NEAR(bench.step({200}).machine_joules, 40, 1e-9);
+  EXPECT_NEAR(bench.sampler->total(0).bridged_joules, 0, 1e-9);
+}
+
+TEST(Sampler, CounterThatNeverMovesIsUnknown) {
+  Bench bench;
+  bench.add(package_info(), 5000);
+  bench.start();
+  for (int i = 0; i < 10; ++i) bench.step({0});
+  EXPECT_TRUE(bench.flagged(SampleFlag::stale));
+  EXPECT_NEAR(bench.sampler->total(0).unknown_seconds, 10, 1e-9);
+}
+
+TEST(Sampler, CoarseCounterIsNotStale) {
+  Bench bench;
+  SourceInfo info = package_info("rapl:psys");
+  info.scope = Scope::psys;
+  info.resolution_joules = 1;
+  bench.add(info, 5000);
+  bench.start();
+  for (int i = 0; i < 100; ++i) bench.step({i % 10 == 9 ? 1.0 : 0.0}, 0.1);
+  EXPECT_EQ(bench.sampler->total(0).flag_counts[4], 0U);
+  EXPECT_NEAR(bench.sampler->total(0).joules, 10, 1e-9);
+}
+
+TEST(Sampler, GraphicsThatAreOffAreNotStale) {
+  Bench bench;
+  SourceInfo info = package_info("rapl:package-0:uncore", "rapl:package-0");
+  info.scope = Scope::uncore;
+  bench.add(package_info(), 5000);
+  bench.add(info, 0);
+  bench.start();
+  for (int i = 0; i < 100; ++i) bench.step({10, 0});
+  EXPECT_EQ(bench.sampler->total(1).flag_counts[4], 0U);
+  EXPECT_EQ(bench.sampler->total(1).unknown_seconds, 0);
+}
+
+TEST(Sampler, OnlyRootsAddUp) {
+  Bench bench;
+  SourceInfo psys = package_info("rapl:psys");
+  psys.scope = Scope::psys;
+  SourceInfo core = package_info("rapl:package-0:core", "rapl:package-0");
+  core.scope = Scope::core;
+  SourceInfo dram = package_info("rapl:package-0:dram", "rapl:psys");
+  dram.scope = Scope::dram;
+  bench.add(core, 100);
+  bench.add(package_info("rapl:package-0", "rapl:psys"), 5000);
+  bench.add(dram, 70);
+  bench.add(psys, 9000);
+  bench.start();
+  EXPECT_NEAR(bench.step({30, 50, 5, 80}).machine_joules, 80, 1e-9);
+  EXPECT_FALSE(bench.sampler->is_root(0));
+  EXPECT_FALSE(bench.sampler->is_root(1));
+  EXPECT_FALSE(bench.sampler->is_root(2));
+  EXPECT_TRUE(bench.sampler->is_root(3));
+}
+
+TEST(Sampler, ChildOfADeviceThatIsNotThereIsARoot) {
+  Bench bench;
+  bench.add(package_info("rapl:package-0", "rapl:psys"), 5000);
+  bench.start();
+  EXPECT_NEAR(bench.step({50}).machine_joules, 50, 1e-9);
+  EXPECT_TRUE(bench.sampler->is_root(0));
+}
+
+TEST(Sampler, RootThatNeverMovesGivesWayToItsChildren) {
+  Bench bench;
+  SourceInfo psys = package_info("rapl:psys");
+  psys.scope = Scope::psys;
+  bench.add(psys, 0);
+  bench.add(package_info("rapl:package-0", "rapl:psys"), 5000);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 10; ++i) machine += bench.step({0, 50}).machine_joules;
+  EXPECT_NEAR(machine, 500, 1e-9);
+  EXPECT_TRUE(bench.sampler->is_root(1));
+  EXPECT_FALSE(bench.sampler->is_root(0));
+  // If it wakes up, nothing is counted twice.
+  EXPECT_NEAR(bench.step({80, 50}).machine_joules, 50, 1e-9);
+}
+
+TEST(Sampler, MirrorsCountOnce) {
+  Bench bench;
+  bench.add(package_info("rapl:package-0"), 6812.5);
+  bench.add(package_info("rapl:package-1"), 6812.5);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 10; ++i) machine += bench.step({68, 68}).machine_joules;
+  EXPECT_NEAR(machine, 680, 1e-9);
+  EXPECT_EQ(bench.sampler->mirror_of(1), 0U);
+  EXPECT_FALSE(bench.sampler->is_root(1));
+  EXPECT_TRUE(bench.sampler->is_root(0));
+}
+
+TEST(Sampler, MirrorReadMomentsLaterIsStillAMirror) {
+  Bench bench;
+  bench.add(package_info("rapl:package-0"), 6812.5);
+  bench.add(package_info("rapl:package-1"), 6812.53);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 10; ++i) machine += bench.step({68, i % 2 == 0 ? 68.02 : 67.98}).machine_joules;
+  EXPECT_NEAR(machine, 680, 1e-9);
+  EXPECT_EQ(bench.sampler->mirror_of(1), 0U);
+}
+
+TEST(Sampler, NearByChanceIsNoMirrorAndNothingIsLost) {
+  Bench bench;
+  bench.add(package_info("rapl:package-0"), 6812.5);
+  bench.add(package_info("rapl:package-1"), 6812.9);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 10; ++i) machine += bench.step({68, 60}).machine_joules;
+  EXPECT_NEAR(machine, 1280, 1e-9);
+  EXPECT_TRUE(bench.sampler->is_root(1));
+  EXPECT_EQ(bench.sampler->mirror_of(1), 1U);
+}
+
+TEST(Sampler, NewCountersOfAlikePackagesAreNoMirrors) {
+  // The perf PMU counts from zero for each package.
+  Bench bench;
+  bench.add(package_info("rapl:package-0"), 0.01);
+  bench.add(package_info("rapl:package-1"), 0.01);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 20; ++i) machine += bench.step({68, 68}).machine_joules;
+  EXPECT_NEAR(machine, 2720, 1e-9);
+}
+
+TEST(Sampler, FourMirrorsAreOne) {
+  Bench bench;
+  for (int i = 0; i < 4; ++i) bench.add(package_info("rapl:package-" + std::to_string(i)), 1000);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 10; ++i) machine += bench.step({20, 20, 20, 20}).machine_joules;
+  EXPECT_NEAR(machine, 200, 1e-9);
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(bench.sampler->mirror_of(i), 0U);
+}
+
+TEST(Sampler, SuspendIsSeen) {
+  Bench bench;
+  auto counter = bench.add(package_info(), 5000);
+  bench.start();
+  bench.step({40});
+  // One second awake in an hour; the counter was reset on the way.
+  bench.clock.boottime += 3600 * kNanosecondsPerSecond;
+  counter->value = 7;
+  EXPECT_NEAR(bench.step({0}).machine_joules, 40, 1e-9);
+  EXPECT_TRUE(bench.flagged(SampleFlag::suspended));
+  EXPECT_TRUE(bench.flagged(SampleFlag::backwards));
+  EXPECT_FALSE(bench.flagged(SampleFlag::wrapped));
+  EXPECT_FALSE(bench.flagged(SampleFlag::stale));
+  EXPECT_NEAR(bench.step({40}).machine_joules, 40, 1e-9);
+  EXPECT_FALSE(bench.flagged(SampleFlag::suspended));
+}
+
+TEST(Sampler, StandingStillWhileAsleepIsNotStale) {
+  Bench bench;
+  bench.add(package_info(), 5000);
+  bench.start();
+  bench.step({40});
+  bench.clock.boottime += 3600 * kNanosecondsPerSecond;
+  bench.step({0}, 0.1);
+  EXPECT_FALSE(bench.flagged(SampleFlag::stale));
+  EXPECT_TRUE(bench.flagged(SampleFlag::suspended));
+}
+
+TEST(Sampler, WindowLongerThanAWrapIsALowerBound) {
+  Bench bench;
+  bench.add(package_info(), 5000);
+  bench.start();
+  bench.step({40});
+  EXPECT_NEAR(bench.step({5000}, 600).machine_joules, 5000, 1e-6);
+  EXPECT_TRUE(bench.flagged(SampleFlag::maybe_wrapped_unseen));
+  bench.step({40});
+  EXPECT_FALSE(bench.flagged(SampleFlag::maybe_wrapped_unseen));
+}
+
+TEST(Sampler, PowerSensorIsIntegrated) {
+  Bench bench;
+  SourceInfo info;
+  info.device_id = "hwmon:0";
+  info.kind = ReadingKind::watts;
+  info.scope = Scope::board;
+  info.max_plausible_watts = 1000;
+  auto sensor = bench.add(info, 10);
+  bench.start();
+  sensor->value = 30;
+  bench.last = &bench.tick(2);
+  EXPECT_NEAR(bench.last->machine_joules, 40, 1e-9);
+  sensor->value = 1e12;
+  bench.last = &bench.tick(1);
+  EXPECT_TRUE(bench.flagged(SampleFlag::implausible));
+  EXPECT_NEAR(bench.last->machine_joules, 30, 1e-9);
+}
+
+TEST(Sampler, PeakIsNotMadeOfSingleUpdates) {
+  Bench bench;
+  bench.add(package_info(), 5000);
+  bench.start();
+  // 50 W at 1 kHz; the counter moves by two updates in every other window.
+  for (int i = 0; i < 1000; ++i) bench.step({i % 2 == 0 ? 0.1 : 0.0}, 0.001);
+  EXPECT_NEAR(bench.sampler->total(0).peak_watts, 50, 5.1);
+}
+
+TEST(Sampler, WindowEdgesOfTheCallerLoseNothing) {
+  Bench bench;
+  auto counter = bench.add(package_info(), 5000);
+  bench.start();
+  const std::int64_t start = bench.clock.boottime;
+  double machine = 0;
+  // 50 W; each reading comes 20 ms after the edge.
+  for (int i = 1; i <= 10; ++i) {
+    const std::int64_t edge = start + i * kNanosecondsPerSecond;
+    const double seconds = i == 1 ? 1.02 : 1.0;
+    counter->value += 50 * seconds;
+    bench.clock.advance_seconds(seconds);
+    const Tick& tick = bench.sampler->tick_until(edge);
+    EXPECT_EQ(tick.boottime_ns, edge);
+    EXPECT_DOUBLE_EQ(tick.window_seconds, 1);
+    EXPECT_NEAR(tick.machine_joules, 50, 1e-6);
+    machine += tick.machine_joules;
+  }
+  machine += bench.tick(0.98).machine_joules;
+  EXPECT_NEAR(machine, 50 * 10.02, 1e-6);
+}
+
+TEST(Sampler, ATickAllocatesNothing) {
+  Bench bench;
+  for (int i = 0; i < 4; ++i) bench.add(package_info("rapl:package-" + std::to_string(i)), 1000);
+  bench.start();
+  const long before = allocations.load();
+  for (int i = 0; i < 1000; ++i) {
+    for (auto& counter : bench.counters) counter->value += 5;
+    bench.counters[2]->valid = i % 7 != 0;
+    if (i % 100 == 50) bench.counters[3]->value = 1;
+    bench.tick(0.1);
+  }
+  EXPECT_EQ(allocations.load(), before);
+  EXPECT_GT(before, 0);
+}
+
+TEST(Sampler, NoSourcesAtAll) {
+  Bench bench;
+  bench.start();
+  EXPECT_EQ(bench.tick().machine_joules, 0);
+  EXPECT_EQ(bench.sampler->device_count(), 0U);
+}
+
+}  // namespace
+}  // namespace joulery::power
