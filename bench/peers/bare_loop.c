@@ -58,6 +58,7 @@ int main(int argc, char** argv) {
     }
     ++samples;
   }
+  sleep_until(end);
   printf("{\"samples\": %lld, \"duration_seconds\": %.6f, \"bytes\": %lld}\n", (long long)samples,
          (double)(now_nanoseconds() - start) / kNanosecondsPerSecond, (long long)bytes);
   return 0;
