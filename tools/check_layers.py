@@ -61,6 +61,7 @@ class Layers:
     allowed: dict[tuple[str, str], str]
     only_in: dict[str, list[str]]
     used: set[tuple[str, str]] = field(default_factory=set)
+    tests: set[Path] = field(default_factory=set)
 
     def may_include(self, room: str, other: str) -> bool:
         if room == other or self.rank[other] < self.rank[room]:
@@ -109,8 +110,18 @@ def source_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix in SOURCE_SUFFIXES and path.is_file())
 
 
-def is_test(path: Path) -> bool:
-    return path.stem.endswith(TEST_SUFFIXES)
+def listed_tests(root: Path) -> set[Path]:
+    """What rooms' CMake files list under TESTS, without suffix: a header beside such a file is the tests' as well."""
+    found = set()
+    for listing in (root / "src").glob("*/CMakeLists.txt"):
+        text = re.sub(r"#.*", "", listing.read_text(encoding="utf-8"))
+        for names in re.findall(r"\bTESTS\s+([^)]*?)(?=\s[A-Z_]{4,}\b|\))", text):
+            found.update((listing.parent / name).relative_to(root).with_suffix("") for name in names.split())
+    return found
+
+
+def is_test(relative: Path, layers: Layers) -> bool:
+    return relative.stem.endswith(TEST_SUFFIXES) or relative.with_suffix("") in layers.tests
 
 
 def room_of(relative: Path, layers: Layers, problems: list[str]) -> str | None:
@@ -145,8 +156,10 @@ def check_includes(root: Path, relative: Path, room: str, text: str, layers: Lay
     # The newline keeps the pattern's line numbers; comments go, so that an example in one is no include.
     for match in INCLUDE.finditer(without(text, "comment")):
         name, quoted, line = match[1], match[2] == '"', line_of(text, match.start(1))
-        if not is_test(relative):
+        if not is_test(relative, layers):
             check_restricted(name, relative, line, layers, problems)
+            if quoted and Path("src", name).with_suffix("") in layers.tests:
+                problems.append(f"{relative}:{line}: includes {name}, which is listed under TESTS: it does not ship")
         if not quoted:
             continue
         other = name.partition("/")[0]
@@ -195,7 +208,7 @@ def check_owners(root: Path, layers: Layers, problems: list[str]) -> None:
         present = {
             path.relative_to(folder).as_posix()
             for path in folder.rglob("*")
-            if path.suffix in HEADER_SUFFIXES and path.is_file()
+            if path.suffix in HEADER_SUFFIXES and path.is_file() and not is_test(path.relative_to(root), layers)
         }
         for name in sorted(present - owned):
             problems.append(
@@ -209,6 +222,7 @@ def check_owners(root: Path, layers: Layers, problems: list[str]) -> None:
 def check(root: Path) -> list[str]:
     problems: list[str] = []
     layers = read_layers(root / "layers.toml", problems)
+    layers.tests = listed_tests(root)
     for missing in {invariant.lowest_room for invariant in INVARIANTS} - layers.rank.keys():
         return [*problems, f"layers.toml: room {missing} is not declared, and the invariants need it"]
     for folder in ("src", "plugins"):
@@ -219,7 +233,7 @@ def check(root: Path) -> list[str]:
                 continue
             text = path.read_text(encoding="utf-8", errors="replace")
             check_includes(root, relative, room, text, layers, problems)
-            if not is_test(relative):
+            if not is_test(relative, layers):
                 check_invariants(relative, room, text, layers, problems)
     check_owners(root, layers, problems)
     for room, other in sorted(layers.allowed.keys() - layers.used):

@@ -20,7 +20,8 @@ static int64_t now_nanoseconds(void) {
 }
 
 static void sleep_until(int64_t when) {
-  const struct timespec time = {.tv_sec = when / kNanosecondsPerSecond, .tv_nsec = when % kNanosecondsPerSecond};
+  const struct timespec time = {.tv_sec = when / kNanosecondsPerSecond,
+                                .tv_nsec = when % kNanosecondsPerSecond};
   while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == EINTR) {
   }
 }
@@ -50,7 +51,8 @@ int main(int argc, char** argv) {
   int64_t bytes = 0;
   const int64_t start = now_nanoseconds();
   const int64_t end = start + (int64_t)(seconds * kNanosecondsPerSecond);
-  for (int64_t due = start; due < end; due = start + (int64_t)((double)samples * kNanosecondsPerSecond / hertz)) {
+  for (int64_t due = start; due < end;
+       due = start + (int64_t)((double)samples * kNanosecondsPerSecond / hertz)) {
     sleep_until(due);
     for (int i = 0; i < count; ++i) {
       const ssize_t got = pread(files[i], buffer, sizeof buffer, 0);
@@ -58,6 +60,7 @@ int main(int argc, char** argv) {
     }
     ++samples;
   }
+  sleep_until(end);
   printf("{\"samples\": %lld, \"duration_seconds\": %.6f, \"bytes\": %lld}\n", (long long)samples,
          (double)(now_nanoseconds() - start) / kNanosecondsPerSecond, (long long)bytes);
   return 0;

@@ -1,4 +1,5 @@
-// Writes the time of CLOCK_MONOTONIC at the start of main, in nanoseconds, to the file that is named, and ends.
+// Writes the time of CLOCK_MONOTONIC at the start of main, in nanoseconds, to the file that is named, and
+// ends.
 #include <fcntl.h>
 #include <stdio.h>
 #include <time.h>

@@ -161,6 +161,18 @@ class CheckLayers(unittest.TestCase):
         for code in codes:
             self.assertEqual(self.problems({"src/record/store.cpp": code}), [], code)
 
+    def test_what_is_listed_as_a_test_is_free_but_does_not_ship(self):
+        support = {
+            "src/base/CMakeLists.txt": "joulery_room(NAME base SOURCES text.cpp HEADERS text.hpp\n"
+            "  TESTS text_test.cpp fake_clock.cpp\n  LINKS fmt::fmt)",
+            "src/base/fake_clock.hpp": "#pragma once\n",
+            "src/base/fake_clock.cpp": '#include "base/fake_clock.hpp"\n#include <iostream>\nvoid f() { exit(1); }\n',
+            "src/base/text_test.cpp": '#include "base/fake_clock.hpp"\n',
+        }
+        self.assertEqual(self.problems(support), [])
+        shipped = support | {"src/base/text.cpp": '#include "base/fake_clock.hpp"\n'}
+        self.assert_only(self.problems(shipped), "src/base/text.cpp:1", "does not ship")
+
     def test_code_after_a_string_is_still_seen(self):
         self.assert_only(self.problems({"src/base/text.cpp": "f('\"', \"'\"); exit(1);"}), "exit")
 
