@@ -6,49 +6,60 @@
 namespace joulery::meter {
 namespace {
 
+/// Power is not compared over less: counters are too coarse.
+constexpr double kQuietStretchSeconds = 1.0;
+
 /// A figure as it may be used: counters that went backwards or are not numbers count as nothing.
 double at_least_zero(double value) {
   return std::isfinite(value) ? std::max(value, 0.0) : 0.0;
 }
 
-/// The workload's part of what nobody uses.
-double idle_part(IdlePolicy policy, double busy_seconds, double workload_seconds) {
-  switch (policy) {
-    case IdlePolicy::none:
-      return 0;
-    case IdlePolicy::all:
-      return 1;
-    case IdlePolicy::proportional:
-      return busy_seconds > 0 ? workload_seconds / busy_seconds : 0;
-  }
-  return 0;
-}
-
 }  // namespace
 
 void EnergyAccount::add(const Window& window) {
+  const double seconds = at_least_zero(window.seconds);
   const double machine = at_least_zero(window.machine_joules);
   const double workload_seconds = at_least_zero(window.workload_seconds);
   // The two counters are read one after the other, so the workload may seem busier than the machine.
   const double busy_seconds = std::max(at_least_zero(window.busy_seconds), workload_seconds);
-  const double other_seconds = busy_seconds - workload_seconds;
-  const double idle_at_most = at_least_zero(window.idle_watts) * at_least_zero(window.seconds);
-  // Energy above idle without anybody busy: a machine that draws more at rest than we believed.
-  const double idle = busy_seconds > 0 ? std::min(idle_at_most, machine) : machine;
-  const double above_idle = machine - idle;
+  seconds_ += seconds;
+  busy_seconds_ += busy_seconds;
+  machine_joules_ += machine;
+  if (busy_seconds > 0) {
+    const double workload = workload_seconds / busy_seconds;
+    const double others = (busy_seconds - workload_seconds) / busy_seconds;
+    workload_.joules += machine * workload;
+    workload_.seconds += seconds * workload;
+    others_.joules += machine * others;
+    others_.seconds += seconds * others;
+  } else {
+    quiet_joules_ += machine;
+  }
+  stretch_seconds_ += seconds;
+  stretch_joules_ += machine;
+  if (stretch_seconds_ >= kQuietStretchSeconds) {
+    const double watts = stretch_joules_ / stretch_seconds_;
+    quietest_watts_ = std::min(watts, quietest_watts_.value_or(watts));
+    stretch_seconds_ = stretch_joules_ = 0;
+  }
+}
 
-  const double active = busy_seconds > 0 ? above_idle * (workload_seconds / busy_seconds) : 0;
-  const double other = busy_seconds > 0 ? above_idle * (other_seconds / busy_seconds) : 0;
-  const double share = idle * idle_part(policy_, busy_seconds, workload_seconds);
-
-  split_.machine_joules += machine;
-  split_.active_joules += active;
-  split_.other_active_joules += other;
-  split_.idle_joules += idle;
-  split_.idle_share_joules += share;
-  split_.workload_joules += active + share;
-  split_.residual_joules = std::abs(split_.machine_joules -
-                                    (split_.active_joules + split_.other_active_joules + split_.idle_joules));
+EnergySplit EnergyAccount::split(double idle_watts, IdlePolicy policy) const {
+  double idle = at_least_zero(idle_watts);
+  for (const Share& share : {workload_, others_}) {
+    if (share.seconds > 0) idle = std::min(idle, share.joules / share.seconds);
+  }
+  EnergySplit split;
+  split.machine_joules = machine_joules_;
+  split.active_joules = at_least_zero(workload_.above_idle(idle));
+  split.other_active_joules = at_least_zero(others_.above_idle(idle));
+  split.idle_joules = quiet_joules_ + idle * (workload_.seconds + others_.seconds);
+  if (policy == IdlePolicy::proportional) split.idle_share_joules = idle * workload_.seconds;
+  if (policy == IdlePolicy::all) split.idle_share_joules = split.idle_joules;
+  split.workload_joules = split.active_joules + split.idle_share_joules;
+  split.residual_joules =
+      std::abs(split.machine_joules - (split.active_joules + split.other_active_joules + split.idle_joules));
+  return split;
 }
 
 }  // namespace joulery::meter

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace joulery::meter {
 
@@ -21,8 +22,6 @@ struct Window {
   /// CPU-seconds of the machine and of the workload.
   double busy_seconds = 0;
   double workload_seconds = 0;
-  /// What the machine draws with nothing to do.
-  double idle_watts = 0;
 };
 
 /// Energy split so far. All are >= 0, and active + other + idle add up to the machine within rounding.
@@ -40,16 +39,38 @@ struct EnergySplit {
   double residual_joules = 0;
 };
 
-/// Splits each window's energy between workload, others and idle. Adding a window allocates nothing.
+/// Sums up windows so that they can be split between workload, others and idle whatever the idle power turns
+/// out to be: it may be known only at the end of a run. Adding a window allocates nothing.
 class EnergyAccount {
  public:
-  explicit EnergyAccount(IdlePolicy policy) : policy_(policy) {}
   void add(const Window& window);
-  const EnergySplit& split() const { return split_; }
+  /// The split if the machine draws `idle_watts` with nothing to do. Idle power is taken to be no more than
+  /// what the machine drew while the workload, or the others, were busy. Others are computed from their own
+  /// busy time.
+  EnergySplit split(double idle_watts, IdlePolicy policy) const;
+  double machine_joules() const { return machine_joules_; }
+  double seconds() const { return seconds_; }
+  double busy_seconds() const { return busy_seconds_; }
+  /// Mean power of the quietest stretch of at least a second: an upper bound of the idle power.
+  std::optional<double> quietest_watts() const { return quietest_watts_; }
 
  private:
-  IdlePolicy policy_;
-  EnergySplit split_;
+  /// Energy and time of windows, weighed by somebody's share of the busy time.
+  struct Share {
+    double joules = 0;
+    double seconds = 0;
+    double above_idle(double idle_watts) const { return joules - idle_watts * seconds; }
+  };
+  double seconds_ = 0;
+  double busy_seconds_ = 0;
+  double machine_joules_ = 0;
+  /// In windows in which nobody was busy.
+  double quiet_joules_ = 0;
+  Share workload_;
+  Share others_;
+  double stretch_seconds_ = 0;
+  double stretch_joules_ = 0;
+  std::optional<double> quietest_watts_;
 };
 
 }  // namespace joulery::meter

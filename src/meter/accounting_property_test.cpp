@@ -51,16 +51,15 @@ Machine random_machine(double bend) {
 enum class Whose { workload, second };
 
 EnergySplit meter(const std::vector<Phase>& phases, const Machine& machine, IdlePolicy policy, Whose whose) {
-  EnergyAccount account(policy);
+  EnergyAccount account;
   for (const auto& phase : phases) {
     const double own = whose == Whose::workload ? phase.workload : phase.second;
     account.add({.seconds = phase.seconds,
                  .machine_joules = phase.seconds * (machine.idle_watts + machine.active_watts(phase.busy())),
                  .busy_seconds = phase.seconds * phase.busy(),
-                 .workload_seconds = phase.seconds * own,
-                 .idle_watts = machine.idle_watts});
+                 .workload_seconds = phase.seconds * own});
   }
-  return account.split();
+  return account.split(machine.idle_watts, policy);
 }
 
 bool near(double a, double b, double scale) {
@@ -115,26 +114,24 @@ Window noisy_window() {
   return {.seconds = seconds,
           .machine_joules = 100 * fraction() * seconds,
           .busy_seconds = 4 * fraction() * seconds,
-          .workload_seconds = 5 * fraction() * seconds,
-          .idle_watts = 150 * fraction()};
+          .workload_seconds = 5 * fraction() * seconds};
 }
 
 TEST(EnergyAccountProperty, AnyWindowsConserveAndStayPositive) {
   EXPECT_TRUE(rc::check("sums conserve, nothing is negative, policies are ordered", [] {
     const int count = *rc::gen::inRange(1, 60);
-    EnergyAccount none(IdlePolicy::none);
-    EnergyAccount proportional(IdlePolicy::proportional);
-    EnergyAccount all(IdlePolicy::all);
+    EnergyAccount account;
     double machine = 0;
     for (int i = 0; i < count; ++i) {
       const Window one = noisy_window();
       machine += one.machine_joules;
-      none.add(one);
-      proportional.add(one);
-      all.add(one);
+      account.add(one);
     }
-    for (const auto* account : {&none, &proportional, &all}) {
-      const EnergySplit& split = account->split();
+    const double idle_watts = 150 * fraction();
+    const EnergySplit none = account.split(idle_watts, IdlePolicy::none);
+    const EnergySplit proportional = account.split(idle_watts, IdlePolicy::proportional);
+    const EnergySplit all = account.split(idle_watts, IdlePolicy::all);
+    for (const EnergySplit& split : {none, proportional, all}) {
       RC_ASSERT(near(split.machine_joules, machine, machine));
       RC_ASSERT(split.active_joules >= 0);
       RC_ASSERT(split.other_active_joules >= 0);
@@ -144,13 +141,12 @@ TEST(EnergyAccountProperty, AnyWindowsConserveAndStayPositive) {
       RC_ASSERT(near(split.workload_joules, split.active_joules + split.idle_share_joules, machine));
       RC_ASSERT(near(split.active_joules + split.other_active_joules + split.idle_joules, machine, machine));
       RC_ASSERT(split.residual_joules <= 1e-9 * std::max(1.0, machine));
-      RC_ASSERT(near(split.active_joules, none.split().active_joules, machine));
+      RC_ASSERT(near(split.active_joules, none.active_joules, machine));
     }
-    RC_ASSERT(none.split().idle_share_joules == 0.0);
-    RC_ASSERT(near(all.split().idle_share_joules, all.split().idle_joules, machine));
-    RC_ASSERT(none.split().workload_joules <= proportional.split().workload_joules + 1e-9);
-    RC_ASSERT(proportional.split().workload_joules <=
-              all.split().workload_joules + 1e-9 * std::max(1.0, machine));
+    RC_ASSERT(none.idle_share_joules == 0.0);
+    RC_ASSERT(near(all.idle_share_joules, all.idle_joules, machine));
+    RC_ASSERT(none.workload_joules <= proportional.workload_joules + 1e-9);
+    RC_ASSERT(proportional.workload_joules <= all.workload_joules + 1e-9 * std::max(1.0, machine));
   }));
 }
 
@@ -171,16 +167,19 @@ TEST(EnergyAccountProperty, FinerWindowsOfASteadyLoadChangeNothing) {
   EXPECT_TRUE(rc::check("splitting a window into equal parts gives the same sums", [] {
     const Window whole = noisy_window();
     const int parts = *rc::gen::inRange(1, 50);
-    EnergyAccount coarse(IdlePolicy::proportional);
-    EnergyAccount fine(IdlePolicy::proportional);
+    EnergyAccount coarse;
+    EnergyAccount fine;
+    const double idle_watts = 150 * fraction();
     coarse.add(whole);
     for (int i = 0; i < parts; ++i) {
       fine.add({whole.seconds / parts, whole.machine_joules / parts, whole.busy_seconds / parts,
-                whole.workload_seconds / parts, whole.idle_watts});
+                whole.workload_seconds / parts});
     }
-    RC_ASSERT(near(coarse.split().workload_joules, fine.split().workload_joules, whole.machine_joules));
-    RC_ASSERT(
-        near(coarse.split().other_active_joules, fine.split().other_active_joules, whole.machine_joules));
+    RC_ASSERT(near(coarse.split(idle_watts, IdlePolicy::proportional).workload_joules,
+                   fine.split(idle_watts, IdlePolicy::proportional).workload_joules, whole.machine_joules));
+    RC_ASSERT(near(coarse.split(idle_watts, IdlePolicy::proportional).other_active_joules,
+                   fine.split(idle_watts, IdlePolicy::proportional).other_active_joules,
+                   whole.machine_joules));
   }));
 }
 

@@ -8,23 +8,21 @@
 namespace joulery::meter {
 namespace {
 
-Window window(double seconds, double machine, double busy, double workload, double idle_watts) {
-  return {.seconds = seconds,
-          .machine_joules = machine,
-          .busy_seconds = busy,
-          .workload_seconds = workload,
-          .idle_watts = idle_watts};
+Window window(double seconds, double machine, double busy, double workload) {
+  return {.seconds = seconds, .machine_joules = machine, .busy_seconds = busy, .workload_seconds = workload};
 }
 
+constexpr double kIdleWatts = 10;
+
 EnergySplit split(IdlePolicy policy, const Window& one) {
-  EnergyAccount account(policy);
+  EnergyAccount account;
   account.add(one);
-  return account.split();
+  return account.split(kIdleWatts, policy);
 }
 
 TEST(EnergyAccountTest, SplitsByBusyTime) {
   // 10 s at 30 W; idle takes 10 W of it; the workload ran for 6 of the 8 busy CPU-seconds.
-  const auto result = split(IdlePolicy::proportional, window(10, 300, 8, 6, 10));
+  const auto result = split(IdlePolicy::proportional, window(10, 300, 8, 6));
   EXPECT_DOUBLE_EQ(result.machine_joules, 300);
   EXPECT_DOUBLE_EQ(result.idle_joules, 100);
   EXPECT_DOUBLE_EQ(result.active_joules, 150);
@@ -35,34 +33,34 @@ TEST(EnergyAccountTest, SplitsByBusyTime) {
 }
 
 TEST(EnergyAccountTest, PoliciesDifferInIdleOnly) {
-  const auto one = window(10, 300, 8, 6, 10);
+  const auto one = window(10, 300, 8, 6);
   EXPECT_DOUBLE_EQ(split(IdlePolicy::none, one).workload_joules, 150);
   EXPECT_DOUBLE_EQ(split(IdlePolicy::all, one).workload_joules, 250);
   EXPECT_DOUBLE_EQ(split(IdlePolicy::none, one).active_joules, split(IdlePolicy::all, one).active_joules);
 }
 
 TEST(EnergyAccountTest, NothingBusyIsAllIdle) {
-  const auto result = split(IdlePolicy::proportional, window(1, 12, 0, 0, 10));
+  const auto result = split(IdlePolicy::proportional, window(1, 12, 0, 0));
   EXPECT_DOUBLE_EQ(result.idle_joules, 12);
   EXPECT_DOUBLE_EQ(result.workload_joules, 0);
-  EXPECT_DOUBLE_EQ(split(IdlePolicy::all, window(1, 12, 0, 0, 10)).workload_joules, 12);
+  EXPECT_DOUBLE_EQ(split(IdlePolicy::all, window(1, 12, 0, 0)).workload_joules, 12);
 }
 
 TEST(EnergyAccountTest, WorkloadBusierThanTheMachineIsTheMachine) {
-  const auto result = split(IdlePolicy::proportional, window(1, 50, 1.0, 1.02, 10));
+  const auto result = split(IdlePolicy::proportional, window(1, 50, 1.0, 1.02));
   EXPECT_DOUBLE_EQ(result.workload_joules, 50);
   EXPECT_DOUBLE_EQ(result.other_active_joules, 0);
 }
 
 TEST(EnergyAccountTest, IdleIsAtMostWhatTheMachineDrew) {
-  const auto result = split(IdlePolicy::proportional, window(1, 4, 1, 0.5, 10));
+  const auto result = split(IdlePolicy::proportional, window(1, 4, 1, 0.5));
   EXPECT_DOUBLE_EQ(result.idle_joules, 4);
   EXPECT_DOUBLE_EQ(result.active_joules, 0);
   EXPECT_DOUBLE_EQ(result.idle_share_joules, 2);
 }
 
 TEST(EnergyAccountTest, AWindowWithoutLengthKeepsItsEnergy) {
-  const auto result = split(IdlePolicy::proportional, window(0, 3, 0, 0, 10));
+  const auto result = split(IdlePolicy::proportional, window(0, 3, 0, 0));
   EXPECT_DOUBLE_EQ(result.machine_joules, 3);
   EXPECT_DOUBLE_EQ(result.idle_joules, 3);
 }
@@ -70,22 +68,46 @@ TEST(EnergyAccountTest, AWindowWithoutLengthKeepsItsEnergy) {
 TEST(EnergyAccountTest, NonsenseCountsAsNothing) {
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
   constexpr double kInfinite = std::numeric_limits<double>::infinity();
-  EnergyAccount account(IdlePolicy::proportional);
-  account.add(window(-1, -5, -1, -1, -10));
-  account.add(window(kNan, kNan, kNan, kNan, kNan));
-  account.add(window(kInfinite, kInfinite, kInfinite, kInfinite, kInfinite));
-  EXPECT_DOUBLE_EQ(account.split().machine_joules, 0);
-  EXPECT_DOUBLE_EQ(account.split().workload_joules, 0);
-  EXPECT_DOUBLE_EQ(account.split().residual_joules, 0);
-  account.add(window(10, 300, 8, 6, 10));
-  EXPECT_DOUBLE_EQ(account.split().workload_joules, 225);
+  EnergyAccount account;
+  account.add(window(-1, -5, -1, -1));
+  account.add(window(kNan, kNan, kNan, kNan));
+  account.add(window(kInfinite, kInfinite, kInfinite, kInfinite));
+  EXPECT_DOUBLE_EQ(account.split(kIdleWatts, IdlePolicy::proportional).machine_joules, 0);
+  EXPECT_DOUBLE_EQ(account.split(kIdleWatts, IdlePolicy::proportional).workload_joules, 0);
+  EXPECT_DOUBLE_EQ(account.split(kIdleWatts, IdlePolicy::proportional).residual_joules, 0);
+  account.add(window(10, 300, 8, 6));
+  EXPECT_DOUBLE_EQ(account.split(kIdleWatts, IdlePolicy::proportional).workload_joules, 225);
 }
 
 TEST(EnergyAccountTest, EightHoursAtTenHertzStayExact) {
-  EnergyAccount account(IdlePolicy::proportional);
-  for (int i = 0; i < 8 * 3600 * 10; ++i) account.add(window(0.1, 3, 0.08, 0.06, 10));
-  EXPECT_NEAR(account.split().machine_joules, 864'000, 1e-3);
-  EXPECT_LT(account.split().residual_joules, 1e-3);
+  EnergyAccount account;
+  for (int i = 0; i < 8 * 3600 * 10; ++i) account.add(window(0.1, 3, 0.08, 0.06));
+  EXPECT_NEAR(account.split(kIdleWatts, IdlePolicy::proportional).machine_joules, 864'000, 1e-3);
+  EXPECT_LT(account.split(kIdleWatts, IdlePolicy::proportional).residual_joules, 1e-3);
+}
+
+TEST(EnergyAccountTest, IdlePowerMayComeAtTheEnd) {
+  EnergyAccount account;
+  account.add(window(10, 300, 8, 6));
+  account.add(window(10, 100, 0, 0));
+  EXPECT_DOUBLE_EQ(account.split(0, IdlePolicy::none).active_joules, 225);
+  EXPECT_DOUBLE_EQ(account.split(10, IdlePolicy::none).active_joules, 150);
+  EXPECT_DOUBLE_EQ(account.split(10, IdlePolicy::none).idle_joules, 200);
+  // Who bears idle by share of busy time bears the same whatever idle is.
+  EXPECT_DOUBLE_EQ(account.split(0, IdlePolicy::proportional).workload_joules, 225);
+  EXPECT_DOUBLE_EQ(account.split(10, IdlePolicy::proportional).workload_joules, 225);
+}
+
+TEST(EnergyAccountTest, TheQuietestSecondBoundsIdle) {
+  EnergyAccount account;
+  EXPECT_FALSE(account.quietest_watts());
+  for (int i = 0; i < 4; ++i) account.add(window(0.25, 7.5, 0.1, 0.1));
+  EXPECT_DOUBLE_EQ(account.quietest_watts().value_or(0), 30);
+  // A short dip between two reads of a coarse counter is no quiet second.
+  account.add(window(0.25, 0, 0.1, 0.1));
+  for (int i = 0; i < 3; ++i) account.add(window(0.25, 7.5, 0.1, 0.1));
+  for (int i = 0; i < 4; ++i) account.add(window(0.25, 3, 0, 0));
+  EXPECT_DOUBLE_EQ(account.quietest_watts().value_or(0), 12);
 }
 
 }  // namespace

@@ -11,8 +11,6 @@
 namespace joulery::meter {
 namespace {
 
-/// Power is not compared over less: counters are too coarse.
-constexpr double kQuietStretchSeconds = 1.0;
 /// Of the energy that others had, this much may belong to the workload, or the other way round: CPU time says
 /// nothing about frequency, vector width or hyper-threads. Published attribution by plain CPU time errs by
 /// tens of per cent.
@@ -36,55 +34,6 @@ double edge_deviation(const power::SourceInfo& info, double mean_watts) {
 }
 
 }  // namespace
-
-void DeferredSplit::add(const Window& window) {
-  if (!(window.seconds > 0)) return;
-  const double joules = std::max(0.0, window.machine_joules);
-  const double workload = std::max(0.0, window.workload_seconds);
-  const double busy = std::max(window.busy_seconds, workload);
-  seconds_ += window.seconds;
-  busy_seconds_ += busy;
-  machine_joules_ += joules;
-  if (busy > 0) {
-    const double share = workload / busy;
-    const double other_share = (busy - workload) / busy;
-    workload_joules_ += joules * share;
-    workload_seconds_ += window.seconds * share;
-    other_joules_ += joules * other_share;
-    other_seconds_ += window.seconds * other_share;
-  }
-  stretch_seconds_ += window.seconds;
-  stretch_joules_ += joules;
-  if (stretch_seconds_ >= kQuietStretchSeconds) {
-    const double watts = stretch_joules_ / stretch_seconds_;
-    quietest_watts_ = std::min(watts, quietest_watts_.value_or(watts));
-    stretch_seconds_ = stretch_joules_ = 0;
-  }
-}
-
-EnergySplit DeferredSplit::split(double idle_watts, IdlePolicy policy) const {
-  EnergySplit split;
-  split.machine_joules = machine_joules_;
-  // The machine cannot idle with more than it draws.
-  const double idle = seconds_ > 0 ? std::clamp(idle_watts, 0.0, machine_joules_ / seconds_) : 0;
-  split.active_joules = std::max(0.0, workload_joules_ - idle * workload_seconds_);
-  split.other_active_joules = std::max(0.0, other_joules_ - idle * other_seconds_);
-  split.idle_joules = std::max(0.0, machine_joules_ - split.active_joules - split.other_active_joules);
-  switch (policy) {
-    case IdlePolicy::proportional:
-      split.idle_share_joules = std::min(split.idle_joules, idle * workload_seconds_);
-      break;
-    case IdlePolicy::none:
-      break;
-    case IdlePolicy::all:
-      split.idle_share_joules = split.idle_joules;
-      break;
-  }
-  split.workload_joules = split.active_joules + split.idle_share_joules;
-  split.residual_joules =
-      std::fabs(machine_joules_ - split.active_joules - split.other_active_joules - split.idle_joules);
-  return split;
-}
 
 void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
   const double seconds = result.duration_seconds;

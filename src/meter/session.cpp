@@ -64,7 +64,7 @@ class Session final : public SupervisorObserver {
   power::MachineIdentity identity_;
   std::optional<double> model_idle_watts_;
   AttributionChoice attribution_;
-  DeferredSplit split_;
+  EnergyAccount account_;
   power::MachineLoad last_load_;
   power::MachineLoad first_load_;
   WorkloadUsage last_usage_;
@@ -187,7 +187,7 @@ void Session::tick() {
   if (usage.valid) window.workload_seconds = std::max(0.0, usage.cpu_seconds - last_usage_.cpu_seconds);
   if (load.valid && last_load_.valid)
     window.busy_seconds = std::max(0.0, load.busy_seconds - last_load_.busy_seconds);
-  split_.add(window);
+  account_.add(window);
   ++result_.ticks;
   const double busy = std::max(window.busy_seconds, window.workload_seconds);
   const double share = busy > 0 ? window.workload_seconds / busy : 0;
@@ -200,7 +200,7 @@ void Session::tick() {
       observer_->on_live(
           {.elapsed_seconds = double(machine_.clock.monotonic_ns() - start_monotonic_ns_) / 1e9,
            .machine_watts = watts,
-           .workload_joules = split_.split(0, IdlePolicy::proportional).workload_joules,
+           .workload_joules = account_.split(0, IdlePolicy::proportional).workload_joules,
            .workload_cpus = window.workload_seconds / window.seconds});
     }
   }
@@ -227,11 +227,11 @@ void Session::checkpoint(std::int64_t boottime_ns) {
   record::Run so_far = result_.run;
   so_far.end_boottime_ns = boottime_ns;
   const std::int64_t now_ms = machine_.clock.realtime_ns() / 1'000'000;
-  const EnergySplit split = split_.split(0, options_.idle);
+  const EnergySplit split = account_.split(0, options_.idle);
   so_far.metrics = {{"joulery/cpu_seconds", {last_usage_.cpu_seconds, now_ms, 0}},
                     {"joulery/energy_joules", {split.workload_joules, now_ms, 0}},
                     {"joulery/energy_machine_joules", {split.machine_joules, now_ms, 0}},
-                    {"joulery/duration_seconds", {split_.seconds(), now_ms, 0}}};
+                    {"joulery/duration_seconds", {account_.seconds(), now_ms, 0}}};
   // A failure shows again at the end, where it is reported.
   static_cast<void>(spool_->write_run(so_far, result_.host.host, result_.host.boot, devices_));
 }
@@ -244,7 +244,7 @@ void Session::choose_idle_power() {
                  options_.load_idle_watts ? options_.load_idle_watts(result_.host.host.id) : std::nullopt) {
     result_.idle_watts = *known;
     result_.idle_basis = "measured while the machine was quiet (joulery doctor)";
-  } else if (const auto quietest = split_.quietest_watts()) {
+  } else if (const auto quietest = account_.quietest_watts()) {
     result_.idle_watts = *quietest;
     result_.idle_basis = "quietest second of this run: an upper bound";
   } else {
@@ -267,7 +267,7 @@ void Session::finish(const SupervisionResult& supervision) {
       0.0,
       double((run.end_boottime_ns - run.start_boottime_ns) - (end_monotonic_ns - start_monotonic_ns_)) / 1e9);
   result_.cpu_seconds = last_usage_.valid ? last_usage_.cpu_seconds : result_.child.cpu_seconds();
-  result_.machine_busy_seconds = std::max(split_.busy_seconds(), result_.cpu_seconds);
+  result_.machine_busy_seconds = std::max(account_.busy_seconds(), result_.cpu_seconds);
   if (first_load_.valid)
     result_.steal_seconds = std::max(0.0, last_load_.steal_seconds - first_load_.steal_seconds);
   result_.peak_memory_bytes = std::max(result_.peak_memory_bytes, result_.child.peak_memory_bytes);
@@ -279,7 +279,7 @@ void Session::finish(const SupervisionResult& supervision) {
   result_.idle_policy = options_.idle;
   attribution_.attribution->finish();
   choose_idle_power();
-  result_.split = split_.split(result_.idle_watts, options_.idle);
+  result_.split = account_.split(result_.idle_watts, options_.idle);
   result_.machine_peak_watts =
       std::max(result_.machine_peak_watts,
                result_.duration_seconds > 0 ? result_.split.machine_joules / result_.duration_seconds : 0);
