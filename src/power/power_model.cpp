@@ -16,8 +16,9 @@ namespace {
 /// results whose CPU model is in our table (5 to 95 %: 0.86 to 1.51, and 0.13 to 0.50).
 constexpr double kServerFullOverTdp = 1.13;
 constexpr double kServerIdleOverTdp = 0.23;
-/// Package power at full load over TDP: middle of 0.51 to 0.93 seen on four machines.
-constexpr double kPackageFullOverTdp = 0.75;
+/// Package power at full load over TDP. With it the load curve has no bias in the median over 96 RAPL readings of four
+/// machines, and 90 % of them lie within x0.36 to x1.96 of the curve.
+constexpr double kPackageFullOverTdp = 0.7;
 /// Idle over full load of the normalised load curve.
 constexpr double kIdleOverFull = 0.12;
 constexpr double kMemoryIdleWattsPerGib = 0.2;
