@@ -167,6 +167,11 @@ void ProcessScanner::read_parent_table() {
             [](const Link& a, const Link& b) { return a.parent < b.parent; });
 }
 
+void ProcessScanner::list_children(int parent, std::vector<int>& children) {
+  if (!has_children_files_) read_parent_table();
+  list_children(parent, 0, children);
+}
+
 void ProcessScanner::list_children(int parent, int threads, std::vector<int>& children) {
   if (!has_children_files_) {
     auto link = std::lower_bound(parent_table_.begin(), parent_table_.end(), parent,
@@ -185,9 +190,8 @@ void ProcessScanner::list_children(int parent, int threads, std::vector<int>& ch
 
 TreeScan ProcessScanner::scan_descendants(int ancestor, const std::vector<int>& excluded) {
   TreeScan sum;
-  if (!has_children_files_) read_parent_table();
   queue_.clear();
-  list_children(ancestor, 0, queue_);
+  list_children(ancestor, queue_);
   std::erase_if(queue_, [&](int pid) { return std::binary_search(excluded.begin(), excluded.end(), pid); });
   for (std::size_t next = 0; next < queue_.size(); ++next) {
     const int pid = queue_[next];

@@ -50,7 +50,7 @@ class ProcessScanner {
   /// parent's own figure has it, and never counted twice. `excluded` (sorted) are not followed.
   TreeScan scan_descendants(int ancestor, const std::vector<int>& excluded);
   /// Direct children of `parent`, in `children`.
-  void list_children(int parent, std::vector<int>& children) { list_children(parent, 0, children); }
+  void list_children(int parent, std::vector<int>& children);
 
  private:
   explicit ProcessScanner(FileDescriptor proc) : proc_(std::move(proc)) {}

@@ -1,0 +1,179 @@
+#include "meter/process_scan.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace joulery::meter {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string stat_text(int pid, const std::string& name, char state, int parent, long user, long system,
+                      long waited_user, long waited_system, int threads, long pages) {
+  return std::to_string(pid) + " (" + name + ") " + state + " " + std::to_string(parent) +
+         " 1 1 0 -1 4194304 10 20 0 0 " + std::to_string(user) + " " + std::to_string(system) + " " +
+         std::to_string(waited_user) + " " + std::to_string(waited_system) + " 20 0 " +
+         std::to_string(threads) + " 0 4242 1000000 " + std::to_string(pages) +
+         " 18446744073709551615 1 1 0 0 0 0\n";
+}
+
+TEST(ProcessStatTest, ReadsTheFields) {
+  const auto stat = parse_process_stat(stat_text(77, "bash", 'S', 5, 100, 20, 7, 3, 1, 800));
+  ASSERT_TRUE(stat.has_value());
+  EXPECT_EQ(stat->pid, 77);
+  EXPECT_EQ(stat->state, 'S');
+  EXPECT_EQ(stat->parent, 5);
+  EXPECT_EQ(stat->own_ticks, 120u);
+  EXPECT_EQ(stat->waited_ticks, 10u);
+  EXPECT_EQ(stat->threads, 1);
+  EXPECT_EQ(stat->start_ticks, 4242u);
+  EXPECT_EQ(stat->resident_pages, 800u);
+  EXPECT_TRUE(stat->alive());
+}
+
+TEST(ProcessStatTest, NamesMayHoldAnything) {
+  for (const std::string name : {"a b", "x) R 1 (y", "((", "", ") ", "new\nline"}) {
+    const auto stat = parse_process_stat(stat_text(77, name, 'R', 5, 1, 2, 3, 4, 2, 9));
+    ASSERT_TRUE(stat.has_value()) << name;
+    EXPECT_EQ(stat->parent, 5) << name;
+    EXPECT_EQ(stat->own_ticks, 3u) << name;
+  }
+}
+
+TEST(ProcessStatTest, RefusesWhatIsNoStatFile) {
+  const std::string whole = stat_text(77, "bash", 'S', 5, 100, 20, 7, 3, 1, 800);
+  for (const std::string& text :
+       {std::string(), std::string("77"), std::string("77 (bash"), std::string("x (bash) S 1 2"),
+        std::string("-7 (bash) S 1"), whole.substr(0, 40),
+        std::string("77 (bash) S 5 1 1 0 -1 0 0 0 0 0 x y z")}) {
+    EXPECT_FALSE(parse_process_stat(text).has_value()) << text;
+  }
+}
+
+TEST(ProcessStatTest, NegativeTimesCountAsNothing) {
+  // Kernels have shown a cutime of -1 in a race.
+  const auto stat = parse_process_stat(stat_text(77, "bash", 'S', 5, 100, 20, -1, 3, 1, -5));
+  ASSERT_TRUE(stat.has_value());
+  EXPECT_EQ(stat->waited_ticks, 3u);
+  EXPECT_EQ(stat->resident_pages, 0u);
+}
+
+TEST(ProcessStatTest, ZombieLeaderWithThreadsIsAlive) {
+  EXPECT_FALSE(parse_process_stat(stat_text(7, "z", 'Z', 5, 1, 1, 0, 0, 1, 0))->alive());
+  EXPECT_TRUE(parse_process_stat(stat_text(7, "z", 'Z', 5, 1, 1, 0, 0, 3, 0))->alive());
+}
+
+/// A made-up /proc. Ticks are 10 ms and pages 4 KiB on every machine that this is built for.
+class FakeProc : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "joulery_proc_XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    fs::create_directories(folder_ + "/proc");
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  void process(int pid, int parent, char state, long own, long waited, int threads = 1) {
+    const std::string folder = folder_ + "/proc/" + std::to_string(pid);
+    fs::create_directories(folder);
+    std::ofstream(folder + "/stat") << stat_text(pid, "p", state, parent, own, 0, waited, 0, threads, 10);
+  }
+  void schedstat(int pid, const std::string& text) {
+    std::ofstream(folder_ + "/proc/" + std::to_string(pid) + "/schedstat") << text;
+  }
+  void children(int pid, int task, const std::string& text) {
+    const std::string folder = folder_ + "/proc/" + std::to_string(pid) + "/task/" + std::to_string(task);
+    fs::create_directories(folder);
+    std::ofstream(folder + "/children") << text;
+  }
+  TreeScan scan(int ancestor, const std::vector<int>& excluded = {}) {
+    auto scanner = ProcessScanner::open(SystemRoot(folder_));
+    EXPECT_TRUE(scanner.has_value());
+    return scanner->scan_descendants(ancestor, excluded);
+  }
+  std::string folder_;
+};
+
+TEST_F(FakeProc, SumsDescendantsWithoutChildrenFiles) {
+  process(1, 0, 'S', 1'000, 0);
+  process(10, 1, 'S', 500, 0);  // us
+  process(40, 10, 'S', 100, 50);
+  process(20, 40, 'R', 10, 0);    // a child with a lower number
+  process(30, 1, 'R', 7'000, 0);  // a neighbour
+  process(41, 10, 'Z', 3, 0);
+  const TreeScan sum = scan(10);
+  EXPECT_NEAR(sum.cpu_seconds, 1.63, 1e-9);
+  EXPECT_EQ(sum.processes, 2);
+  EXPECT_DOUBLE_EQ(sum.memory_bytes, 2.0 * 10 * static_cast<double>(::sysconf(_SC_PAGESIZE)));
+}
+
+TEST_F(FakeProc, FollowsChildrenFilesOfAllThreads) {
+  fs::create_directories(folder_ + "/proc/thread-self");
+  std::ofstream(folder_ + "/proc/thread-self/children") << "";
+  process(10, 1, 'S', 0, 0);
+  children(10, 10, "40 41 ");
+  process(40, 10, 'S', 100, 0, 2);
+  children(40, 40, "");
+  children(40, 44, "50 ");
+  process(41, 10, 'S', 200, 0);
+  children(41, 41, "");
+  process(50, 40, 'S', 300, 0);
+  children(50, 50, "");
+  process(60, 10, 'S', 5'000, 0);  // not in any list: its parent is not who its stat says by now
+  EXPECT_NEAR(scan(10).cpu_seconds, 6.0, 1e-9);
+  EXPECT_NEAR(scan(10, {41}).cpu_seconds, 4.0, 1e-9);
+}
+
+TEST_F(FakeProc, PrefersNanosecondsForOneThread) {
+  process(10, 1, 'S', 0, 0);
+  process(40, 10, 'S', 12, 0);
+  schedstat(40, "127500000 5 6\n");
+  EXPECT_NEAR(scan(10).cpu_seconds, 0.1275, 1e-12);
+  // Threads that have ended are in the ticks only.
+  schedstat(40, "1000 5 6\n");
+  EXPECT_NEAR(scan(10).cpu_seconds, 0.12, 1e-12);
+  schedstat(40, "nonsense");
+  EXPECT_NEAR(scan(10).cpu_seconds, 0.12, 1e-12);
+}
+
+TEST_F(FakeProc, GarbageIsSkipped) {
+  process(10, 1, 'S', 0, 0);
+  process(40, 10, 'S', 100, 0);
+  fs::create_directories(folder_ + "/proc/99");
+  std::ofstream(folder_ + "/proc/99/stat") << "99 (broken";
+  fs::create_directories(folder_ + "/proc/0");
+  fs::create_directories(folder_ + "/proc/99999999999999999999");
+  fs::create_directories(folder_ + "/proc/12x");
+  EXPECT_NEAR(scan(10).cpu_seconds, 1.0, 1e-9);
+}
+
+TEST(ProcessScannerTest, NoProcIsAnError) {
+  EXPECT_FALSE(ProcessScanner::open(SystemRoot("/nowhere")).has_value());
+}
+
+TEST(ProcessScannerTest, SeesARealChild) {
+  auto scanner = ProcessScanner::open(SystemRoot("/"));
+  ASSERT_TRUE(scanner.has_value());
+  const int child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  const TreeScan sum = scanner->scan_descendants(::getpid(), {});
+  EXPECT_EQ(sum.processes, 1);
+  EXPECT_GT(sum.memory_bytes, 0);
+  EXPECT_GT(scanner->resident_bytes(child), 0);
+  EXPECT_EQ(scanner->stat(child)->parent, ::getpid());
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  EXPECT_FALSE(scanner->stat(child).has_value());
+  EXPECT_EQ(scanner->resident_bytes(child), 0);
+}
+
+}  // namespace
+}  // namespace joulery::meter
