@@ -18,11 +18,11 @@ namespace joulery::record {
 /// Which runs, in what order.
 struct RunQuery {
   /// Names; empty means all that are not deleted.
-  std::vector<std::string> experiments;
+  std::vector<std::string> experiments = {};
   /// MLflow's filter grammar: "metrics.energy_joules < 100 and tags.team = 'vision'".
-  std::string filter;
+  std::string filter = {};
   /// "metrics.energy_joules ASC", "start_time DESC" … Empty: start_time DESC, run_id.
-  std::vector<std::string> order_by;
+  std::vector<std::string> order_by = {};
   std::size_t max_results = 1000;
   std::size_t offset = 0;
   enum class View { active, deleted, all } view = View::active;
@@ -133,7 +133,7 @@ struct SqliteStoreOptions {
   std::size_t cache_bytes = 1 << 20;
   /// What holds the file, if the caller knows better than the kernel (a test that plays NFS). WAL needs
   /// shared memory between all who have the file open, which a network file system does not give.
-  std::optional<FilesystemKind> filesystem;
+  std::optional<FilesystemKind> filesystem = std::nullopt;
   /// For the times at which experiments were made and runs deleted. Must outlive the store; null: the
   /// machine's clock.
   const Clock* clock = nullptr;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +17,8 @@ namespace joulery::record::sqlite {
 namespace {
 
 constexpr std::size_t kMaxCachedStatements = 96;
+// SQLite takes what is shorter than a page for an empty database, and would write over what is left of one.
+constexpr off_t kSmallestDatabase = 512;
 
 /// As a URI for a file that can't change while we read it: the only way in where not even a lock file can be
 /// made.
@@ -130,6 +133,12 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
     }
   } else if (::access(file.c_str(), F_OK) != 0) {
     return environment_error(fmt::format("there is no store '{}': {}", printable(path), errno_text(errno)));
+  }
+  struct stat info{};
+  if (::stat(file.c_str(), &info) == 0 && info.st_size > 0 && info.st_size < kSmallestDatabase) {
+    return environment_error(fmt::format("'{}' is not a Joulery store, or is damaged: it has {} bytes",
+                                         printable(path), info.st_size),
+                             recovery_hint(path));
   }
   sqlite3* handle = nullptr;
   const int flags = (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX |
