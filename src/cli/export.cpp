@@ -91,6 +91,7 @@ Result<std::vector<record::Run>> chosen_runs(record::Store& store, const Argumen
     return store.search_runs({.experiments = {},
                               .filter = arguments.value("filter").value_or(""),
                               .order_by = {},
+                              .metric_prefix = record::kOwnMetricPrefix,
                               .max_results = kMostRuns});
   }
   if (arguments.has("filter")) return user_error("joulery export takes runs or --filter, not both");

@@ -10,15 +10,15 @@
 namespace joulery::cli {
 namespace {
 
-/// "energy" → "metrics.`joulery/energy_joules` ASC".
+/// "energy" → "metrics.energy_joules ASC".
 Result<std::string> order_of(const std::string& key) {
   const bool descending = key.rfind('-', 0) == 0;
   const std::string name = descending ? key.substr(1) : key;
   static const std::vector<std::pair<std::string, std::string>> kColumns = {
-      {"energy", "metrics.`joulery/energy_joules`"},
-      {"cpu", "metrics.`joulery/cpu_seconds`"},
-      {"wall", "metrics.`joulery/duration_seconds`"},
-      {"carbon", "metrics.`joulery/carbon_gco2e`"},
+      {"energy", "metrics.energy_joules"},
+      {"cpu", "metrics.cpu_seconds"},
+      {"wall", "metrics.duration_seconds"},
+      {"carbon", "metrics.carbon_gco2e"},
       {"start", "attributes.start_time"},
       {"name", "attributes.run_name"}};
   std::string column;
@@ -39,7 +39,7 @@ Result<std::string> order_of(const std::string& key) {
 
 double metric(const record::Run& run, const std::string& key) {
   for (const record::LatestMetric& candidate : run.metrics) {
-    if (candidate.key == "joulery/" + key) return candidate.point.value;
+    if (candidate.key == record::kOwnMetricPrefix + key) return candidate.point.value;
   }
   return -1;
 }
@@ -78,6 +78,7 @@ std::string table(const std::vector<record::Run>& runs, const Palette& colors) {
 
 VerbResult runs_verb(app::Application& application, const Arguments& arguments) {
   record::RunQuery query;
+  query.metric_prefix = record::kOwnMetricPrefix;
   if (!arguments.operands.empty()) query.filter = arguments.operands.front();
   if (const auto experiments = arguments.flags.find("experiment"); experiments != arguments.flags.end()) {
     query.experiments = experiments->second;

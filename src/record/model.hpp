@@ -14,6 +14,9 @@ enum class RunStatus { running, scheduled, finished, failed, killed };
 const char* run_status_name(RunStatus status);
 std::optional<RunStatus> run_status_from_name(const std::string& name);
 
+/// What the keys of metrics that we log ourselves begin with, so that they never meet a user's.
+constexpr const char* kOwnMetricPrefix = "joulery/";
+
 struct MetricPoint {
   double value = 0;
   std::int64_t timestamp_ms = 0;

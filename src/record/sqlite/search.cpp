@@ -173,8 +173,15 @@ void add_order(const RunOrder& order, std::optional<std::int64_t> key, Query& qu
 Result<std::vector<Run>> SqliteStore::search_runs(const RunQuery& query) {
   Query built;
   std::vector<RunOrder> orders;
-  const auto key_of = [&](const std::string& name) {
-    return find("SELECT id FROM keys WHERE name = ?", name);
+  const auto key_of = [&](FilterEntity entity, const std::string& name) -> Result<std::optional<std::int64_t>> {
+    if (entity != FilterEntity::metric || query.metric_prefix.empty()) {
+      return find("SELECT id FROM keys WHERE name = ?", name);
+    }
+    constexpr const char* kMetricKey =
+        "SELECT id FROM keys WHERE name = ? AND EXISTS (SELECT 1 FROM metrics WHERE key = keys.id)";
+    JOULERY_ASSIGN(const auto key, find(kMetricKey, name));
+    if (key) return key;
+    return find(kMetricKey, query.metric_prefix + name);
   };
   JOULERY_ASSIGN(const auto comparisons, parse_run_filter(query.filter));
   if (query.order_by.size() > kMaxRunOrders) {
@@ -188,7 +195,7 @@ Result<std::vector<Run>> SqliteStore::search_runs(const RunQuery& query) {
     } else if (comparison.entity == FilterEntity::dataset) {
       add_dataset(comparison, built);
     } else {
-      JOULERY_ASSIGN(const auto key, key_of(comparison.key));
+      JOULERY_ASSIGN(const auto key, key_of(comparison.entity, comparison.key));
       add_keyed(comparison, key, built);
     }
   }
@@ -196,7 +203,7 @@ Result<std::vector<Run>> SqliteStore::search_runs(const RunQuery& query) {
     JOULERY_ASSIGN(const RunOrder order, parse_run_order(text));
     std::optional<std::int64_t> key;
     if (order.entity != FilterEntity::attribute) {
-      JOULERY_ASSIGN(key, key_of(order.key));
+      JOULERY_ASSIGN(key, key_of(order.entity, order.key));
     }
     add_order(order, key, built);
   }
