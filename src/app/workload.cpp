@@ -20,19 +20,20 @@ std::string idle_file(const Application& application) {
 
 /// Ends the spool file and moves it into the store. Whatever goes wrong becomes a warning: the run itself
 /// went well.
-bool store_run(Application& application, meter::MeteredRun& run, const std::string& document) {
-  if (!run.spool) return false;
+bool store_run(Application& application, std::optional<record::SpoolWriter> spool, meter::MeteredRun& run,
+               const std::string& document) {
+  if (!spool) return false;
   const record::Evidence evidence{.subject = "run:" + run.run.id,
                                   .type = "joulery/run",
                                   .version = 1,
                                   .json = document,
                                   .sha256 = sha256_hex(document),
                                   .created_utc_ns = run.run.end_utc_ns};
-  Status status = run.spool->write_evidence(evidence);
-  if (status) status = run.spool->write_end();
-  const std::string path = run.spool->path();
+  Status status = spool->write_evidence(evidence);
+  if (status) status = spool->write_end();
+  const std::string path = spool->path();
   // Closes and unlocks the file, so that ingestion may take it.
-  run.spool.reset();
+  spool.reset();
   record::IngestReport report;
   if (status) {
     const auto store = application.open_store(Application::StoreAccess::read_write, &report);
@@ -133,9 +134,10 @@ meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, cons
 
   auto metered = meter::run_session(application.machine(), options, observer);
   if (!metered) return std::unexpected(metered.error());
-  WorkloadOutcome outcome{.run = std::move(*metered), .document = {}, .stored = false};
+  WorkloadOutcome outcome{.run = std::move(metered->run), .document = {}, .stored = false};
   outcome.document = run_document(outcome.run);
-  if (!warmup) outcome.stored = store_run(application, outcome.run, outcome.document);
+  if (!warmup)
+    outcome.stored = store_run(application, std::move(metered->spool), outcome.run, outcome.document);
   return outcome;
 }
 

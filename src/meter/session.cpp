@@ -32,7 +32,7 @@ class Session final : public SupervisorObserver {
   Session(const Machine& machine, const SessionOptions& options, SessionObserver* observer)
       : machine_(machine), options_(options), observer_(observer) {}
 
-  LaunchResult<MeteredRun> run();
+  LaunchResult<SessionResult> run();
 
   void on_tick(std::uint64_t missed) override {
     result_.missed_ticks += missed;
@@ -52,7 +52,8 @@ class Session final : public SupervisorObserver {
   void tick();
   void checkpoint(std::int64_t boottime_ns);
   void finish(const SupervisionResult& supervision);
-  void choose_idle_power();
+  void choose_idle_power(MeteredRun& result) const;
+  void conclude(MeteredRun& result) const;
 
   const Machine& machine_;
   const SessionOptions& options_;
@@ -109,7 +110,7 @@ void Session::start_windows() {
   record::Run& run = result_.run;
   run.start_utc_ns = machine_.clock.realtime_ns();
   run.start_boottime_ns = last_boottime_ns_ = machine_.clock.boottime_ns();
-  start_monotonic_ns_ = command_end_ns_ = machine_.clock.monotonic_ns();
+  start_monotonic_ns_ = machine_.clock.monotonic_ns();
 }
 
 void Session::describe_run() {
@@ -224,32 +225,63 @@ void Session::checkpoint(std::int64_t boottime_ns) {
   const bool first = last_checkpoint_ns_ == 0;
   last_checkpoint_ns_ = boottime_ns;
   if (first) return;
-  record::Run so_far = result_.run;
-  so_far.end_boottime_ns = boottime_ns;
-  const std::int64_t now_ms = machine_.clock.realtime_ns() / 1'000'000;
-  const EnergySplit split = account_.split(0, options_.idle);
-  so_far.metrics = {{"joulery/cpu_seconds", {last_usage_.cpu_seconds, now_ms, 0}},
-                    {"joulery/energy_joules", {split.workload_joules, now_ms, 0}},
-                    {"joulery/energy_machine_joules", {split.machine_joules, now_ms, 0}},
-                    {"joulery/duration_seconds", {account_.seconds(), now_ms, 0}}};
+  MeteredRun so_far = result_;
+  conclude(so_far);
+  so_far.run.end_utc_ns = 0;
   // A failure shows again at the end, where it is reported.
-  static_cast<void>(spool_->write_run(so_far, result_.host.host, result_.host.boot, devices_));
+  static_cast<void>(spool_->write_run(so_far.run, result_.host.host, result_.host.boot, devices_));
 }
 
-void Session::choose_idle_power() {
+void Session::choose_idle_power(MeteredRun& result) const {
   if (model_idle_watts_) {
-    result_.idle_watts = *model_idle_watts_;
-    result_.idle_basis = "power model";
+    result.idle_watts = *model_idle_watts_;
+    result.idle_basis = "power model";
   } else if (const auto known =
-                 options_.load_idle_watts ? options_.load_idle_watts(result_.host.host.id) : std::nullopt) {
-    result_.idle_watts = *known;
-    result_.idle_basis = "measured while the machine was quiet (joulery doctor)";
+                 options_.load_idle_watts ? options_.load_idle_watts(result.host.host.id) : std::nullopt) {
+    result.idle_watts = *known;
+    result.idle_basis = "measured while the machine was quiet (joulery doctor)";
   } else if (const auto quietest = account_.quietest_watts()) {
-    result_.idle_watts = *quietest;
-    result_.idle_basis = "quietest second of this run: an upper bound";
+    result.idle_watts = *quietest;
+    result.idle_basis = "quietest second of this run: an upper bound";
   } else {
-    result_.idle_basis = "unknown: the run was shorter than a second";
+    result.idle_basis = "unknown: the run was shorter than a second";
   }
+}
+
+/// Figures of everything up to now: at a checkpoint what a kill would leave, at the end what is reported.
+void Session::conclude(MeteredRun& result) const {
+  record::Run& run = result.run;
+  run.end_utc_ns = std::max(machine_.clock.realtime_ns(), run.start_utc_ns);
+  run.end_boottime_ns = machine_.clock.boottime_ns();
+  const std::int64_t end_monotonic_ns = machine_.clock.monotonic_ns();
+  const auto seconds_since_start = [&](std::int64_t monotonic_ns) {
+    return double(monotonic_ns - start_monotonic_ns_) / 1e9;
+  };
+  result.duration_seconds = seconds_since_start(end_monotonic_ns);
+  result.command_seconds = seconds_since_start(command_end_ns_ > 0 ? command_end_ns_ : end_monotonic_ns);
+  result.suspended_seconds =
+      std::max(0.0, double(run.end_boottime_ns - run.start_boottime_ns) / 1e9 - result.duration_seconds);
+  result.cpu_seconds = last_usage_.valid ? last_usage_.cpu_seconds : result.child.cpu_seconds();
+  result.machine_busy_seconds = std::max(account_.busy_seconds(), result.cpu_seconds);
+  if (first_load_.valid) {
+    result.steal_seconds = std::max(0.0, last_load_.steal_seconds - first_load_.steal_seconds);
+  }
+  result.peak_memory_bytes = std::max(result.peak_memory_bytes, result.child.peak_memory_bytes);
+  result.tier = attribution_.attribution->tier();
+  result.can_miss = attribution_.attribution->can_miss();
+  result.skipped_tiers = attribution_.skipped;
+  result.per = options_.per;
+  result.hz = options_.hz;
+  result.idle_policy = options_.idle;
+  choose_idle_power(result);
+  result.split = account_.split(result.idle_watts, options_.idle);
+  if (result.duration_seconds > 0) {
+    result.machine_peak_watts =
+        std::max(result.machine_peak_watts, result.split.machine_joules / result.duration_seconds);
+  }
+  fill_figures(*sampler_, result);
+  add_warnings(*sampler_, result);
+  fill_record(result);
 }
 
 void Session::finish(const SupervisionResult& supervision) {
@@ -258,36 +290,10 @@ void Session::finish(const SupervisionResult& supervision) {
   result_.interrupted_by = supervision.interrupted_by;
   tick();
   record::Run& run = result_.run;
-  run.end_utc_ns = std::max(machine_.clock.realtime_ns(), run.start_utc_ns);
-  run.end_boottime_ns = machine_.clock.boottime_ns();
-  const std::int64_t end_monotonic_ns = machine_.clock.monotonic_ns();
-  result_.duration_seconds = double(end_monotonic_ns - start_monotonic_ns_) / 1e9;
-  result_.command_seconds = double(command_end_ns_ - start_monotonic_ns_) / 1e9;
-  result_.suspended_seconds = std::max(
-      0.0,
-      double((run.end_boottime_ns - run.start_boottime_ns) - (end_monotonic_ns - start_monotonic_ns_)) / 1e9);
-  result_.cpu_seconds = last_usage_.valid ? last_usage_.cpu_seconds : result_.child.cpu_seconds();
-  result_.machine_busy_seconds = std::max(account_.busy_seconds(), result_.cpu_seconds);
-  if (first_load_.valid)
-    result_.steal_seconds = std::max(0.0, last_load_.steal_seconds - first_load_.steal_seconds);
-  result_.peak_memory_bytes = std::max(result_.peak_memory_bytes, result_.child.peak_memory_bytes);
-  result_.tier = attribution_.attribution->tier();
-  result_.can_miss = attribution_.attribution->can_miss();
-  result_.skipped_tiers = attribution_.skipped;
-  result_.per = options_.per;
-  result_.hz = options_.hz;
-  result_.idle_policy = options_.idle;
-  attribution_.attribution->finish();
-  choose_idle_power();
-  result_.split = account_.split(result_.idle_watts, options_.idle);
-  result_.machine_peak_watts =
-      std::max(result_.machine_peak_watts,
-               result_.duration_seconds > 0 ? result_.split.machine_joules / result_.duration_seconds : 0);
-  fill_figures(*sampler_, result_);
-  add_warnings(*sampler_, result_);
   run.status = result_.child.shell_code() == 0 ? record::RunStatus::finished : record::RunStatus::failed;
   if (result_.child.signal != 0) run.status = record::RunStatus::killed;
-  fill_record(result_);
+  conclude(result_);
+  attribution_.attribution->finish();
   if (!spool_) return;
   series_->flush();
   Status written = series_->failure() ? Status(std::unexpected(*series_->failure())) : Status();
@@ -296,10 +302,9 @@ void Session::finish(const SupervisionResult& supervision) {
     result_.warnings.push_back(
         {"the record of this run is not complete: " + written.error().message, written.error().hint});
   }
-  result_.spool = std::move(spool_);
 }
 
-LaunchResult<MeteredRun> Session::run() {
+LaunchResult<SessionResult> Session::run() {
   auto supervisor =
       Supervisor::create({.hz = options_.hz, .wait = options_.wait, .grace_seconds = options_.grace_seconds});
   if (!supervisor) return std::unexpected(launch_error(supervisor.error()));
@@ -336,13 +341,13 @@ LaunchResult<MeteredRun> Session::run() {
     return std::unexpected(launch_error(supervision.error()));
   }
   finish(*supervision);
-  return std::move(result_);
+  return SessionResult{.run = std::move(result_), .spool = std::move(spool_)};
 }
 
 }  // namespace
 
-LaunchResult<MeteredRun> run_session(const Machine& machine, const SessionOptions& options,
-                                     SessionObserver* observer) {
+LaunchResult<SessionResult> run_session(const Machine& machine, const SessionOptions& options,
+                                        SessionObserver* observer) {
   return Session(machine, options, observer).run();
 }
 

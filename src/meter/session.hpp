@@ -130,17 +130,21 @@ struct MeteredRun {
   std::vector<DeviceReport> devices;
   std::vector<Warning> warnings;
   std::optional<FunctionalUnit> per;
-  /// Where the run is written so far, for the caller to add evidence to and to end; nothing if it could not
-  /// be written, and a warning says why.
-  std::optional<record::SpoolWriter> spool;
   double hz = 0;
   std::uint64_t ticks = 0;
   std::uint64_t missed_ticks = 0;
 };
 
+struct SessionResult {
+  MeteredRun run;
+  /// Where the run is written so far, for the caller to add evidence to and to end; nothing if it could not
+  /// be written, and a warning says why.
+  std::optional<record::SpoolWriter> spool;
+};
+
 /// Meters one command from before its first instruction to its end: power, attribution, spool. The record is
 /// complete in the spool when this returns. A LaunchError says what a shell would have exited with.
-LaunchResult<MeteredRun> run_session(const Machine& machine, const SessionOptions& options,
-                                     SessionObserver* observer);
+LaunchResult<SessionResult> run_session(const Machine& machine, const SessionOptions& options,
+                                        SessionObserver* observer);
 
 }  // namespace joulery::meter
