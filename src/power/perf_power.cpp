@@ -156,7 +156,7 @@ void open_sources(SystemCalls& calls, const Pmu& pmu, const std::vector<Place>& 
       }
       info.via = "perf power PMU";
       info.resolution_joules = event.joules_per_count;
-      info.max_plausible_watts = machine.plausible_package_watts;
+      info.max_plausible_watts = plausible_watts(domain, machine);
       auto source = std::make_unique<PerfSource>(std::move(info), calls, descriptor, event.joules_per_count);
       probe.infos.push_back(&source->mutable_info());
       probe.result.sources.push_back(std::move(source));

@@ -88,6 +88,7 @@ std::vector<Zone> find_zones(const SystemRoot& root) {
   return zones;
 }
 
+/// From the limits that the zone itself names, if it does.
 double plausible_watts(const SystemRoot& root, const std::string& path, double otherwise) {
   double rated = 0;
   for (int constraint = 0; constraint < 4; ++constraint) {
@@ -134,7 +135,8 @@ void open_zone(const SystemRoot& root, const Zone& zone, const RaplDomain& domai
     info.resolution_joules = kJoulesPerMicrojoule;
   }
   info.via = "powercap";
-  info.max_plausible_watts = plausible_watts(root, zone.path, machine.plausible_package_watts);
+  info.max_plausible_watts = plausible_watts(root, zone.path, plausible_watts(domain, machine));
+  if (domain.scope == Scope::psys) info.max_plausible_watts = plausible_watts(domain, machine);
   auto source = std::make_unique<PowercapSource>(std::move(info), std::move(*energy));
   probe.infos.push_back(&source->mutable_info());
   probe.result.sources.push_back(std::move(source));
