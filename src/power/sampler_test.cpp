@@ -287,6 +287,19 @@ TEST(Sampler, GraphicsThatAreOffAreNotStale) {
   EXPECT_EQ(bench.sampler->total(1).unknown_seconds, 0);
 }
 
+TEST(Sampler, GraphicsThatWereOffForLongMayNotJump) {
+  Bench bench;
+  SourceInfo info = package_info("rapl:package-0:uncore");
+  info.scope = Scope::uncore;
+  bench.add(info, 5000);
+  bench.start();
+  for (int i = 0; i < 100; ++i) bench.step({0});
+  bench.step({40'000});
+  EXPECT_TRUE(bench.flagged(SampleFlag::implausible));
+  bench.step({10});
+  EXPECT_NEAR(bench.last->machine_joules, 10, 1e-9);
+}
+
 TEST(Sampler, OnlyRootsAddUp) {
   Bench bench;
   SourceInfo psys = package_info("rapl:psys");
