@@ -36,6 +36,7 @@ struct Bench {
   }
   void start() {
     std::vector<std::unique_ptr<Source>> sources;
+    sources.reserve(counters.size());
     for (const auto& counter : counters) sources.push_back(std::make_unique<FakeSource>(counter));
     sampler = std::make_unique<Sampler>(std::move(sources), clock);
     sampler->start();
