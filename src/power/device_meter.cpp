@@ -10,6 +10,7 @@ namespace {
 constexpr double kSuspendSeconds = 0.05;
 constexpr double kLeastStaleSeconds = 2.0;
 constexpr double kStaleUpdates = 1000;
+constexpr double kCatchUpUpdates = 10;
 /// A device that is on draws at least this much, so that even a coarse counter moves.
 constexpr double kLeastWatts = 0.5;
 /// The last believable power is a mean over about this long.
@@ -77,8 +78,9 @@ const DeviceSample& DeviceMeter::add(const Reading& reading, const WindowTime& w
 double DeviceMeter::add_counter(const Reading& reading, const WindowTime& window) {
   const double since_read = seconds_between(read_ns_, reading.boottime_ns);
   const double since_anchor = seconds_between(anchor_ns_, reading.boottime_ns);
-  // A counter that stood still for a moment may catch up, one that was exempt from being stale may not.
-  const double span = stale_ ? since_anchor : std::min(since_anchor, since_read + stale_after_seconds_);
+  // A counter that stood still for a moment may catch up, one that was off for hours may not.
+  const double catch_up_seconds = std::max(kLeastStaleSeconds, kCatchUpUpdates * info_.update_seconds);
+  const double span = stale_ ? since_anchor : std::min(since_anchor, since_read + catch_up_seconds);
   const double bound =
       info_.max_plausible_watts > 0
           ? info_.max_plausible_watts * (span + info_.update_seconds) + info_.resolution_joules

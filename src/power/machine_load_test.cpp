@@ -48,6 +48,13 @@ TEST(MachineLoad, CpuacctOfAContainerIsNotTheMachine) {
   EXPECT_EQ((*MachineLoadReader::open(tree.root()))->via(), "/proc/stat (10 ms)");
 }
 
+TEST(MachineLoad, CpuacctWithNothingToCheckItAgainstIsNotBelieved) {
+  FakeTree tree;
+  tree.write("/sys/fs/cgroup/cpuacct/cpuacct.usage", "2512345678\n");
+  tree.write("/sys/fs/cgroup/cpuacct/release_agent", "\n");
+  EXPECT_FALSE(MachineLoadReader::open(tree.root()).has_value());
+}
+
 TEST(MachineLoad, RootOfV2WithoutSteal) {
   FakeTree tree;
   write_proc_stat(tree, 250);

@@ -80,12 +80,12 @@ std::optional<Pmu> read_pmu(const SystemRoot& root, const std::string& folder) {
   pmu.cpus = *cpus;
   std::map<std::string, std::string> formats;
   for (const std::string& name : root.list(folder + "/format")) {
-    formats[name] = root.read_line(folder + "/format/" + name).value_or("");
+    formats[name] = root.read_line(fmt::format("{}/format/{}", folder, name)).value_or("");
   }
   for (const std::string& name : root.list(folder + "/events")) {
     const auto scope = event_scope(name);
     if (!scope) continue;
-    const std::string path = folder + "/events/" + name;
+    const std::string path = fmt::format("{}/events/{}", folder, name);
     const auto config = parse_event(root.read_line(path).value_or(""), formats);
     const auto scale = parse_scale(root.read_line(path + ".scale").value_or(""));
     if (config && scale && root.read_line(path + ".unit").value_or("") == "Joules") {
@@ -112,10 +112,9 @@ std::vector<Place> find_places(const SystemRoot& root, const std::vector<int>& c
     place.die = static_cast<int>(root.read_integer(topology + "die_id").value_or(0));
     places.push_back(place);
   }
-  std::vector<int> packages;
-  for (const Place& place : places) packages.push_back(place.package);
   for (Place& place : places) {
-    if (std::count(packages.begin(), packages.end(), place.package) == 1) place.die = -1;
+    const auto same = [&](const Place& other) { return other.package == place.package; };
+    if (std::count_if(places.begin(), places.end(), same) == 1) place.die = -1;
   }
   return places;
 }
@@ -156,7 +155,7 @@ void open_sources(SystemCalls& calls, const Pmu& pmu, const std::vector<Place>& 
       }
       info.via = "perf power PMU";
       info.resolution_joules = event.joules_per_count;
-      info.max_plausible_watts = machine.plausible_package_watts;
+      info.max_plausible_watts = plausible_watts(domain, machine);
       auto source = std::make_unique<PerfSource>(std::move(info), calls, descriptor, event.joules_per_count);
       probe.infos.push_back(&source->mutable_info());
       probe.result.sources.push_back(std::move(source));

@@ -16,8 +16,8 @@ namespace {
 /// results whose CPU model is in our table (5 to 95 %: 0.86 to 1.51, and 0.13 to 0.50).
 constexpr double kServerFullOverTdp = 1.13;
 constexpr double kServerIdleOverTdp = 0.23;
-/// Package power at full load over TDP. With it the load curve has no bias in the median over 96 RAPL readings of four
-/// machines, and 90 % of them lie within x0.36 to x1.96 of the curve.
+/// Package power at full load over TDP. With it the load curve has no bias in the median over 96 RAPL
+/// readings of four machines, and 90 % of them lie within x0.36 to x1.96 of the curve.
 constexpr double kPackageFullOverTdp = 0.7;
 /// Idle over full load of the normalised load curve.
 constexpr double kIdleOverFull = 0.12;
@@ -111,9 +111,12 @@ PowerModel make_power_model(const MachineIdentity& identity) {
                               identity.cpu_model, tdp->watts, host_threads, slice_text(model.slice_cpus));
     return model;
   }
-  const auto family = client ? std::nullopt
-                             : find_family(server_family(identity.cpu_vendor, identity.family, identity.model,
-                                                         identity.stepping));
+  // QEMU calls its CPUs "Intel Core Processor (Haswell)" on servers too.
+  const bool hidden_in_guest = identity.virtual_machine && !tdp;
+  const auto family = client && !hidden_in_guest
+                          ? std::nullopt
+                          : find_family(server_family(identity.cpu_vendor, identity.family, identity.model,
+                                                      identity.stepping));
   if (family) {
     model.idle_watts = family->idle_watts_per_thread * model.slice_cpus;
     model.full_watts = family->full_watts_per_thread * model.slice_cpus;

@@ -70,6 +70,14 @@ TEST(PowerModel, LaptopChipIsNotAServer) {
   EXPECT_NEAR(model.watts(1), 0.7 * 65 + 9.6, 1e-9);
 }
 
+TEST(PowerModel, NamesThatQemuGivesAreFoundByTheirNumbers) {
+  for (const char* name : {"Intel Core (Haswell", "Intel Xeon (Haswell", "Common KVM"}) {
+    MachineIdentity identity = machine("GenuineIntel", name, 6, 60, 4);
+    identity.virtual_machine = true;
+    EXPECT_NEAR(make_power_model(identity).watts(1), 4 * 5.595, 1e-9) << name;
+  }
+}
+
 TEST(PowerModel, UnknownCpuHasAWiderRange) {
   const PowerModel model = make_power_model(machine("GenuineIntel", "Intel Core i99-0000", 6, 158, 8));
   EXPECT_NEAR(model.watts(1), 24, 1e-9);

@@ -63,7 +63,7 @@ bool is_rapl_zone(std::string_view name) {
 
 void walk(const SystemRoot& root, const std::string& folder, int depth, std::vector<Zone>& zones) {
   for (const std::string& name : root.list(folder)) {
-    const std::string path = folder + "/" + name;
+    const std::string path = fmt::format("{}/{}", folder, name);
     const bool zone = is_rapl_zone(name);
     if (zone) zones.push_back({name, path});
     if (depth > 0 && name.find("rapl") != std::string::npos) walk(root, path, depth - 1, zones);
@@ -88,7 +88,11 @@ std::vector<Zone> find_zones(const SystemRoot& root) {
   return zones;
 }
 
-double plausible_watts(const SystemRoot& root, const std::string& path, double otherwise) {
+/// From the limits that the zone itself names, if it does.
+double zone_plausible_watts(const SystemRoot& root, const std::string& path, const RaplDomain& domain,
+                            const RaplMachine& machine) {
+  const double otherwise = plausible_watts(domain, machine);
+  if (domain.scope == Scope::psys) return otherwise;
   double rated = 0;
   for (int constraint = 0; constraint < 4; ++constraint) {
     const auto most = root.read_integer(fmt::format("{}/constraint_{}_max_power_uw", path, constraint));
@@ -134,7 +138,7 @@ void open_zone(const SystemRoot& root, const Zone& zone, const RaplDomain& domai
     info.resolution_joules = kJoulesPerMicrojoule;
   }
   info.via = "powercap";
-  info.max_plausible_watts = plausible_watts(root, zone.path, machine.plausible_package_watts);
+  info.max_plausible_watts = zone_plausible_watts(root, zone.path, domain, machine);
   auto source = std::make_unique<PowercapSource>(std::move(info), std::move(*energy));
   probe.infos.push_back(&source->mutable_info());
   probe.result.sources.push_back(std::move(source));

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "power/fake_calls.hpp"
 #include "power/fake_tree.hpp"
 #include "power/sampler.hpp"
@@ -9,12 +12,13 @@
 namespace joulery::power {
 namespace {
 
-const SystemRoot fixture(const std::string& name) {
+SystemRoot fixture(const std::string& name) {
   return SystemRoot(std::string(JOULERY_SOURCE_DIR) + "/tests/fixtures/power/" + name);
 }
 
 std::vector<std::string> ids(const std::vector<std::unique_ptr<Source>>& sources) {
   std::vector<std::string> result;
+  result.reserve(sources.size());
   for (const auto& source : sources) result.push_back(source->info().via + " " + source->info().device_id);
   std::sort(result.begin(), result.end());
   return result;

@@ -112,6 +112,11 @@ SourceInfo rapl_source_info(const RaplDomain& domain) {
   return info;
 }
 
+double plausible_watts(const RaplDomain& domain, const RaplMachine& machine) {
+  constexpr double kPlatformWatts = 10'000;
+  return domain.scope == Scope::psys ? kPlatformWatts : machine.plausible_package_watts;
+}
+
 void link_rapl_parents(std::vector<RaplProbe*> probes) {
   const bool has_psys = std::any_of(probes.begin(), probes.end(), [](const RaplProbe* probe) {
     return std::any_of(probe->infos.begin(), probe->infos.end(),

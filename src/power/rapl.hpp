@@ -49,6 +49,9 @@ RaplProbe probe_perf_power(const SystemRoot& root, SystemCalls& calls, const Rap
 /// /sys/class/powercap, Intel and AMD.
 RaplProbe probe_powercap(const SystemRoot& root, const RaplMachine& machine);
 
+/// More than the domain can draw: psys includes graphics cards and chargers, whatever the chip's TDP is.
+double plausible_watts(const RaplDomain& domain, const RaplMachine& machine);
+
 /// What opening RAPL to more users risks.
 extern const char* const kRaplRisk;
 

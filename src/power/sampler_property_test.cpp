@@ -91,16 +91,18 @@ TEST(SamplerProperty, TotalIsTheTruthWhateverWrapsAndGapsThereAre) {
 
 TEST(SamplerProperty, RootsNeverCountTwice) {
   const bool ok = rc::check("machine equals the packages and their memory", [] {
-    const int packages = *rc::gen::inRange(1, 5);
+    const std::size_t packages = *rc::gen::inRange(1, 5);
     const bool with_psys = *rc::gen::arbitrary<bool>();
     const bool mirrored = *rc::gen::arbitrary<bool>();
     const auto steps = *rc::gen::container<std::vector<Step>>(any_step());
     ManualClock clock;
     std::vector<std::shared_ptr<FakeCounter>> devices;
     std::vector<double> truth;
+    truth.reserve(packages);
     // One truth a package; a mirrored one shows the same register everywhere.
-    for (int i = 0; i < packages; ++i) truth.push_back(1000 + (mirrored ? 0 : 700.0 * i));
-    for (int i = 0; i < packages; ++i) {
+    for (std::size_t i = 0; i < packages; ++i)
+      truth.push_back(1000 + (mirrored ? 0 : 700.0 * static_cast<double>(i)));
+    for (std::size_t i = 0; i < packages; ++i) {
       const std::string id = "rapl:package-" + std::to_string(i);
       devices.push_back(counter(id, with_psys ? "rapl:psys" : "", 262143));
       auto core = counter(id + ":core", id, 262143);
@@ -115,7 +117,7 @@ TEST(SamplerProperty, RootsNeverCountTwice) {
     }
     double platform = 5000;
     const auto show = [&] {
-      for (int i = 0; i < packages; ++i) {
+      for (std::size_t i = 0; i < packages; ++i) {
         devices[2 * i]->value = as_counter(truth[i], 262143);
         devices[2 * i + 1]->value = as_counter(truth[i] * 0.6, 262143);
       }
@@ -123,6 +125,7 @@ TEST(SamplerProperty, RootsNeverCountTwice) {
     };
     show();
     std::vector<std::unique_ptr<Source>> sources;
+    sources.reserve(devices.size());
     for (const auto& device : devices) sources.push_back(std::make_unique<FakeSource>(device));
     Sampler sampler(std::move(sources), clock);
     sampler.start();
@@ -130,9 +133,9 @@ TEST(SamplerProperty, RootsNeverCountTwice) {
     double expected = 0;
     for (const Step& step : steps) {
       double packages_joules = 0;
-      for (int i = 0; i < packages; ++i) {
+      for (std::size_t i = 0; i < packages; ++i) {
         // Packages are never within a thousandth of each other, unless they are one.
-        const double joules = step.watts * step.seconds * (mirrored ? 1.0 : 1 - 0.1 * i);
+        const double joules = step.watts * step.seconds * (mirrored ? 1.0 : 1 - 0.1 * static_cast<double>(i));
         truth[i] += joules;
         if (!mirrored || i == 0) packages_joules += joules;
       }

@@ -6,7 +6,10 @@
 #include <cstdlib>
 #include <new>
 
+#include "power/fake_calls.hpp"
 #include "power/fake_tree.hpp"
+#include "power/probe.hpp"
+#include "power/sampler_bench.hpp"
 
 // Counts the allocations of the whole test program.
 namespace {
@@ -28,59 +31,6 @@ void operator delete(void* memory, std::size_t) noexcept {
 
 namespace joulery::power {
 namespace {
-
-constexpr double kWrap = 262143.32885;
-
-SourceInfo package_info(const std::string& id = "rapl:package-0", const std::string& parent = "") {
-  SourceInfo info;
-  info.device_id = id;
-  info.parent_id = parent;
-  info.via = "powercap";
-  info.resolution_joules = 61e-6;
-  info.update_seconds = 0.001;
-  info.wrap_joules = kWrap;
-  info.max_plausible_watts = 500;
-  return info;
-}
-
-/// A sampler on counters that a test moves.
-struct Bench {
-  std::shared_ptr<FakeCounter> add(SourceInfo info, double value) {
-    auto counter = std::make_shared<FakeCounter>();
-    counter->info = std::move(info);
-    counter->value = value;
-    counters.push_back(counter);
-    return counter;
-  }
-  void start() {
-    std::vector<std::unique_ptr<Source>> sources;
-    for (const auto& counter : counters) sources.push_back(std::make_unique<FakeSource>(counter));
-    sampler = std::make_unique<Sampler>(std::move(sources), clock);
-    sampler->start();
-  }
-  const Tick& tick(double seconds = 1) {
-    clock.advance_seconds(seconds);
-    return sampler->tick();
-  }
-  bool flagged(SampleFlag flag, std::size_t index = 0) const { return has_flag(last_flags(index), flag); }
-  std::uint32_t last_flags(std::size_t index) const { return last->devices[index].flags; }
-  const Tick& step(std::initializer_list<double> joules, double seconds = 1) {
-    std::size_t i = 0;
-    for (const double energy : joules) {
-      auto& counter = *counters[i++];
-      counter.value += energy;
-      if (counter.info.wrap_joules > 0 && counter.value >= counter.info.wrap_joules) {
-        counter.value -= counter.info.wrap_joules;
-      }
-    }
-    last = &tick(seconds);
-    return *last;
-  }
-  ManualClock clock;
-  std::vector<std::shared_ptr<FakeCounter>> counters;
-  std::unique_ptr<Sampler> sampler;
-  const Tick* last = nullptr;
-};
 
 TEST(Sampler, EnergyPerWindow) {
   Bench bench;
@@ -287,105 +237,17 @@ TEST(Sampler, GraphicsThatAreOffAreNotStale) {
   EXPECT_EQ(bench.sampler->total(1).unknown_seconds, 0);
 }
 
-TEST(Sampler, OnlyRootsAddUp) {
+TEST(Sampler, GraphicsThatWereOffForLongMayNotJump) {
   Bench bench;
-  SourceInfo psys = package_info("rapl:psys");
-  psys.scope = Scope::psys;
-  SourceInfo core = package_info("rapl:package-0:core", "rapl:package-0");
-  core.scope = Scope::core;
-  SourceInfo dram = package_info("rapl:package-0:dram", "rapl:psys");
-  dram.scope = Scope::dram;
-  bench.add(core, 100);
-  bench.add(package_info("rapl:package-0", "rapl:psys"), 5000);
-  bench.add(dram, 70);
-  bench.add(psys, 9000);
+  SourceInfo info = package_info("rapl:package-0:uncore");
+  info.scope = Scope::uncore;
+  bench.add(info, 5000);
   bench.start();
-  EXPECT_NEAR(bench.step({30, 50, 5, 80}).machine_joules, 80, 1e-9);
-  EXPECT_FALSE(bench.sampler->is_root(0));
-  EXPECT_FALSE(bench.sampler->is_root(1));
-  EXPECT_FALSE(bench.sampler->is_root(2));
-  EXPECT_TRUE(bench.sampler->is_root(3));
-}
-
-TEST(Sampler, ChildOfADeviceThatIsNotThereIsARoot) {
-  Bench bench;
-  bench.add(package_info("rapl:package-0", "rapl:psys"), 5000);
-  bench.start();
-  EXPECT_NEAR(bench.step({50}).machine_joules, 50, 1e-9);
-  EXPECT_TRUE(bench.sampler->is_root(0));
-}
-
-TEST(Sampler, RootThatNeverMovesGivesWayToItsChildren) {
-  Bench bench;
-  SourceInfo psys = package_info("rapl:psys");
-  psys.scope = Scope::psys;
-  bench.add(psys, 0);
-  bench.add(package_info("rapl:package-0", "rapl:psys"), 5000);
-  bench.start();
-  double machine = 0;
-  for (int i = 0; i < 10; ++i) machine += bench.step({0, 50}).machine_joules;
-  EXPECT_NEAR(machine, 500, 1e-9);
-  EXPECT_TRUE(bench.sampler->is_root(1));
-  EXPECT_FALSE(bench.sampler->is_root(0));
-  // If it wakes up, nothing is counted twice.
-  EXPECT_NEAR(bench.step({80, 50}).machine_joules, 50, 1e-9);
-}
-
-TEST(Sampler, MirrorsCountOnce) {
-  Bench bench;
-  bench.add(package_info("rapl:package-0"), 6812.5);
-  bench.add(package_info("rapl:package-1"), 6812.5);
-  bench.start();
-  double machine = 0;
-  for (int i = 0; i < 10; ++i) machine += bench.step({68, 68}).machine_joules;
-  EXPECT_NEAR(machine, 680, 1e-9);
-  EXPECT_EQ(bench.sampler->mirror_of(1), 0U);
-  EXPECT_FALSE(bench.sampler->is_root(1));
-  EXPECT_TRUE(bench.sampler->is_root(0));
-}
-
-TEST(Sampler, MirrorReadMomentsLaterIsStillAMirror) {
-  Bench bench;
-  bench.add(package_info("rapl:package-0"), 6812.5);
-  bench.add(package_info("rapl:package-1"), 6812.53);
-  bench.start();
-  double machine = 0;
-  for (int i = 0; i < 10; ++i) machine += bench.step({68, i % 2 == 0 ? 68.02 : 67.98}).machine_joules;
-  EXPECT_NEAR(machine, 680, 1e-9);
-  EXPECT_EQ(bench.sampler->mirror_of(1), 0U);
-}
-
-TEST(Sampler, NearByChanceIsNoMirrorAndNothingIsLost) {
-  Bench bench;
-  bench.add(package_info("rapl:package-0"), 6812.5);
-  bench.add(package_info("rapl:package-1"), 6812.9);
-  bench.start();
-  double machine = 0;
-  for (int i = 0; i < 10; ++i) machine += bench.step({68, 60}).machine_joules;
-  EXPECT_NEAR(machine, 1280, 1e-9);
-  EXPECT_TRUE(bench.sampler->is_root(1));
-  EXPECT_EQ(bench.sampler->mirror_of(1), 1U);
-}
-
-TEST(Sampler, NewCountersOfAlikePackagesAreNoMirrors) {
-  // The perf PMU counts from zero for each package.
-  Bench bench;
-  bench.add(package_info("rapl:package-0"), 0.01);
-  bench.add(package_info("rapl:package-1"), 0.01);
-  bench.start();
-  double machine = 0;
-  for (int i = 0; i < 20; ++i) machine += bench.step({68, 68}).machine_joules;
-  EXPECT_NEAR(machine, 2720, 1e-9);
-}
-
-TEST(Sampler, FourMirrorsAreOne) {
-  Bench bench;
-  for (int i = 0; i < 4; ++i) bench.add(package_info("rapl:package-" + std::to_string(i)), 1000);
-  bench.start();
-  double machine = 0;
-  for (int i = 0; i < 10; ++i) machine += bench.step({20, 20, 20, 20}).machine_joules;
-  EXPECT_NEAR(machine, 200, 1e-9);
-  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(bench.sampler->mirror_of(i), 0U);
+  for (int i = 0; i < 100; ++i) bench.step({0});
+  bench.step({40'000});
+  EXPECT_TRUE(bench.flagged(SampleFlag::implausible));
+  bench.step({10});
+  EXPECT_NEAR(bench.last->machine_joules, 10, 1e-9);
 }
 
 TEST(Sampler, SuspendIsSeen) {
@@ -489,6 +351,32 @@ TEST(Sampler, ATickAllocatesNothing) {
   }
   EXPECT_EQ(allocations.load(), before);
   EXPECT_GT(before, 0);
+}
+
+TEST(Sampler, NeitherDoTheRealSources) {
+  FakeTree tree;
+  tree.zone("intel-rapl:0", "package-0", 1'000'000);
+  tree.zone("intel-rapl:0:0", "dram", 1'000'000);
+  tree.write("/proc/stat", "cpu 10 0 0 90 0 0 0 0\ncpu0 10 0 0 90 0 0 0 0\n");
+  tree.write("/proc/cpuinfo",
+             "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Core(TM) i7-8550U CPU\n");
+  tree.write("/proc/meminfo", "MemTotal: 8388608 kB\n");
+  FakeCalls calls;
+  ProbeReport report = probe(tree.root(), calls);
+  std::vector<std::unique_ptr<Source>> sources;
+  for (auto& result : report.results) {
+    for (auto& source : result.sources) sources.push_back(std::move(source));
+  }
+  ASSERT_EQ(sources.size(), 4U);
+  ManualClock clock;
+  Sampler sampler(std::move(sources), clock);
+  sampler.start();
+  const long before = allocations.load();
+  for (int i = 0; i < 100; ++i) {
+    clock.advance_seconds(0.1);
+    sampler.tick();
+  }
+  EXPECT_EQ(allocations.load(), before);
 }
 
 TEST(Sampler, NoSourcesAtAll) {
