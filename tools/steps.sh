@@ -116,6 +116,11 @@ shown_step() { # shown_step NAME HINT accept ACCEPTED COMMAND…
 
 give_up() { # give_up NAME CODE HINT LOG
   print_time_table
+  print_failure "$@"
+  exit 1
+}
+
+print_failure() { # print_failure NAME CODE HINT LOG
   {
     if [[ -n $4 ]]; then
       printf '\n--- the end of %s\n' "$4"
@@ -124,7 +129,6 @@ give_up() { # give_up NAME CODE HINT LOG
     fi
     printf '\n%serror:%s step "%s" failed (exit code %s)\n\nhint: %s\n' "$red" "$plain" "$1" "$2" "$3"
   } >&2
-  exit 1
 }
 
 print_time_table() {
