@@ -52,8 +52,8 @@ note_step() { # note_step NAME SECONDS RESULT
 # Ends the step in progress with everything it started: it has its own process group.
 interrupt_step() {
   trap - INT TERM
-  [[ -n ${step_progress:-} ]] && kill "$step_progress" 2>/dev/null
-  [[ -n ${step_group:-} ]] && kill -TERM -- "-$step_group" 2>/dev/null
+  [[ -z ${step_group:-} ]] || kill -TERM -- "-$step_group" 2>/dev/null || true
+  [[ -z ${step_progress:-} ]] || kill "$step_progress" 2>/dev/null || true
   printf '\nstopped\n' >&2
   exit 130
 }
