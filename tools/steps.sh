@@ -52,8 +52,8 @@ note_step() { # note_step NAME SECONDS RESULT
 # Ends the step in progress with everything it started: it has its own process group.
 interrupt_step() {
   trap - INT TERM
-  [[ -n ${step_progress:-} ]] && kill "$step_progress" 2>/dev/null
-  [[ -n ${step_group:-} ]] && kill -TERM -- "-$step_group" 2>/dev/null
+  [[ -z ${step_group:-} ]] || kill -TERM -- "-$step_group" 2>/dev/null || true
+  [[ -z ${step_progress:-} ]] || kill "$step_progress" 2>/dev/null || true
   printf '\nstopped\n' >&2
   exit 130
 }
@@ -116,6 +116,11 @@ shown_step() { # shown_step NAME HINT accept ACCEPTED COMMAND…
 
 give_up() { # give_up NAME CODE HINT LOG
   print_time_table
+  print_failure "$@"
+  exit 1
+}
+
+print_failure() { # print_failure NAME CODE HINT LOG
   {
     if [[ -n $4 ]]; then
       printf '\n--- the end of %s\n' "$4"
@@ -124,7 +129,6 @@ give_up() { # give_up NAME CODE HINT LOG
     fi
     printf '\n%serror:%s step "%s" failed (exit code %s)\n\nhint: %s\n' "$red" "$plain" "$1" "$2" "$3"
   } >&2
-  exit 1
 }
 
 print_time_table() {
