@@ -115,7 +115,7 @@ std::vector<std::unique_ptr<power::Source>> check_power(Application& application
                               .accuracy_high = info.accuracy_high,
                               .accuracy_basis = info.accuracy_basis});
     for (DoctorCheck& check : report.checks) {
-      if (check.area == "power" && check.name == info.via) check.in_use = true;
+      if (check.area == "power" && check.name.starts_with(info.via)) check.in_use = true;
     }
   }
   return sources;

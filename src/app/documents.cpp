@@ -34,7 +34,7 @@ Json device_json(const meter::DeviceReport& device) {
   Json flags = Json::object();
   static constexpr const char* kFlagNames[] = {"wrapped", "implausible", "backwards",           "missing",
                                                "stale",   "suspended",   "maybe_wrapped_unseen"};
-  for (int bit = 0; bit < 7; ++bit) {
+  for (int bit = 0; bit < power::kSampleFlagCount; ++bit) {
     if (device.total.flag_counts[bit] > 0) flags[kFlagNames[bit]] = device.total.flag_counts[bit];
   }
   return {{"id", device.info.device_id},

@@ -97,7 +97,7 @@ void add_warnings(const power::Sampler& sampler, MeteredRun& result) {
   };
   using power::SampleFlag;
   const auto count = [](const power::DeviceTotal& total, SampleFlag flag) {
-    for (int bit = 0; bit < 7; ++bit) {
+    for (int bit = 0; bit < power::kSampleFlagCount; ++bit) {
       if (static_cast<std::uint32_t>(flag) == 1U << bit) return total.flag_counts[bit];
     }
     return std::uint64_t{0};

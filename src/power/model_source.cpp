@@ -17,9 +17,8 @@ class ModelSource final : public Source {
   ModelSource(PowerModel model, std::unique_ptr<MachineLoadReader> load, Part part)
       : model_(std::move(model)), load_(std::move(load)), part_(part) {
     info_.device_id = part == Part::cpu ? "model:cpu" : "model:memory";
-    info_.name =
-        part == Part::cpu ? (model_.has_separate_memory() ? "CPU model" : "machine model") : "memory model";
-    info_.via = "model";
+    info_.name = part == Part::cpu ? (model_.has_separate_memory() ? "CPU" : "whole machine") : "memory";
+    info_.via = "power model";
     info_.scope = part == Part::cpu ? Scope::machine_model : Scope::dram;
     info_.provenance = Provenance::modelled;
     info_.accuracy_low = model_.low_factor;

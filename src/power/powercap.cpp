@@ -129,6 +129,13 @@ void open_zone(const SystemRoot& root, const Zone& zone, const RaplDomain& domai
     if (findings.last_error == EACCES || findings.last_error == EPERM) ++findings.denied;
     return;
   }
+  // A counter that opens may still refuse to be read: a domain that the firmware switched off does.
+  std::array<char, 64> buffer;
+  if (!parse_counter(energy->read(buffer)).has_value()) {
+    findings.last_error = energy->last_errno() != 0 ? energy->last_errno() : EINVAL;
+    if (findings.last_error == EACCES || findings.last_error == EPERM) ++findings.denied;
+    return;
+  }
   const auto range = root.read_integer(zone.path + "/max_energy_range_uj");
   if (range.has_value() && *range > 0) {
     info.wrap_joules = static_cast<double>(*range) * kJoulesPerMicrojoule;

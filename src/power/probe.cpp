@@ -24,7 +24,7 @@ double plausible_package_watts(const MachineIdentity& identity) {
 
 ProbeResult probe_model(const SystemRoot& root, const Result<MachineIdentity>& identity) {
   ProbeResult result;
-  result.via = "model";
+  result.via = "power model";
   if (!identity.has_value()) {
     result.reason = identity.error().message;
     result.enable = identity.error().hint;

@@ -34,10 +34,10 @@ TEST(Probe, VirtualMachineHasOnlyTheModel) {
   EXPECT_EQ(report.results[0].state, ProbeResult::State::unavailable);
   EXPECT_EQ(report.results[1].via, "powercap (RAPL)");
   EXPECT_EQ(report.results[1].state, ProbeResult::State::unavailable);
-  EXPECT_EQ(report.results[2].via, "model");
+  EXPECT_EQ(report.results[2].via, "power model");
   EXPECT_EQ(report.results[2].state, ProbeResult::State::available);
   EXPECT_NE(report.results[2].reason.find("EPYC 5th Gen"), std::string::npos);
-  EXPECT_EQ(ids(choose_sources(report)), (Ids{"model model:cpu"}));
+  EXPECT_EQ(ids(choose_sources(report)), (Ids{"power model model:cpu"}));
 }
 
 TEST(Probe, LaptopPrefersPerfAndTakesTheRestFromPowercap) {
@@ -72,7 +72,7 @@ TEST(Probe, LaptopWithoutRightsFallsBackToTheModelWithMemory) {
   ProbeReport report = probe(tree.root(), calls);
   EXPECT_EQ(report.results[0].state, ProbeResult::State::limited);
   EXPECT_EQ(report.results[1].state, ProbeResult::State::limited);
-  EXPECT_EQ(ids(choose_sources(report)), (Ids{"model model:cpu", "model model:memory"}));
+  EXPECT_EQ(ids(choose_sources(report)), (Ids{"power model model:cpu", "power model model:memory"}));
 }
 
 TEST(Probe, TwoSocketServer) {
@@ -129,8 +129,8 @@ TEST(ChooseSources, CoresWithoutTheirPackageAreNoMeasureOfTheCpu) {
   report.results[0].sources.push_back(fake("rapl:package-0:core", "rapl:package-0", Scope::core, "perf"));
   report.results[0].sources.push_back(fake("rapl:package-0:dram", "", Scope::dram, "perf"));
   report.results[1].sources.push_back(
-      fake("model:cpu", "", Scope::machine_model, "model", Provenance::modelled));
-  EXPECT_EQ(ids(choose_sources(report)), (Ids{"model model:cpu", "perf rapl:package-0:dram"}));
+      fake("model:cpu", "", Scope::machine_model, "power model", Provenance::modelled));
+  EXPECT_EQ(ids(choose_sources(report)), (Ids{"perf rapl:package-0:dram", "power model model:cpu"}));
 }
 
 TEST(ChooseSources, ModelledMemoryDoesNotDoubleAMeasuredPackage) {
@@ -138,8 +138,9 @@ TEST(ChooseSources, ModelledMemoryDoesNotDoubleAMeasuredPackage) {
   report.results.resize(2);
   report.results[0].sources.push_back(fake("rapl:package-0", "", Scope::package, "powercap"));
   report.results[1].sources.push_back(
-      fake("model:cpu", "", Scope::machine_model, "model", Provenance::modelled));
-  report.results[1].sources.push_back(fake("model:memory", "", Scope::dram, "model", Provenance::modelled));
+      fake("model:cpu", "", Scope::machine_model, "power model", Provenance::modelled));
+  report.results[1].sources.push_back(
+      fake("model:memory", "", Scope::dram, "power model", Provenance::modelled));
   EXPECT_EQ(ids(choose_sources(report)), (Ids{"powercap rapl:package-0"}));
 }
 

@@ -27,7 +27,7 @@ struct SourceInfo {
   std::string parent_id;
   /// What a person calls it: "CPU package 0".
   std::string name;
-  /// How it is read: "perf power PMU", "powercap", "model".
+  /// How it is read: "perf power PMU", "powercap", "power model".
   std::string via;
   Scope scope = Scope::package;
   ReadingKind kind = ReadingKind::cumulative_joules;
@@ -70,7 +70,7 @@ class Source {
 /// One line of `joulery doctor`: a way to measure, whether it works here, and what would make it work.
 struct ProbeResult {
   enum class State { available, limited, unavailable };
-  /// "perf power PMU", "powercap (RAPL)", "model".
+  /// "perf power PMU", "powercap (RAPL)", "power model".
   std::string via;
   State state = State::unavailable;
   /// Why it is in that state, in one sentence.
