@@ -105,7 +105,7 @@ class Rows final : public Layout {
   Rows(const std::string& path, bool interned)
       : interned_(interned), database_(must(Database::open(path, {}))) {
     must(database_->execute(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=500"));
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=1000"));
     must(database_->execute(interned
                                 ? "CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT UNIQUE) STRICT;"
                                   "CREATE TABLE metrics (run INTEGER, key INTEGER, step INTEGER, timestamp "

@@ -149,7 +149,7 @@ TEST_F(SpoolTest, CutOffAnywhereGivesAllWholeFrames) {
   const std::string bytes = file_bytes(path);
   std::size_t previous = 0;  // what was stored stays, so it only grows
   for (std::size_t size = 0; size <= bytes.size(); size += size < 20 ? 5 : 43) {
-        write_bytes(path, bytes.substr(0, size));
+    write_bytes(path, bytes.substr(0, size));
     const auto report = must(ingest_all_spools(spools(), *store_));
     EXPECT_TRUE(report.kept.empty()) << size << ": " << report.kept[0].second;
     EXPECT_FALSE(std::filesystem::exists(path));

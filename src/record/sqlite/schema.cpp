@@ -57,14 +57,14 @@ CREATE INDEX tags_by_value ON tags (key, value, run);
 CREATE TABLE metrics (
   run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, key INTEGER NOT NULL REFERENCES keys(id),
   step INTEGER NOT NULL, timestamp_ms INTEGER NOT NULL, value REAL,
-  next_block INTEGER NOT NULL, small_blocks INTEGER NOT NULL, PRIMARY KEY (run, key)) STRICT, WITHOUT ROWID;
+  next_block INTEGER NOT NULL, seals INTEGER NOT NULL, PRIMARY KEY (run, key)) STRICT, WITHOUT ROWID;
 CREATE INDEX metrics_by_key ON metrics (key, run, value);
 CREATE TABLE metric_tails (
   run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, key INTEGER NOT NULL, points BLOB NOT NULL,
   PRIMARY KEY (run, key)) STRICT, WITHOUT ROWID;
 CREATE TABLE metric_blocks (
   run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, key INTEGER NOT NULL, sequence INTEGER NOT NULL,
-  small INTEGER NOT NULL, count INTEGER NOT NULL, rollup BLOB NOT NULL, points BLOB NOT NULL,
+  level INTEGER NOT NULL, count INTEGER NOT NULL, rollup BLOB NOT NULL, points BLOB NOT NULL,
   PRIMARY KEY (run, key, sequence)) STRICT, WITHOUT ROWID;
 CREATE TABLE metric_writers (
   run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, writer TEXT NOT NULL, sequence INTEGER NOT NULL,
@@ -141,8 +141,10 @@ Result<Identity> check_identity(Database& database, std::int64_t newest) {
   }
   if (*version > newest) {
     return environment_error(
-        fmt::format("the store '{}' has version {}, this joulery knows versions up to {}", where, *version, newest),
-        "install the newer joulery that wrote it, or choose another file with --store PATH; this one was not changed");
+        fmt::format("the store '{}' has version {}, this joulery knows versions up to {}", where, *version,
+                    newest),
+        "install the newer joulery that wrote it, or choose another file with --store PATH; this one was not "
+        "changed");
   }
   return Identity{*version, empty};
 }
