@@ -286,10 +286,7 @@ Status SpoolWriter::write_evidence(const Evidence& evidence) {
 
 Status SpoolWriter::write_end() {
   frame_.assign(kFrameHeaderBytes, 0);
-  JOULERY_CHECK_OK(write_frame(static_cast<std::uint8_t>(FrameType::end)));
-  if (::fdatasync(descriptor_.get()) == 0) return {};
-  return environment_error(fmt::format("can't sync the spool '{}': {}", printable(path_), errno_text(errno)),
-                           hint_for(errno));
+  return write_frame(static_cast<std::uint8_t>(FrameType::end));
 }
 
 Status ingest_spool(const std::string& path, Store& store, IngestReport& report) {

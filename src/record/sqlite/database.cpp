@@ -17,6 +17,9 @@ namespace joulery::record::sqlite {
 namespace {
 
 constexpr std::size_t kMaxCachedStatements = 96;
+constexpr int kMaxWalPages = 1000;
+// The next program to open the store reads again what is left in the WAL.
+constexpr int kWalPagesLeft = 256;
 // SQLite takes what is shorter than a page for an empty database, and would write over what is left of one.
 constexpr off_t kSmallestDatabase = 512;
 
@@ -166,25 +169,48 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   return database;
 }
 
+void Database::bound_wal() {
+  // Every close would bring the WAL into the file, which waits for the disk twice. What is in the WAL is as
+  // safe.
+  sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  sqlite3_wal_hook(
+      handle_,
+      [](void* self, sqlite3* handle, const char*, int pages) {
+        static_cast<Database*>(self)->wal_pages_ = pages;
+        if (pages >= kMaxWalPages)
+          sqlite3_wal_checkpoint_v2(handle, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+        return SQLITE_OK;
+      },
+      this);
+}
+
 Database::~Database() {
   for (auto& [sql, statements] : cache_) {
     for (const Cached& cached : statements) sqlite3_finalize(cached.statement);
+  }
+  if (wal_pages_ >= kWalPagesLeft) {
+    // Not waiting for readers: then the next one to close does it.
+    sqlite3_busy_timeout(handle_, 0);
+    sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
   }
   sqlite3_close(handle_);
 }
 
 Result<Statement> Database::prepare(std::string_view sql) {
-  auto& candidates = cache_[std::string(sql)];
-  for (Cached& cached : candidates) {
-    if (cached.in_use) continue;
-    cached.in_use = true;
-    return Statement(*this, cached.statement);
+  auto entry = cache_.find(sql);
+  if (entry != cache_.end()) {
+    for (Cached& cached : entry->second) {
+      if (cached.in_use) continue;
+      cached.in_use = true;
+      return Statement(*this, cached.statement);
+    }
   }
   sqlite3_stmt* statement = nullptr;
   const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
                                       SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   if (code != SQLITE_OK) return error(code);
-  candidates.push_back({statement, true});
+  if (entry == cache_.end()) entry = cache_.emplace(std::string(sql), std::vector<Cached>()).first;
+  entry->second.push_back({statement, true});
   ++cached_;
   return Statement(*this, statement);
 }
@@ -192,7 +218,7 @@ Result<Statement> Database::prepare(std::string_view sql) {
 void Database::give_back(sqlite3_stmt* handle) {
   sqlite3_reset(handle);
   sqlite3_clear_bindings(handle);
-  const auto entry = cache_.find(sqlite3_sql(handle));
+  const auto entry = cache_.find(std::string_view(sqlite3_sql(handle)));
   if (entry == cache_.end()) return;
   auto& statements = entry->second;
   for (std::size_t i = 0; i < statements.size(); ++i) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -102,6 +103,8 @@ class Database {
 
   std::int64_t last_insert_rowid() const;
   std::int64_t changes() const;
+  /// Lets the WAL grow to a length that is cheap to read again, and no further.
+  void bound_wal();
   /// What SQLite says now, as an error of ours with a hint.
   std::unexpected<Error> error(int code) const;
   const std::string& path() const { return path_; }
@@ -120,8 +123,14 @@ class Database {
     sqlite3_stmt* statement = nullptr;
     bool in_use = false;
   };
-  std::unordered_map<std::string, std::vector<Cached>> cache_;
+  /// Finds by view, so that a statement is looked up without a copy of its text.
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  std::unordered_map<std::string, std::vector<Cached>, TextHash, std::equal_to<>> cache_;
   std::size_t cached_ = 0;
+  int wal_pages_ = 0;  // after our last commit
 };
 
 }  // namespace joulery::record::sqlite

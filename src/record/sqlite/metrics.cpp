@@ -1,5 +1,5 @@
-// Metric histories. A history is a short tail of raw points that each batch rewrites, small blocks that a
-// full tail is sealed into, and large blocks that sixteen small ones are merged into.
+// Metric histories. A history is a short tail of raw points that a batch rewrites, and blocks: a full tail is
+// sealed into a block of level 0, and sixteen blocks of a level are merged into one of the next.
 
 #include <fmt/format.h>
 
@@ -12,24 +12,36 @@
 namespace joulery::record::sqlite {
 namespace {
 
-constexpr std::size_t kTailPoints = 256;
-constexpr std::size_t kLargeBlockPoints = 4096;
+// A tail of fewer points fits into its row's page; a longer one would take an overflow page of its own.
+constexpr std::size_t kTailPoints = 40;
+constexpr std::int64_t kBlocksToMerge = 16;
+constexpr int kLastLevel = 2;
+constexpr std::size_t kLastLevelPoints = 4096;
 constexpr std::size_t kMaxBlockPoints = 16384;
-constexpr std::int64_t kSmallBlocksToMerge = 16;
 // A bucket of this many rollup entries is at most a quarter wider or narrower than asked for.
 constexpr std::size_t kMinEntriesPerBucket = 4;
 
-Status insert_block(Database& database, std::int64_t run, std::int64_t key, std::int64_t sequence,
-                    std::span<const MetricPoint> points) {
+Status insert_blocks(Database& database, std::int64_t run, std::int64_t key, int level,
+                     std::span<const MetricPoint> points, std::int64_t& next_block) {
   std::vector<std::uint8_t> rollup;
   std::vector<std::uint8_t> packed;
-  encode_rollup(points, rollup);
-  encode_metric_block(points, packed);
-  JOULERY_ASSIGN(Statement insert,
-                 database.prepare("INSERT INTO metric_blocks (run, key, sequence, small, count, rollup, "
-                                  "points) VALUES (?, ?, ?, ?, ?, ?, ?)"));
-  insert.bind(run).bind(key).bind(sequence).bind(points.size() < kLargeBlockPoints).bind(points.size());
-  return insert.bind(std::span<const std::uint8_t>(rollup)).bind(std::span<const std::uint8_t>(packed)).run();
+  for (std::size_t at = 0; at < points.size(); at += kMaxBlockPoints) {
+    const auto part = points.subspan(at, std::min(kMaxBlockPoints, points.size() - at));
+    rollup.clear();
+    packed.clear();
+    encode_rollup(part, rollup);
+    encode_metric_block(part, packed);
+    JOULERY_ASSIGN(Statement insert,
+                   database.prepare(
+                       "INSERT INTO metric_blocks (run, key, sequence, level, count, rollup, points) VALUES "
+                       "(?, ?, ?, ?, ?, ?, ?)"));
+    insert.bind(run).bind(key).bind(next_block++).bind(part.size() >= kLastLevelPoints ? kLastLevel : level);
+    insert.bind(part.size())
+        .bind(std::span<const std::uint8_t>(rollup))
+        .bind(std::span<const std::uint8_t>(packed));
+    JOULERY_CHECK_OK(insert.run());
+  }
+  return {};
 }
 
 bool in_order(const std::vector<HistoryBucket>& entries) {
@@ -92,12 +104,12 @@ Status SqliteStore::log_metrics(std::span<const MetricBatch> batches) {
 
 Status SqliteStore::append_points(std::int64_t run, std::int64_t key, std::span<const MetricPoint> points) {
   JOULERY_ASSIGN(Statement select,
-                 database_->prepare("SELECT step, timestamp_ms, value, next_block, small_blocks FROM "
+                 database_->prepare("SELECT step, timestamp_ms, value, next_block, seals FROM "
                                     "metrics WHERE run = ? AND key = ?"));
   JOULERY_ASSIGN(const bool exists, select.bind(run).bind(key).step());
   MetricPoint latest = *std::max_element(points.begin(), points.end(), point_before);
   std::int64_t next_block = 1;
-  std::int64_t small_blocks = 0;
+  std::int64_t seals = 0;
   std::vector<MetricPoint> tail;
   std::vector<std::uint8_t> raw;
   if (exists) {
@@ -105,65 +117,63 @@ Status SqliteStore::append_points(std::int64_t run, std::int64_t key, std::span<
     if (points.size() == 1 && same_point(points[0], before)) return {};
     if (!point_before(before, latest)) latest = before;
     next_block = select.integer(3);
-    small_blocks = select.integer(4);
+    seals = select.integer(4);
     JOULERY_ASSIGN(Statement read,
                    database_->prepare("SELECT points FROM metric_tails WHERE run = ? AND key = ?"));
     JOULERY_ASSIGN(const bool has_tail, read.bind(run).bind(key).step());
     if (has_tail) raw.assign(read.blob(0).begin(), read.blob(0).end());
   }
+  const bool had_tail = !raw.empty();
   append_raw_points(points, raw);
   if (raw.size() >= kTailPoints * sizeof(MetricPoint)) {
     JOULERY_CHECK_OK(read_raw_points(raw, tail));
     raw.clear();
-    JOULERY_CHECK_OK(seal(run, key, tail, next_block, small_blocks));
+    JOULERY_CHECK_OK(seal(run, key, tail, next_block, seals));
   }
-  JOULERY_ASSIGN(
-      Statement put_tail,
-      database_->prepare("INSERT INTO metric_tails (run, key, points) VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
-                         "SET points = excluded.points"));
-  JOULERY_CHECK_OK(put_tail.bind(run).bind(key).bind(std::span<const std::uint8_t>(raw)).run());
+  if (had_tail || !raw.empty()) {
+    JOULERY_ASSIGN(
+        Statement put_tail,
+        database_->prepare("INSERT INTO metric_tails (run, key, points) VALUES (?, ?, ?) ON CONFLICT DO "
+                           "UPDATE SET points = excluded.points"));
+    JOULERY_CHECK_OK(put_tail.bind(run).bind(key).bind(std::span<const std::uint8_t>(raw)).run());
+  }
   JOULERY_ASSIGN(Statement put,
                  database_->prepare(exists ? "UPDATE metrics SET step = ?, timestamp_ms = ?, value = ?, "
-                                             "next_block = ?, small_blocks = ? WHERE run = ? AND key = ?"
+                                             "next_block = ?, seals = ? WHERE run = ? AND key = ?"
                                            : "INSERT INTO metrics (step, timestamp_ms, value, next_block, "
-                                             "small_blocks, run, key) VALUES (?, ?, ?, ?, ?, ?, ?)"));
-  put.bind(latest.step).bind(latest.timestamp_ms).bind(latest.value).bind(next_block).bind(small_blocks);
+                                             "seals, run, key) VALUES (?, ?, ?, ?, ?, ?, ?)"));
+  put.bind(latest.step).bind(latest.timestamp_ms).bind(latest.value).bind(next_block).bind(seals);
   return put.bind(run).bind(key).run();
 }
 
 Status SqliteStore::seal(std::int64_t run, std::int64_t key, std::vector<MetricPoint>& points,
-                         std::int64_t& next_block, std::int64_t& small_blocks) {
+                         std::int64_t& next_block, std::int64_t& seals) {
   sort_and_deduplicate(points);
-  for (std::size_t at = 0; at < points.size(); at += kMaxBlockPoints) {
-    const auto part = std::span(points).subspan(at, std::min(kMaxBlockPoints, points.size() - at));
-    JOULERY_CHECK_OK(insert_block(*database_, run, key, next_block++, part));
-    if (part.size() < kLargeBlockPoints) ++small_blocks;
-  }
-  if (small_blocks < kSmallBlocksToMerge) return {};
-  small_blocks = 0;
-  return merge_small_blocks(run, key, next_block);
-}
-
-Status SqliteStore::merge_small_blocks(std::int64_t run, std::int64_t key, std::int64_t& next_block) {
-  std::vector<MetricPoint> points;
-  JOULERY_CHECK_OK(read_blocks(run, key, true, points));
-  sort_and_deduplicate(points);
-  JOULERY_ASSIGN(Statement remove,
-                 database_->prepare("DELETE FROM metric_blocks WHERE run = ? AND key = ? AND small = 1"));
-  JOULERY_CHECK_OK(remove.bind(run).bind(key).run());
-  for (std::size_t at = 0; at < points.size(); at += kMaxBlockPoints) {
-    const auto part = std::span(points).subspan(at, std::min(kMaxBlockPoints, points.size() - at));
-    JOULERY_CHECK_OK(insert_block(*database_, run, key, next_block++, part));
+  JOULERY_CHECK_OK(insert_blocks(*database_, run, key, 0, points, next_block));
+  ++seals;
+  std::int64_t due = kBlocksToMerge;
+  for (int level = 0; level < kLastLevel && seals % due == 0; ++level, due *= kBlocksToMerge) {
+    JOULERY_CHECK_OK(merge_level(run, key, level, next_block));
   }
   return {};
 }
 
-Status SqliteStore::read_blocks(std::int64_t run, std::int64_t key, bool small_only,
+Status SqliteStore::merge_level(std::int64_t run, std::int64_t key, int level, std::int64_t& next_block) {
+  std::vector<MetricPoint> points;
+  JOULERY_CHECK_OK(read_blocks(run, key, level, points));
+  sort_and_deduplicate(points);
+  JOULERY_ASSIGN(Statement remove,
+                 database_->prepare("DELETE FROM metric_blocks WHERE run = ? AND key = ? AND level = ?"));
+  JOULERY_CHECK_OK(remove.bind(run).bind(key).bind(level).run());
+  return insert_blocks(*database_, run, key, level + 1, points, next_block);
+}
+
+Status SqliteStore::read_blocks(std::int64_t run, std::int64_t key, std::optional<int> level,
                                 std::vector<MetricPoint>& out) {
   JOULERY_ASSIGN(Statement select,
-                 database_->prepare("SELECT points FROM metric_blocks WHERE run = ? AND key = ? AND "
-                                    "small >= ? ORDER BY sequence"));
-  select.bind(run).bind(key).bind(small_only);
+                 database_->prepare("SELECT points FROM metric_blocks WHERE run = ? AND key = ? AND level "
+                                    "BETWEEN ? AND ? ORDER BY sequence"));
+  select.bind(run).bind(key).bind(level.value_or(0)).bind(level.value_or(kLastLevel));
   while (true) {
     JOULERY_ASSIGN(const bool row, select.step());
     if (!row) return {};
@@ -183,7 +193,7 @@ Result<std::vector<MetricPoint>> SqliteStore::whole_history(std::int64_t run, st
   // A damaged count must not ask for the machine's whole memory.
   points.reserve(static_cast<std::size_t>(std::clamp<std::int64_t>(count.integer(0), 0, 1 << 22)) +
                  kTailPoints);
-  JOULERY_CHECK_OK(read_blocks(run, key, false, points));
+  JOULERY_CHECK_OK(read_blocks(run, key, std::nullopt, points));
   JOULERY_ASSIGN(Statement tail,
                  database_->prepare("SELECT points FROM metric_tails WHERE run = ? AND key = ?"));
   JOULERY_ASSIGN(const bool row, tail.bind(run).bind(key).step());

@@ -57,14 +57,14 @@ CREATE INDEX tags_by_value ON tags (key, value, run);
 CREATE TABLE metrics (
   run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, key INTEGER NOT NULL REFERENCES keys(id),
   step INTEGER NOT NULL, timestamp_ms INTEGER NOT NULL, value REAL,
-  next_block INTEGER NOT NULL, small_blocks INTEGER NOT NULL, PRIMARY KEY (run, key)) STRICT, WITHOUT ROWID;
+  next_block INTEGER NOT NULL, seals INTEGER NOT NULL, PRIMARY KEY (run, key)) STRICT, WITHOUT ROWID;
 CREATE INDEX metrics_by_key ON metrics (key, run, value);
 CREATE TABLE metric_tails (
   run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, key INTEGER NOT NULL, points BLOB NOT NULL,
   PRIMARY KEY (run, key)) STRICT, WITHOUT ROWID;
 CREATE TABLE metric_blocks (
   run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, key INTEGER NOT NULL, sequence INTEGER NOT NULL,
-  small INTEGER NOT NULL, count INTEGER NOT NULL, rollup BLOB NOT NULL, points BLOB NOT NULL,
+  level INTEGER NOT NULL, count INTEGER NOT NULL, rollup BLOB NOT NULL, points BLOB NOT NULL,
   PRIMARY KEY (run, key, sequence)) STRICT, WITHOUT ROWID;
 CREATE TABLE metric_writers (
   run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, writer TEXT NOT NULL, sequence INTEGER NOT NULL,
@@ -123,26 +123,30 @@ std::span<const char* const> migrations() {
 }
 
 Result<Identity> check_identity(Database& database, std::int64_t newest) {
-  Identity identity;
-  JOULERY_ASSIGN(const std::int64_t application, database.integer("PRAGMA application_id"));
-  JOULERY_ASSIGN(identity.version, database.integer("PRAGMA user_version"));
+  // One snapshot for all three: another process may be making the store right now.
+  const bool own_snapshot = !database.in_transaction();
+  if (own_snapshot) JOULERY_CHECK_OK(database.execute("BEGIN"));
+  const auto application = database.integer("PRAGMA application_id");
+  const auto version = database.integer("PRAGMA user_version");
+  const auto tables = database.integer("SELECT count(*) FROM sqlite_master");
+  if (own_snapshot) database.rollback();
+  for (const auto* read : {&application, &version, &tables}) {
+    if (!*read) return std::unexpected(read->error());
+  }
   const std::string where = printable(database.path());
-  if (application != kApplicationId) {
-    JOULERY_ASSIGN(const std::int64_t tables, database.integer("SELECT count(*) FROM sqlite_master"));
-    identity.empty = application == 0 && identity.version == 0 && tables == 0;
-    if (!identity.empty) {
-      return environment_error(fmt::format("'{}' is a SQLite database, but not a Joulery store", where),
-                               "choose another file with --store PATH; this one was not changed");
-    }
+  const bool empty = *application == 0 && *version == 0 && *tables == 0;
+  if (*application != kApplicationId && !empty) {
+    return environment_error(fmt::format("'{}' is a SQLite database, but not a Joulery store", where),
+                             "choose another file with --store PATH; this one was not changed");
   }
-  if (identity.version > newest) {
+  if (*version > newest) {
     return environment_error(
-        fmt::format("the store '{}' has version {}, this joulery knows versions up to {}", where,
-                    identity.version, newest),
-        "install the newer joulery that wrote it, or choose another file with --store PATH; this "
-        "one was not changed");
+        fmt::format("the store '{}' has version {}, this joulery knows versions up to {}", where, *version,
+                    newest),
+        "install the newer joulery that wrote it, or choose another file with --store PATH; this one was not "
+        "changed");
   }
-  return identity;
+  return Identity{*version, empty};
 }
 
 Status migrate(Database& database, std::span<const char* const> steps, bool read_only) {

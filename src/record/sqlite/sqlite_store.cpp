@@ -39,8 +39,8 @@ Status set_journal(Database& database, bool wal, int busy_timeout_ms) {
       return std::unexpected(row.error());
     pause_ms(5);
   }
-  return database.execute(wal ? "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=500;"
-                              : "PRAGMA synchronous=FULL;");
+  if (wal) database.bound_wal();
+  return database.execute(wal ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL");
 }
 
 }  // namespace

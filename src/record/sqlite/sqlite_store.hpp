@@ -78,10 +78,13 @@ class SqliteStore final : public Store {
   /// False if this batch was stored before.
   Result<bool> claim_sequence(std::int64_t run, const std::string& writer, std::uint64_t sequence);
   Status append_points(std::int64_t run, std::int64_t key, std::span<const MetricPoint> points);
+  /// Packs the tail into a block, and the blocks of a level that is full into one of the next.
   Status seal(std::int64_t run, std::int64_t key, std::vector<MetricPoint>& points, std::int64_t& next_block,
-              std::int64_t& small_blocks);
-  Status merge_small_blocks(std::int64_t run, std::int64_t key, std::int64_t& next_block);
-  Status read_blocks(std::int64_t run, std::int64_t key, bool small_only, std::vector<MetricPoint>& out);
+              std::int64_t& seals);
+  Status merge_level(std::int64_t run, std::int64_t key, int level, std::int64_t& next_block);
+  /// Points of the blocks of one level, or of all.
+  Status read_blocks(std::int64_t run, std::int64_t key, std::optional<int> level,
+                     std::vector<MetricPoint>& out);
   Result<std::vector<MetricPoint>> whole_history(std::int64_t run, std::int64_t key);
 
   std::unique_ptr<Database> database_;
