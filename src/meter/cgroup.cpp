@@ -233,6 +233,8 @@ void CgroupReader::scan_memory() {
 }
 
 bool CgroupReader::populated() {
+  // Who asks this wants to know next how many there are.
+  next_scan_ns_ = 0;
   if (events_) {
     if (const auto value = number_of(events_->read(buffer_), "populated")) return *value != 0;
   }

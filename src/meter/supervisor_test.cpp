@@ -133,16 +133,25 @@ TEST_F(SupervisorTest, WorksWhenOurParentIgnoresSigchld) {
   EXPECT_EQ(exit_code(pid), 6);
 }
 
-TEST_F(SupervisorTest, ChildModeLeavesDaemonsBehind) {
-  auto command =
-      shell("setsid sh -c 'echo $$ > daemon; exec sleep 1000' & while ! [ -s daemon ]; do sleep 0.01; done");
+TEST_F(SupervisorTest, ChildModeLeavesDaemonsBehindAndCountsThem) {
+  auto command = shell(
+      "for i in 1 2; do setsid sh -c \"echo \\$\\$ > daemon$i; exec sleep 1000\" & done;"
+      "while ! [ -s daemon1 ] || ! [ -s daemon2 ]; do sleep 0.01; done");
   command.supervision.wait = WaitMode::child;
-  const auto metered = run_metered(command);
-  ASSERT_TRUE(metered.has_value());
-  EXPECT_EQ(metered->supervision.left_running, 1);
-  const int daemon = std::stoi(content("daemon"));
-  EXPECT_EQ(::kill(daemon, 0), 0);
-  ::kill(daemon, SIGKILL);
+  for (const Tier tier : {Tier::cgroup, Tier::perf_task_clock, Tier::process_tree}) {
+    command.tier = tier;
+    fs::remove(path("daemon1"));
+    fs::remove(path("daemon2"));
+    const auto metered = run_metered(command);
+    if (!metered.has_value() && tier != Tier::process_tree) continue;
+    ASSERT_TRUE(metered.has_value());
+    EXPECT_EQ(metered->supervision.left_running, 2) << tier_name(tier);
+    for (const char* name : {"daemon1", "daemon2"}) {
+      const int daemon = std::stoi(content(name));
+      EXPECT_EQ(::kill(daemon, 0), 0);
+      ::kill(daemon, SIGKILL);
+    }
+  }
 }
 
 TEST_F(SupervisorTest, GraceEndsAndSaysHowManyAreLeft) {
