@@ -208,6 +208,57 @@ TEST_F(SupervisorTest, DoesNotPassOnWhatTheWorkloadSends) {
   EXPECT_EQ(content("usr1"), "");
 }
 
+TEST_F(SupervisorTest, ANeighbourThatWasOurChildBeforeIsNotTheWorkload) {
+  // As after `(sleep 1; kill $$) & exec joulery run …` in a shell.
+  const int pid = ::fork();
+  if (pid == 0) {
+    const int supervising = ::getpid();
+    if (::fork() == 0) {
+      eventually([&] { return fs::exists(path("ready")); });
+      ::kill(supervising, SIGTERM);
+      // The sender is still there when it is looked for.
+      eventually([&] { return ::getppid() != supervising; });
+      ::_exit(0);
+    }
+    auto command = shell("trap 'exit 22' TERM; echo > ready; while :; do sleep 0.05; done");
+    command.supervision.grace_seconds = 0;
+    run_and_exit(command);
+  }
+  EXPECT_EQ(exit_code(pid), 22);
+}
+
+TEST_F(SupervisorTest, SignalBeforeTheStartStopsTheStart) {
+  const auto signals = InheritedSignals::capture();
+  const Command command{.arguments = {"true"}, .environment = own_environment(), .working_directory = {}};
+  {
+    const auto supervisor = Supervisor::create({});
+    ::raise(SIGINT);
+    const auto child = HeldChild::create(command, signals);
+    ASSERT_FALSE(child.has_value());
+    EXPECT_EQ(child.error().exit_code, 128 + SIGINT);
+  }
+  // The supervisor's end has taken the signal away: we are alive, and a new start works.
+  EXPECT_TRUE(HeldChild::create(command, signals).has_value());
+}
+
+TEST_F(SupervisorTest, IgnoredHangUpDoesNotEndTheGrace) {
+  const int pid = ::fork();
+  if (pid == 0) {
+    ::signal(SIGHUP, SIG_IGN);
+    run_and_exit(
+        shell("setsid sh -c 'echo > daemon; while ! [ -s go ]; do sleep 0.02; done; echo done > daemon' & "
+              "while ! [ -s daemon ]; do sleep 0.01; done; echo $$ > last"));
+  }
+  ASSERT_TRUE(appears("last"));
+  const int child = std::stoi(content("last"));
+  ASSERT_TRUE(eventually([&] { return ::kill(child, 0) != 0; }));
+  ::kill(pid, SIGHUP);
+  std::ofstream(path("go")) << "go";
+  EXPECT_EQ(exit_code(pid), 0);
+  EXPECT_EQ(content("interrupted"), "0");
+  EXPECT_EQ(content("daemon"), "done\n");
+}
+
 TEST_F(SupervisorTest, SignalDuringTheGraceEndsTheWait) {
   auto command = shell(
       "setsid sh -c 'echo $$ > daemon; exec sleep 1000' & while ! [ -s daemon ]; do sleep 0.01; done; "
