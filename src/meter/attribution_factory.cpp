@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
+#include "base/text.hpp"
 #include "meter/attributions.hpp"
 
 namespace joulery::meter {
@@ -23,6 +25,15 @@ Result<std::unique_ptr<Attribution>> make_tier(Tier tier, const AttributionOptio
       return make_tree_attribution(options);
   }
   return internal_error("there is no such tier");
+}
+
+/// Safe as part of a file name, and as the last part of a CgroupName.
+bool is_plain_id(const std::string& text) {
+  constexpr std::size_t kLongest = 64;
+  const auto is_plain = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  };
+  return !text.empty() && text.size() <= kLongest && std::all_of(text.begin(), text.end(), is_plain);
 }
 
 /// The first tier from `first` on that can be made; those that can't are added to `choice`.
@@ -58,6 +69,9 @@ const char* tier_name(Tier tier) {
 }
 
 Result<AttributionChoice> make_attribution(const AttributionOptions& options) {
+  if (!is_plain_id(options.short_id)) {
+    return internal_error(fmt::format("'{}' can't be part of a cgroup's name", printable(options.short_id)));
+  }
   AttributionChoice choice;
   if (options.only) {
     auto made = make_tier(*options.only, options);

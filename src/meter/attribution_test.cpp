@@ -111,6 +111,14 @@ TEST_F(AttributionTest, AForcedTierIsThatTierOrAnError) {
   EXPECT_TRUE(make_attribution(forced).has_value());
 }
 
+TEST_F(AttributionTest, AnIdThatIsNoPartOfANameIsRefused) {
+  for (const char* id : {"", "a/b", "../x", "a-b", "a b"}) {
+    auto bad = options();
+    bad.short_id = id;
+    EXPECT_FALSE(make_attribution(bad).has_value()) << id;
+  }
+}
+
 TEST_F(AttributionTest, AFolderThatIsNoCgroupLeavesNothingBehind) {
   fake_cgroups();
   const auto choice = make_attribution(options());

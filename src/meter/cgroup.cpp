@@ -63,7 +63,7 @@ bool remove_tree(const SystemRoot& root, const std::string& folder, int depth) {
   if (depth == 0) return false;
   for (const auto& name : root.list(folder)) {
     struct stat status = {};
-    const std::string path = folder + "/" + name;
+    const std::string path = fmt::format("{}/{}", folder, name);
     if (::lstat(root.resolve(path).c_str(), &status) == 0 && S_ISDIR(status.st_mode))
       remove_tree(root, path, depth - 1);
   }
@@ -161,7 +161,7 @@ int remove_orphaned_cgroups(const SystemRoot& root, const std::string& parent) {
     if (!owner) continue;
     const auto process = scanner->stat(owner->pid);
     if (process && process->start_ticks == owner->start_ticks) continue;
-    const std::string folder = parent + "/" + name;
+    const std::string folder = fmt::format("{}/{}", parent, name);
     if (!is_populated(root, folder) && remove_cgroup(root, folder)) ++removed;
   }
   return removed;
@@ -233,6 +233,8 @@ void CgroupReader::scan_memory() {
 }
 
 bool CgroupReader::populated() {
+  // Who asks this wants to know next how many there are.
+  next_scan_ns_ = 0;
   if (events_) {
     if (const auto value = number_of(events_->read(buffer_), "populated")) return *value != 0;
   }

@@ -51,7 +51,8 @@ class CgroupReader {
   /// Environment error if the cgroup keeps no CPU time.
   static Result<CgroupReader> open(const SystemRoot& root, const std::string& folder, const Clock& clock);
   WorkloadUsage read();
-  /// By cgroup.events; true if it can't be read but processes are listed.
+  /// By cgroup.events; true if it can't be read but processes are listed. The next read() counts processes
+  /// anew.
   bool populated();
 
  private:

@@ -105,7 +105,7 @@ Result<std::string> make_folder(const SystemRoot& root, const std::string& paren
   int error = EEXIST;
   for (int attempt = 0; attempt < kAttempts && error == EEXIST; ++attempt) {
     const std::string suffix = attempt == 0 ? "" : fmt::format("x{}", attempt);
-    const std::string folder = fmt::format("{}/{}{}", parent, name.text(), suffix);
+    std::string folder = fmt::format("{}/{}{}", parent, name.text(), suffix);
     if (::mkdir(root.resolve(folder).c_str(), 0755) == 0) return folder;
     error = errno;
   }

@@ -111,6 +111,18 @@ int execute(Plan& plan) {
   ::_exit(kOurExitCode);
 }
 
+/// A blocked signal that would have ended us, had it not been blocked; 0 if there is none.
+int pending_end(const InheritedSignals& inherited) {
+  sigset_t pending;
+  sigemptyset(&pending);
+  ::sigpending(&pending);
+  for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP}) {
+    const bool was_blocked = sigismember(&inherited.mask, signal) == 1;
+    if (sigismember(&pending, signal) == 1 && !was_blocked && !inherited.is_ignored(signal)) return signal;
+  }
+  return 0;
+}
+
 /// Forks. The child's process id (0 in the child), or -errno.
 int fork_child(int cgroup_descriptor, int& pidfd) {
   clone_args arguments = {};
@@ -298,6 +310,12 @@ LaunchResult<HeldChild> HeldChild::create(const Command& command, const Inherite
   child.channel_ = FileDescriptor(ends[0]);
   FileDescriptor childs_end(ends[1]);
 
+  // A signal that waits for us now came for a command that it can't reach any more.
+  if (const int signal = pending_end(signals); signal != 0) {
+    return std::unexpected(launch_error(
+        Error::Kind::user, 128 + signal,
+        fmt::format("'{}' was not started: signal {} came first", printable(child.program_), signal)));
+  }
   // No handler of ours may run in the child, and no signal may be lost to it before it has the inherited
   // mask.
   sigset_t all;

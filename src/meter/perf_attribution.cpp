@@ -67,7 +67,11 @@ class PerfAttribution final : public Attribution {
     return last_;
   }
 
-  bool has_processes() override { return descendants_ && descendants_->any_left(); }
+  bool has_processes() override {
+    // Who asks this wants to know next how many there are.
+    next_scan_ns_ = 0;
+    return descendants_ && descendants_->any_left();
+  }
 
   void reaped(int pid, double, double peak_memory_bytes) override {
     if (!descendants_ || descendants_->is_earlier_child(pid)) return;

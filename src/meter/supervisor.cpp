@@ -115,6 +115,8 @@ class EventLoop final : public Supervisor {
   int poll_milliseconds() const;
 
   SupervisorOptions options_;
+  /// What nohup and the like had ignored concerns the command only.
+  const InheritedSignals inherited_ = InheritedSignals::capture();
   SignalGuard guard_;
   FileDescriptor signals_;
   FileDescriptor timer_;
@@ -221,7 +223,7 @@ void EventLoop::handle_signals() {
 void EventLoop::handle(const signalfd_siginfo& signal) {
   const int number = static_cast<int>(signal.ssi_signo);
   if (number == SIGCHLD) return reap();
-  if (ends_programs(number)) {
+  if (ends_programs(number) && !inherited_.is_ignored(number)) {
     last_interrupt_ = number;
     // Nobody else is left to take it.
     if (ended_) interrupted_grace_ = true;
@@ -245,9 +247,11 @@ bool EventLoop::sent_by_workload(const signalfd_siginfo& signal) {
     if (pid == child_) return true;
     const auto process = scanner_->stat(pid);
     if (!process) return false;
-    // An orphan of the workload is our child; but a neighbour may have been our child before the workload
-    // started.
-    if (process->parent == self) return true;
+    // Our children are the command and its orphans, but for those of the program that we replaced (`exec` in
+    // a shell).
+    if (process->parent == self) {
+      return std::find(earlier_children_.begin(), earlier_children_.end(), pid) == earlier_children_.end();
+    }
     pid = process->parent;
   }
   return false;

@@ -77,7 +77,9 @@ struct SupervisionResult {
 /// goes on with both. A child stopped by SIGSTOP takes us along only if we have a terminal: elsewhere nobody
 /// would continue us.
 ///
-/// One per process at a time, single-threaded. Ticks allocate nothing.
+/// One per process at a time, single-threaded; threads made after it inherit the blocked signals, others must
+/// block them. Keep one for a series of runs: a signal that comes between two runs then stops the next
+/// HeldChild::create. Ticks allocate nothing.
 class Supervisor {
  public:
   /// Blocks the signals that it handles, so call it before the child is made; its end restores the mask.

@@ -133,16 +133,25 @@ TEST_F(SupervisorTest, WorksWhenOurParentIgnoresSigchld) {
   EXPECT_EQ(exit_code(pid), 6);
 }
 
-TEST_F(SupervisorTest, ChildModeLeavesDaemonsBehind) {
-  auto command =
-      shell("setsid sh -c 'echo $$ > daemon; exec sleep 1000' & while ! [ -s daemon ]; do sleep 0.01; done");
+TEST_F(SupervisorTest, ChildModeLeavesDaemonsBehindAndCountsThem) {
+  auto command = shell(
+      "for i in 1 2; do setsid sh -c \"echo \\$\\$ > daemon$i; exec sleep 1000\" & done;"
+      "while ! [ -s daemon1 ] || ! [ -s daemon2 ]; do sleep 0.01; done");
   command.supervision.wait = WaitMode::child;
-  const auto metered = run_metered(command);
-  ASSERT_TRUE(metered.has_value());
-  EXPECT_EQ(metered->supervision.left_running, 1);
-  const int daemon = std::stoi(content("daemon"));
-  EXPECT_EQ(::kill(daemon, 0), 0);
-  ::kill(daemon, SIGKILL);
+  for (const Tier tier : {Tier::cgroup, Tier::perf_task_clock, Tier::process_tree}) {
+    command.tier = tier;
+    fs::remove(path("daemon1"));
+    fs::remove(path("daemon2"));
+    const auto metered = run_metered(command);
+    if (!metered.has_value() && tier != Tier::process_tree) continue;
+    ASSERT_TRUE(metered.has_value());
+    EXPECT_EQ(metered->supervision.left_running, 2) << tier_name(tier);
+    for (const char* name : {"daemon1", "daemon2"}) {
+      const int daemon = std::stoi(content(name));
+      EXPECT_EQ(::kill(daemon, 0), 0);
+      ::kill(daemon, SIGKILL);
+    }
+  }
 }
 
 TEST_F(SupervisorTest, GraceEndsAndSaysHowManyAreLeft) {
@@ -197,6 +206,57 @@ TEST_F(SupervisorTest, DoesNotPassOnWhatTheWorkloadSends) {
   ASSERT_TRUE(metered.has_value());
   EXPECT_EQ(metered->supervision.child.shell_code(), 4);
   EXPECT_EQ(content("usr1"), "");
+}
+
+TEST_F(SupervisorTest, ANeighbourThatWasOurChildBeforeIsNotTheWorkload) {
+  // As after `(sleep 1; kill $$) & exec joulery run …` in a shell.
+  const int pid = ::fork();
+  if (pid == 0) {
+    const int supervising = ::getpid();
+    if (::fork() == 0) {
+      eventually([&] { return fs::exists(path("ready")); });
+      ::kill(supervising, SIGTERM);
+      // The sender is still there when it is looked for.
+      eventually([&] { return ::getppid() != supervising; });
+      ::_exit(0);
+    }
+    auto command = shell("trap 'exit 22' TERM; echo > ready; while :; do sleep 0.05; done");
+    command.supervision.grace_seconds = 0;
+    run_and_exit(command);
+  }
+  EXPECT_EQ(exit_code(pid), 22);
+}
+
+TEST_F(SupervisorTest, SignalBeforeTheStartStopsTheStart) {
+  const auto signals = InheritedSignals::capture();
+  const Command command{.arguments = {"true"}, .environment = own_environment(), .working_directory = {}};
+  {
+    const auto supervisor = Supervisor::create({});
+    ::raise(SIGINT);
+    const auto child = HeldChild::create(command, signals);
+    ASSERT_FALSE(child.has_value());
+    EXPECT_EQ(child.error().exit_code, 128 + SIGINT);
+  }
+  // The supervisor's end has taken the signal away: we are alive, and a new start works.
+  EXPECT_TRUE(HeldChild::create(command, signals).has_value());
+}
+
+TEST_F(SupervisorTest, IgnoredHangUpDoesNotEndTheGrace) {
+  const int pid = ::fork();
+  if (pid == 0) {
+    ::signal(SIGHUP, SIG_IGN);
+    run_and_exit(
+        shell("setsid sh -c 'echo > daemon; while ! [ -s go ]; do sleep 0.02; done; echo done > daemon' & "
+              "while ! [ -s daemon ]; do sleep 0.01; done; echo $$ > last"));
+  }
+  ASSERT_TRUE(appears("last"));
+  const int child = std::stoi(content("last"));
+  ASSERT_TRUE(eventually([&] { return ::kill(child, 0) != 0; }));
+  ::kill(pid, SIGHUP);
+  std::ofstream(path("go")) << "go";
+  EXPECT_EQ(exit_code(pid), 0);
+  EXPECT_EQ(content("interrupted"), "0");
+  EXPECT_EQ(content("daemon"), "done\n");
 }
 
 TEST_F(SupervisorTest, SignalDuringTheGraceEndsTheWait) {
