@@ -68,7 +68,12 @@ class Summary {
     const int signal = run_.at("signal");
     const std::string end =
         signal != 0 ? fmt::format("killed by signal {}", signal) : fmt::format("exit {}", code);
-    text_ += fmt::format("\n{}{}{}  {}{}{}\n", colors_.bold, printable(run_.at("command").get<std::string>()),
+    const std::string command = run_.at("command");
+    const std::string name = run_.at("name");
+    // The name says something only if it was given.
+    const bool named = command.rfind(name, 0) != 0 && command.find("/" + name) == std::string::npos;
+    if (named) text_ += fmt::format("\n{}{}{}", colors_.bold, printable(name), colors_.reset);
+    text_ += fmt::format("\n{}{}{}  {}{}{}\n", colors_.bold, printable(command),
                          colors_.reset, code == 0 ? colors_.green : colors_.red, end, colors_.reset);
   }
 

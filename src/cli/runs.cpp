@@ -28,6 +28,7 @@ Result<std::string> order_of(const std::string& key) {
   if (column.empty() && name.find('.') != std::string::npos) column = name;
   if (column.empty()) {
     std::vector<std::string> names;
+    names.reserve(kColumns.size());
     for (const auto& entry : kColumns) names.push_back(entry.first);
     const auto meant = did_you_mean(name, names);
     return user_error(fmt::format("--sort knows no '{}'", printable(name)),

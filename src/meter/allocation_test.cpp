@@ -40,8 +40,7 @@ class Counter final : public SupervisorObserver {
     account_.add({.seconds = 0.01,
                   .machine_joules = 1,
                   .busy_seconds = usage.cpu_seconds,
-                  .workload_seconds = usage.cpu_seconds / 2,
-                  .idle_watts = 1});
+                  .workload_seconds = usage.cpu_seconds / 2});
     at_tick_.push_back(allocations.load());
   }
   void on_child_exit(const ChildResult&) override {}
@@ -49,7 +48,7 @@ class Counter final : public SupervisorObserver {
 
  private:
   Attribution& attribution_;
-  EnergyAccount account_{IdlePolicy::proportional};
+  EnergyAccount account_;
   std::vector<std::uint64_t> at_tick_;
 };
 
