@@ -352,8 +352,9 @@ TEST_F(TerminalTest, CommandThatDiesOfControlCGives130) {
 }
 
 TEST_F(TerminalTest, ACommandThatTakesControlCGoesOn) {
-  open(shell(
-      "trap 'echo int >> signals' INT; echo > ready; while ! [ -s signals ]; do sleep 0.05; done; exit 12"));
+  open(
+      shell("trap 'echo int >> signals' INT; echo > ready; while ! [ -s signals ]; do sleep 0.05; done; "
+            "sleep 0.5; exit 12"));
   ASSERT_TRUE(appears("ready"));
   type('\x03');
   EXPECT_EQ(exit_code(leader_), 12);
