@@ -128,6 +128,7 @@ class EventLoop final : public Supervisor {
   Attribution* attribution_ = nullptr;
   SupervisorObserver* observer_ = nullptr;
   bool ended_ = false;
+  bool child_is_stopped_ = false;
   bool interrupted_grace_ = false;
   int last_interrupt_ = 0;
   std::int64_t grace_ends_ns_ = 0;
@@ -153,6 +154,7 @@ Result<SupervisionResult> EventLoop::run(HeldChild& child, Attribution& attribut
   attribution_ = &attribution;
   observer_ = &observer;
   ended_ = false;
+  child_is_stopped_ = false;
   interrupted_grace_ = false;
   last_interrupt_ = 0;
   grace_poll_milliseconds_ = 1;
@@ -164,9 +166,15 @@ Result<SupervisionResult> EventLoop::run(HeldChild& child, Attribution& attribut
 
   const itimerspec off = {};
   ::timerfd_settime(timer_.get(), 0, &off, nullptr);
-  const bool died_of_it =
-      result_.child.signal == last_interrupt_ || result_.child.exit_code == 128 + last_interrupt_;
-  if (last_interrupt_ != 0 && (interrupted_grace_ || died_of_it)) result_.interrupted_by = last_interrupt_;
+  // The terminal's signal may reach the command first, and end it, before it reaches us.
+  handle_signals();
+  const int killed_by = result_.child.signal;
+  const bool died_of_it = killed_by == last_interrupt_ || result_.child.exit_code == 128 + last_interrupt_;
+  if (last_interrupt_ != 0 && (interrupted_grace_ || died_of_it)) {
+    result_.interrupted_by = last_interrupt_;
+  } else if (killed_by == SIGINT || killed_by == SIGQUIT) {
+    result_.interrupted_by = killed_by;
+  }
   return result_;
 }
 
@@ -235,6 +243,11 @@ void EventLoop::handle(const signalfd_siginfo& signal) {
   const bool only_to_us = from_kernel && number == SIGHUP && ::getsid(0) == ::getpid();
   if (from_kernel && !only_to_us) return;
   if (!only_to_us && sent_by_workload(signal)) return;
+  if (number == SIGCONT) {
+    // A shell continues the whole job. To continue the command once more could undo a stop that came since.
+    reap();
+    if (ended_ || !child_is_stopped_) return;
+  }
   ::kill(child_, number);
 }
 
@@ -276,6 +289,7 @@ void EventLoop::reap() {
     if (WIFSTOPPED(status)) {
       if (main) child_stopped(WSTOPSIG(status));
     } else if (WIFCONTINUED(status)) {
+      if (main) child_is_stopped_ = false;
       if (main) observer_->on_continued();
     } else {
       const ChildResult result = make_child_result(status, usage);
@@ -293,6 +307,7 @@ void EventLoop::child_ended(int status, const rusage& usage) {
 }
 
 void EventLoop::child_stopped(int signal) {
+  child_is_stopped_ = true;
   observer_->on_stopped(signal);
   // Without a terminal no shell would continue us when somebody continues the child.
   if (signal == SIGSTOP && !has_terminal()) return;
