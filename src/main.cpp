@@ -1,3 +1,5 @@
 #include "cli/verb.hpp"
 
-int main(int argc, char** argv, char** environment) { return joulery::cli::main(argc, argv, environment); }
+int main(int argc, char** argv, char** environment) {
+  return joulery::cli::main(argc, argv, environment);
+}

@@ -1,13 +1,12 @@
 #include "app/application.hpp"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 #include <pwd.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 
+#include "base/dynamic_library.hpp"
 #include "base/text.hpp"
 #include "power/system_calls.hpp"
 
@@ -38,7 +37,7 @@ meter::Machine Application::machine() {
           .sensors = sensors(),
           .clock = clock_,
           .system_calls = power::real_system_calls(),
-          .library_directory = library_directory()};
+          .library_directory = own_library_directory()};
 }
 
 std::string Application::user() const {
@@ -52,17 +51,6 @@ std::string Application::user() const {
     return printable(entry.pw_name);
   }
   return fmt::format("{}", ::getuid());
-}
-
-std::string Application::library_directory() {
-  Dl_info info{};
-  // Any function of this library will do.
-  if (::dladdr(reinterpret_cast<const void*>(&version), &info) == 0 || info.dli_fname == nullptr) return {};
-  char* real = ::realpath(info.dli_fname, nullptr);
-  if (real == nullptr) return {};
-  const std::string path = real;
-  std::free(real);
-  return path.substr(0, path.rfind('/'));
 }
 
 Result<std::string> Application::store_path() const {

@@ -35,9 +35,6 @@ class Application {
   meter::Machine machine();
   /// Login name, for the record.
   std::string user() const;
-  /// Folder that libjoulery_core.so lies in; plug-ins lie there too.
-  static std::string library_directory();
-
   enum class StoreAccess { read_write, read_only };
   /// The store that the settings name. Runs that a dead meter left in the spool are moved in first; what was
   /// recovered or kept is in `recovered` if that is given.

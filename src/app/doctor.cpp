@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "app/workload.hpp"
+#include "base/dynamic_library.hpp"
 #include "base/ids.hpp"
 #include "base/text.hpp"
 #include "meter/attribution_factory.hpp"
@@ -147,7 +148,7 @@ void check_attribution(Application& application, DoctorReport& report) {
       .clock = application.clock(),
       .system_calls = power::real_system_calls(),
       .short_id = make_run_id(application.clock().realtime_ns()).substr(20),
-      .library_directory = Application::library_directory(),
+      .library_directory = own_library_directory(),
       .only = std::nullopt,
       .systemd_bus_address = {}};
   bool chosen = false;

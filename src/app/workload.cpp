@@ -103,7 +103,16 @@ Status save_idle_watts(const Application& application, const std::string& host_i
                                            host_id, watts, format_utc(application.clock().realtime_ns())));
 }
 
-meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, const WorkloadRequest& request,
+Result<std::unique_ptr<meter::Supervisor>> make_supervisor(Application& application) {
+  const config::Config& config = application.config();
+  return meter::Supervisor::create(
+      {.hz = config.number("run.hz"),
+       .wait = config.text("run.wait") == "child" ? meter::WaitMode::child : meter::WaitMode::tree,
+       .grace_seconds = config.number("run.grace_seconds")});
+}
+
+meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, meter::Supervisor& supervisor,
+                                                  const WorkloadRequest& request,
                                                   const std::string& series_id, int index,
                                                   meter::SessionObserver* observer) {
   const config::Config& config = application.config();
@@ -125,14 +134,12 @@ meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, cons
   }
   options.hz = config.number("run.hz");
   options.idle = idle_policy(config.text("run.idle"));
-  options.wait = config.text("run.wait") == "child" ? meter::WaitMode::child : meter::WaitMode::tree;
-  options.grace_seconds = config.number("run.grace_seconds");
   options.only_tier = parse_tier(config.text("run.attribution"));
   options.per = request.per;
   options.load_idle_watts = [&](const std::string& host_id) { return load_idle_watts(application, host_id); };
   if (!warmup) options.spool_folder = config.text("spool");
 
-  auto metered = meter::run_session(application.machine(), options, observer);
+  auto metered = meter::run_session(application.machine(), options, supervisor, observer);
   if (!metered) return std::unexpected(metered.error());
   WorkloadOutcome outcome{.run = std::move(metered->run), .document = {}, .stored = false};
   outcome.document = run_document(outcome.run);

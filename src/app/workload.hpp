@@ -32,9 +32,14 @@ Result<meter::FunctionalUnit> parse_functional_unit(const std::string& text);
 /// "auto", "cgroup", "systemd", "perf", "tree".
 std::optional<meter::Tier> parse_tier(const std::string& name);
 
+/// Handles signals as the settings say: make it before the first run of a series and keep it until the last
+/// is stored.
+Result<std::unique_ptr<meter::Supervisor>> make_supervisor(Application& application);
+
 /// Meters the command once and stores the run. `index` is 1-based within a series of `request.repeat` (0 or
 /// less: a warm-up, which is not stored).
-meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, const WorkloadRequest& request,
+meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, meter::Supervisor& supervisor,
+                                                  const WorkloadRequest& request,
                                                   const std::string& series_id, int index,
                                                   meter::SessionObserver* observer);
 

@@ -140,12 +140,14 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
   const Palette colors = to_file ? Palette{} : palette(application, Stream::err);
   const std::string series_id =
       series_run || request.warmup > 0 ? make_run_id(application.clock().realtime_ns()) : "";
+  JOULERY_ASSIGN(const auto supervisor, app::make_supervisor(application));
   LiveLine line;
   Series series;
   std::string text;
   int code = kExitOk;
   for (int index = 1 - request.warmup; index <= request.repeat; ++index) {
-    auto outcome = app::run_workload(application, request, series_id, index, live ? &line : nullptr);
+    auto outcome =
+        app::run_workload(application, *supervisor, request, series_id, index, live ? &line : nullptr);
     line.clear();
     if (!outcome) {
       print_error(outcome.error().error, palette(application, Stream::err));

@@ -73,8 +73,8 @@ class Summary {
     // The name says something only if it was given.
     const bool named = command.rfind(name, 0) != 0 && command.find("/" + name) == std::string::npos;
     if (named) text_ += fmt::format("\n{}{}{}", colors_.bold, printable(name), colors_.reset);
-    text_ += fmt::format("\n{}{}{}  {}{}{}\n", colors_.bold, printable(command),
-                         colors_.reset, code == 0 ? colors_.green : colors_.red, end, colors_.reset);
+    text_ += fmt::format("\n{}{}{}  {}{}{}\n", colors_.bold, printable(command), colors_.reset,
+                         code == 0 ? colors_.green : colors_.red, end, colors_.reset);
   }
 
   void times() {

@@ -15,12 +15,9 @@ Result<std::string> order_of(const std::string& key) {
   const bool descending = key.rfind('-', 0) == 0;
   const std::string name = descending ? key.substr(1) : key;
   static const std::vector<std::pair<std::string, std::string>> kColumns = {
-      {"energy", "metrics.energy_joules"},
-      {"cpu", "metrics.cpu_seconds"},
-      {"wall", "metrics.duration_seconds"},
-      {"carbon", "metrics.carbon_gco2e"},
-      {"start", "attributes.start_time"},
-      {"name", "attributes.run_name"}};
+      {"energy", "metrics.energy_joules"},  {"cpu", "metrics.cpu_seconds"},
+      {"wall", "metrics.duration_seconds"}, {"carbon", "metrics.carbon_gco2e"},
+      {"start", "attributes.start_time"},   {"name", "attributes.run_name"}};
   std::string column;
   for (const auto& [short_name, full] : kColumns) {
     if (name == short_name) column = full;

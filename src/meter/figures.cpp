@@ -163,8 +163,8 @@ void fill_record(MeteredRun& result) {
   record::Run& run = result.run;
   const std::int64_t at_ms = run.end_utc_ns / 1'000'000;
   const auto metric = [&](const char* key, double value) {
-    run.metrics.push_back(
-        {.key = record::kOwnMetricPrefix + std::string(key), .point = {.value = value, .timestamp_ms = at_ms}});
+    run.metrics.push_back({.key = record::kOwnMetricPrefix + std::string(key),
+                           .point = {.value = value, .timestamp_ms = at_ms}});
   };
   const auto quantity = [&](const std::string& key, const auto& figure) {
     const Interval range = figure.interval();

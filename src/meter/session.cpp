@@ -32,7 +32,7 @@ class Session final : public SupervisorObserver {
   Session(const Machine& machine, const SessionOptions& options, SessionObserver* observer)
       : machine_(machine), options_(options), observer_(observer) {}
 
-  LaunchResult<SessionResult> run();
+  LaunchResult<SessionResult> run(Supervisor& supervisor);
 
   void on_tick(std::uint64_t missed) override {
     result_.missed_ticks += missed;
@@ -304,10 +304,7 @@ void Session::finish(const SupervisionResult& supervision) {
   }
 }
 
-LaunchResult<SessionResult> Session::run() {
-  auto supervisor =
-      Supervisor::create({.hz = options_.hz, .wait = options_.wait, .grace_seconds = options_.grace_seconds});
-  if (!supervisor) return std::unexpected(launch_error(supervisor.error()));
+LaunchResult<SessionResult> Session::run(Supervisor& supervisor) {
   const AttributionOptions attribution_options{.root = machine_.root,
                                                .clock = machine_.clock,
                                                .system_calls = machine_.system_calls,
@@ -335,7 +332,7 @@ LaunchResult<SessionResult> Session::run() {
     return std::unexpected(released.error());
   }
   begin_record();
-  auto supervision = (*supervisor)->run(*child, *attribution_.attribution, *this);
+  auto supervision = supervisor.run(*child, *attribution_.attribution, *this);
   if (!supervision) {
     attribution_.attribution->finish();
     return std::unexpected(launch_error(supervision.error()));
@@ -347,8 +344,8 @@ LaunchResult<SessionResult> Session::run() {
 }  // namespace
 
 LaunchResult<SessionResult> run_session(const Machine& machine, const SessionOptions& options,
-                                        SessionObserver* observer) {
-  return Session(machine, options, observer).run();
+                                        Supervisor& supervisor, SessionObserver* observer) {
+  return Session(machine, options, observer).run(supervisor);
 }
 
 }  // namespace joulery::meter

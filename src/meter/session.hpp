@@ -48,8 +48,6 @@ struct SessionOptions {
   std::map<std::string, std::string> tags;
   double hz = 10;
   IdlePolicy idle = IdlePolicy::proportional;
-  WaitMode wait = WaitMode::tree;
-  double grace_seconds = 5;
   std::optional<Tier> only_tier;
   /// Empty: the run is not recorded (a warm-up).
   std::string spool_folder;
@@ -144,7 +142,8 @@ struct SessionResult {
 
 /// Meters one command from before its first instruction to its end: power, attribution, spool. The record is
 /// complete in the spool when this returns. A LaunchError says what a shell would have exited with.
+/// `supervisor` handles signals from before the command to after the record: one for a whole series of runs.
 LaunchResult<SessionResult> run_session(const Machine& machine, const SessionOptions& options,
-                                        SessionObserver* observer);
+                                        Supervisor& supervisor, SessionObserver* observer);
 
 }  // namespace joulery::meter

@@ -23,8 +23,8 @@ struct RunQuery {
   std::string filter = {};
   /// "metrics.energy_joules ASC", "start_time DESC" … Empty: start_time DESC, run_id.
   std::vector<std::string> order_by = {};
-  /// A metric that no run has under the key given is looked for with this before the key: "joulery/" finds our own
-  /// metrics by their short names.
+  /// A metric that no run has under the key given is looked for with this before the key: "joulery/" finds
+  /// our own metrics by their short names.
   std::string metric_prefix = {};
   std::size_t max_results = 1000;
   std::size_t offset = 0;

@@ -66,10 +66,13 @@ def test_bash_completes_verbs_flags_and_choices(joulery):
 
     def complete(*words):
         line = " ".join(f"'{w}'" for w in words)
-        script = (f"source completion; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _joulery; "
-                  'printf "%s\\n" "${COMPREPLY[@]}"')
-        return subprocess.run(["bash", "-c", script], cwd=joulery.home, capture_output=True, text=True,
-                              check=True).stdout.split()
+        script = (
+            f"source completion; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _joulery; "
+            'printf "%s\\n" "${COMPREPLY[@]}"'
+        )
+        return subprocess.run(
+            ["bash", "-c", script], cwd=joulery.home, capture_output=True, text=True, check=True
+        ).stdout.split()
 
     assert complete("joulery", "do") == ["doctor"]
     assert "--experiment" in complete("joulery", "run", "--e")
@@ -82,7 +85,9 @@ def test_manual_page_has_no_formatting_errors(joulery):
     for flag in ("\\-\\-experiment", "\\-\\-warmup", "\\-\\-store"):
         assert flag in page
     if shutil.which("groff"):
-        result = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True, check=True)
+        result = subprocess.run(
+            ["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True, check=True
+        )
         assert result.stderr == ""
 
 
@@ -124,7 +129,7 @@ def test_unreadable_counters_come_with_the_command_that_opens_them(joulery):
     # A folder where the counter should be: unreadable even for root.
     (zone / "energy_uj").mkdir()
     report = joulery.json("doctor", schema="doctor", env={"JOULERY_SYSTEM_ROOT": str(root)})
-    powercap = [c for c in report["checks"] if "powercap" in c["name"]][0]
+    powercap = next(c for c in report["checks"] if "powercap" in c["name"])
     assert powercap["state"] != "good"
     assert powercap["reason"]
 

@@ -20,15 +20,30 @@ def store_of(joulery):
 
 def fill(joulery, count=3):
     for i in range(count):
-        joulery("run", "-q", "--name", f"job{i}", "--experiment", "A" if i % 2 == 0 else "B", "--tag", f"n={i}", "--",
-                sys.executable, "-c", f"sum(range({i * 300000}))")
+        joulery(
+            "run",
+            "-q",
+            "--name",
+            f"job{i}",
+            "--experiment",
+            "A" if i % 2 == 0 else "B",
+            "--tag",
+            f"n={i}",
+            "--",
+            sys.executable,
+            "-c",
+            f"sum(range({i * 300000}))",
+        )
 
 
 def test_runs_filter_sort_and_limit(joulery):
     fill(joulery)
     table = joulery("runs").stdout
     assert table.count("FINISHED") == 3 and "job0" in table and "~" in table
-    names = lambda *arguments: [run["name"] for run in joulery.json("runs", *arguments, schema="runs")["runs"]]
+
+    def names(*arguments):
+        return [run["name"] for run in joulery.json("runs", *arguments, schema="runs")["runs"]]
+
     assert names() == ["job2", "job1", "job0"]
     assert names("--sort", "start") == ["job0", "job1", "job2"]
     assert names("--sort", "-cpu")[0] == "job2"
@@ -68,8 +83,9 @@ def test_power_series_add_up(joulery):
         assert total[device["id"]] == pytest.approx(device["energy_joules"]["value"], rel=0.01)
     assert all(len(s["samples"]) >= 40 for s in shown["power"])
     rows = list(csv.DictReader(io.StringIO(joulery("export", "last", "--what", "power").stdout)))
-    assert sum(float(r["energy_joules"]) for r in rows if r["device_id"] == document["devices"][0]["id"]) == pytest.approx(
-        total[document["devices"][0]["id"]], rel=1e-6)
+    assert sum(
+        float(r["energy_joules"]) for r in rows if r["device_id"] == document["devices"][0]["id"]
+    ) == pytest.approx(total[document["devices"][0]["id"]], rel=1e-6)
     times = [float(r["boottime_seconds"]) for r in rows if r["device_id"] == "workload"]
     assert times == sorted(times)
     power = json.loads(joulery("export", "last", "--what", "power", "--format", "json").stdout)
@@ -81,7 +97,7 @@ def test_export_as_csv_and_json(joulery):
     joulery("run", "-q", "--name", '=cmd|"x",1', "--", "true")
     rows = list(csv.DictReader(io.StringIO(joulery("export").stdout)))
     assert len(rows) == 4
-    assert rows[0]["name"] == "'=cmd|\"x\",1"
+    assert rows[0]["name"] == '\'=cmd|"x",1'
     assert float(rows[0]["metrics.joulery/cpu_seconds"]) > 0
     out = joulery.home / "runs.json"
     joulery("export", "job1", "--format", "json", "--output", out)
@@ -153,11 +169,21 @@ def test_a_newer_store_is_refused_and_the_run_is_safe(joulery):
 def test_a_corrupt_store_is_refused_and_kept(joulery, damage):
     joulery("run", "-q", "--", "true")
     store = store_of(joulery)
-    subprocess.run([sys.executable, "-c", f"import sqlite3; c = sqlite3.connect({str(store)!r}); "
-                    "c.execute('PRAGMA wal_checkpoint(TRUNCATE)'); c.close()"], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sqlite3; c = sqlite3.connect({str(store)!r}); "
+            "c.execute('PRAGMA wal_checkpoint(TRUNCATE)'); c.close()",
+        ],
+        check=True,
+    )
     whole = store.read_bytes()
-    broken = {"text": b"this is no database, but it is long enough to look at\n" * 100,
-              "truncated": whole[: len(whole) // 3], "zeroed": whole[:4096] + bytes(len(whole) - 4096)}[damage]
+    broken = {
+        "text": b"this is no database, but it is long enough to look at\n" * 100,
+        "truncated": whole[: len(whole) // 3],
+        "zeroed": whole[:4096] + bytes(len(whole) - 4096),
+    }[damage]
     for name in ("-wal", "-shm"):
         (store.parent / (store.name + name)).unlink(missing_ok=True)
     store.write_bytes(broken)

@@ -20,14 +20,24 @@ def burn(seconds):
 
 
 def test_streams_arguments_and_environment_pass_through(joulery):
-    result = joulery("run", "--quiet", "--", "sh", "-c", 'cat; echo "$1:$X" >&2', "sh", "a b", input=b"in\0put",
-                     env={"X": "y"})
+    result = joulery(
+        "run", "--quiet", "--", "sh", "-c", 'cat; echo "$1:$X" >&2', "sh", "a b", input=b"in\0put", env={"X": "y"}
+    )
     assert result.stdout == "in\0put"
     assert result.stderr == "a b:y\n"
 
 
-@pytest.mark.parametrize("script, code", [("exit 0", 0), ("exit 3", 3), ("exit 255", 255), ("kill -TERM $$", 143),
-                                          ("kill -KILL $$", 137), ("kill -INT $$", 130)])
+@pytest.mark.parametrize(
+    "script, code",
+    [
+        ("exit 0", 0),
+        ("exit 3", 3),
+        ("exit 255", 255),
+        ("kill -TERM $$", 143),
+        ("kill -KILL $$", 137),
+        ("kill -INT $$", 130),
+    ],
+)
 def test_exit_codes_pass_through(joulery, script, code):
     joulery("run", "--", "sh", "-c", script, code=code)
 
@@ -67,8 +77,11 @@ def test_figures_hold_together(joulery):
     document = joulery.run(*burn(1.0))
     assert 0.98 <= document["cpu_seconds"] <= 1.5
     assert document["duration_seconds"] >= 0.98
-    value = {key: document[key]["value"] for key in document if key.startswith("energy_") and key.endswith("_joules")
-             and isinstance(document[key], dict)}
+    value = {
+        key: document[key]["value"]
+        for key in document
+        if key.startswith("energy_") and key.endswith("_joules") and isinstance(document[key], dict)
+    }
     assert all(v >= 0 for v in value.values())
     machine = value["energy_machine_joules"]
     parts = value["energy_active_joules"] + value["energy_other_active_joules"] + value["energy_idle_joules"]
@@ -135,10 +148,20 @@ def test_per_unit(joulery):
     assert "of 1000 images" in joulery("show").stdout
 
 
-@pytest.mark.parametrize("flags, words", [
-    (["--hz", "fast"], "needs a number"), (["--hz", "0"], "between"), (["--idle", "propotional"], "did you mean"),
-    (["--tag", "novalue"], "KEY=VALUE"), (["--repeat", "0"], "from 1"), (["--per", "0 images"], "above 0"),
-    (["--nmae", "x"], "did you mean '--name'"), (["--hz"], "hz"), (["--output", "/no/such/folder/x"], "can't write")])
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        (["--hz", "fast"], "needs a number"),
+        (["--hz", "0"], "between"),
+        (["--idle", "propotional"], "did you mean"),
+        (["--tag", "novalue"], "KEY=VALUE"),
+        (["--repeat", "0"], "from 1"),
+        (["--per", "0 images"], "above 0"),
+        (["--nmae", "x"], "did you mean '--name'"),
+        (["--hz"], "hz"),
+        (["--output", "/no/such/folder/x"], "can't write"),
+    ],
+)
 def test_wrong_flags_are_refused_before_the_command_runs(joulery, flags, words):
     mark = joulery.home / "ran"
     result = joulery("run", *flags, "--", "touch", mark, code=2)
@@ -193,8 +216,11 @@ def test_on_a_terminal_ctrl_c_ends_the_command_and_the_record_is_kept(joulery):
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(joulery.home)
-        os.execve(joulery.binary, [joulery.binary, "run", "--", "sh", "-c", "test -t 0 && test -t 1 && echo tty; sleep 30"],
-                  {**joulery.environment, "TERM": "xterm"})
+        os.execve(
+            joulery.binary,
+            [joulery.binary, "run", "--", "sh", "-c", "test -t 0 && test -t 1 && echo tty; sleep 30"],
+            {**joulery.environment, "TERM": "xterm"},
+        )
     assert b"tty" in read_until(terminal, b"tty")
     os.write(terminal, b"\x03")
     text = read_until(terminal, b"run 0")
@@ -233,7 +259,11 @@ def test_measured_by_a_rapl_tree(joulery):
     (zone / "max_energy_range_uj").write_text("262143328850\n")
     counter = zone / "energy_uj"
     counter.write_text("262143000000\n")
-    driver = subprocess.Popen([sys.executable, "-c", f"""
+    driver = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"""
 import os, time
 start = time.monotonic()
 fd = os.open({str(counter)!r}, os.O_WRONLY)
@@ -241,7 +271,9 @@ while time.monotonic() - start < 20:
     value = (262143000000 + int(7e6 * (time.monotonic() - start))) % 262143328851
     os.pwrite(fd, f'{{value:>12}}\\n'.encode(), 0)
     time.sleep(0.001)
-"""])
+""",
+        ]
+    )
     try:
         time.sleep(0.1)
         document = joulery.run(*burn(1.5), env={"JOULERY_SYSTEM_ROOT": str(root)})

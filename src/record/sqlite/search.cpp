@@ -173,7 +173,8 @@ void add_order(const RunOrder& order, std::optional<std::int64_t> key, Query& qu
 Result<std::vector<Run>> SqliteStore::search_runs(const RunQuery& query) {
   Query built;
   std::vector<RunOrder> orders;
-  const auto key_of = [&](FilterEntity entity, const std::string& name) -> Result<std::optional<std::int64_t>> {
+  const auto key_of = [&](FilterEntity entity,
+                          const std::string& name) -> Result<std::optional<std::int64_t>> {
     if (entity != FilterEntity::metric || query.metric_prefix.empty()) {
       return find("SELECT id FROM keys WHERE name = ?", name);
     }
