@@ -43,7 +43,7 @@ void fill(Store& store, int runs) {
     must(store.log_metrics({&batch, 1}));
     PowerBlockEncoder encoder;
     encoder.begin(0);
-    for (int j = 1; j < 50; ++j) encoder.add({j * 100'000'000, 1.0 + j, 0});
+    for (int j = 1; j < 50; ++j) encoder.add({j * std::int64_t{100'000'000}, 1.0 + j, 0});
     must(store.put_power_block(run.id, "cpu", 1, encoder.encode()));
     must(store.put_evidence({"run:" + run.id, "t", 1, "{}", sha256_hex("{}"), 1}));
   }

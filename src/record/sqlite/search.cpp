@@ -161,8 +161,10 @@ void add_order(const RunOrder& order, std::optional<std::int64_t> key, Query& qu
   }
   if (!key) return;
   const int alias = query.aliases++;
+  // Left alone, the planner takes the primary key of metrics, whose rows are wide and lie by run.
   query.joins +=
-      fmt::format(" LEFT JOIN {0} f{1} ON f{1}.run = r.id AND f{1}.key = ?", table_of(order.entity), alias);
+      fmt::format(" LEFT JOIN {0} f{1}{2} ON f{1}.run = r.id AND f{1}.key = ?", table_of(order.entity), alias,
+                  order.entity == FilterEntity::metric ? " INDEXED BY metrics_by_key" : "");
   query.join_values.emplace_back(*key);
   // NaN (NULL here) comes after all numbers, and no metric at all after that.
   query.orders += fmt::format("f{0}.run IS NULL, f{0}.value IS NULL, f{0}.value {1}, ", alias, direction);

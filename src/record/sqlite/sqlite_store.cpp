@@ -1,7 +1,6 @@
 #include "record/sqlite/sqlite_store.hpp"
 
 #include <fmt/format.h>
-#include <sqlite3.h>
 #include <time.h>
 
 #include "base/text.hpp"
