@@ -27,6 +27,8 @@ class LiveLine final : public meter::SessionObserver {
   void on_live(const meter::LiveState& state) override {
     if (state.elapsed_seconds - shown_at_ < kLiveSeconds) return;
     shown_at_ = state.elapsed_seconds;
+    // Writing from the background would stop the whole job where the terminal is set to `tostop`.
+    if (is_terminal(Stream::err) && ::tcgetpgrp(STDERR_FILENO) != ::getpgrp()) return;
     const std::string line = fmt::format(
         "{}  {:.2f} CPUs  machine {}  so far {}", format_duration(state.elapsed_seconds), state.workload_cpus,
         format_si(state.machine_watts, "W"), format_si(state.workload_joules, "J"));
