@@ -70,11 +70,12 @@ class Summary {
         signal != 0 ? fmt::format("killed by signal {}", signal) : fmt::format("exit {}", code);
     const std::string command = run_.at("command");
     const std::string name = run_.at("name");
-    // The name says something only if it was given.
-    const bool named = command.rfind(name, 0) != 0 && command.find("/" + name) == std::string::npos;
-    if (named) text_ += fmt::format("\n{}{}{}", colors_.bold, printable(name), colors_.reset);
-    text_ += fmt::format("\n{}{}{}  {}{}{}\n", colors_.bold, printable(command), colors_.reset,
-                         code == 0 ? colors_.green : colors_.red, end, colors_.reset);
+    // The name says something only if it is not the program's own.
+    const std::string program = command.substr(0, command.find(' '));
+    const bool named = program.substr(program.rfind('/') + 1) != name;
+    text_ += fmt::format("\n{}{}{}{}  {}{}{}\n", colors_.bold, named ? printable(name) + ": " : "",
+                         printable(command), colors_.reset, code == 0 ? colors_.green : colors_.red, end,
+                         colors_.reset);
   }
 
   void times() {
