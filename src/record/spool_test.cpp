@@ -12,6 +12,7 @@
 #include <atomic>
 #include <random>
 
+#include "base/soak.hpp"
 #include "record/spool_format.hpp"
 #include "record/store_fixture.hpp"
 
@@ -289,7 +290,7 @@ TEST_F(SpoolTest, KilledWritersLoseNoFlushedBlock) {
   auto* flushed = static_cast<std::atomic<std::uint64_t>*>(
       ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(flushed, MAP_FAILED);
-  for (int kill_number = 0; kill_number < 30; ++kill_number) {
+  for (int kill_number = 0; kill_number < soak_count(30, 1000); ++kill_number) {
     const record::Run run = spooled_run("kill " + std::to_string(kill_number));
     flushed->store(0);
     const pid_t child = ::fork();

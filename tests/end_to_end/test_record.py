@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -144,6 +145,26 @@ def test_a_killed_meter_leaves_a_run_that_is_recovered_and_marked(joulery):
     assert run["status"] == "KILLED" and run["tags"]["joulery.recovered"] == "true"
     assert "its meter was killed" in joulery("show").stdout
     assert os.listdir(joulery.home / "spool") == []
+
+
+@pytest.mark.parametrize("seed", range(200 if "JOULERY_SOAK" in os.environ else 8))
+def test_a_kill_at_any_moment_loses_no_run_that_ended_and_leaves_no_wreck(joulery, seed):
+    """Kills the meter between its start and some time after the command's end."""
+    joulery("run", "-q", "--name", "before", "--", "true")
+    delay = random.Random(seed).uniform(0, 0.06)
+    process = joulery.start("run", "-q", "--name", "victim", "--", "sleep", "0.02")
+    time.sleep(delay)
+    process.kill()
+    process.wait()
+    runs = json.loads(joulery("runs", "--json").stdout)["runs"]
+    names = [run["name"] for run in runs]
+    assert names.count("before") == 1 and names.count("victim") <= 1
+    for run in runs:
+        if run["name"] == "victim":
+            assert run["status"] in ("FINISHED", "KILLED")
+    assert os.listdir(joulery.home / "spool") == []
+    joulery("run", "-q", "--name", "after", "--", "true")
+    assert len(joulery.json("runs", schema="runs")["runs"]) == len(runs) + 1
 
 
 def test_a_newer_store_is_refused_and_the_run_is_safe(joulery):

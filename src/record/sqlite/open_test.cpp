@@ -9,6 +9,7 @@
 #include <csignal>
 #include <random>
 
+#include "base/soak.hpp"
 #include "record/sqlite/schema.hpp"
 #include "record/store_fixture.hpp"
 
@@ -290,7 +291,7 @@ TEST_F(DamageTest, TruncatedAnywhere) {
 
 TEST_F(DamageTest, FlippedBytesAnywhere) {
   std::mt19937 random(11);
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < soak_count(300, 20'000); ++i) {
     std::string bytes = intact_;
     // The first pages and the heads of pages hold what steers the reading.
     const std::size_t page = random() % (bytes.size() / 4096);
