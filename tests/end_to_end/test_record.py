@@ -33,7 +33,7 @@ def fill(joulery, count=3):
             "--",
             sys.executable,
             "-c",
-            f"sum(range({i * 300000}))",
+            f"sum(range({i * 5_000_000}))",
         )
 
 
