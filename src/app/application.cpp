@@ -63,7 +63,10 @@ Result<std::string> Application::store_path() const {
                                   printable(value.substr(0, value.find("://") + 3))),
                       "give a file path, such as --store runs.db");
   }
-  if (value.empty()) return user_error(fmt::format("{}: the store's path is empty", setting.where));
+  if (value.empty()) {
+    return user_error("there is no home folder to keep runs in",
+                      "name a file: --store runs.db, or JOULERY_STORE");
+  }
   return value;
 }
 

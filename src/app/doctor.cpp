@@ -13,6 +13,7 @@
 #include "base/ids.hpp"
 #include "base/text.hpp"
 #include "meter/attribution_factory.hpp"
+#include "meter/figures.hpp"
 #include "power/machine_load.hpp"
 #include "power/probe.hpp"
 #include "power/sampler.hpp"
@@ -331,7 +332,9 @@ void measure_idle(Application& application, std::vector<std::unique_ptr<power::S
     report.idle_watts = joules / seconds;
     check.state = State::good;
     check.reason = fmt::format("{} while quiet; kept for coming runs", format_si(report.idle_watts, "W"));
-    if (const Status saved = save_idle_watts(application, report.host.id, report.idle_watts); !saved) {
+    if (const Status saved =
+            save_idle_watts(application, report.host.id, meter::root_device_ids(sampler), report.idle_watts);
+        !saved) {
       check.state = State::limited;
       check.reason = fmt::format("{} while quiet, but it can't be kept: {}",
                                  format_si(report.idle_watts, "W"), saved.error().message);

@@ -14,8 +14,8 @@ meter::IdlePolicy idle_policy(const std::string& name) {
   return name == "all" ? meter::IdlePolicy::all : meter::IdlePolicy::proportional;
 }
 
-std::string idle_file(const Application& application) {
-  return application.folders().state + "/idle.toml";
+std::string idle_folder(const Application& application) {
+  return application.folders().state + "/idle";
 }
 
 /// Ends the spool file and moves it into the store. Whatever goes wrong becomes a warning: the run itself
@@ -83,24 +83,31 @@ std::optional<meter::Tier> parse_tier(const std::string& name) {
   return std::nullopt;
 }
 
-std::optional<double> load_idle_watts(const Application& application, const std::string& host_id) {
-  const auto text = read_file(idle_file(application), 65536);
+std::optional<double> load_idle_watts(const Application& application, const std::string& host_id,
+                                      const std::string& sources) {
+  const auto text = read_file(idle_folder(application) + "/" + host_id + ".toml", 65536);
   if (!text) return std::nullopt;
   const auto entries = config::parse_toml(*text, "idle.toml");
   if (!entries) return std::nullopt;
+  std::optional<double> watts;
+  bool same_sources = false;
   for (const config::TomlEntry& entry : *entries) {
-    if (entry.key == host_id + ".idle_watts") return parse_double(entry.value);
+    if (entry.key == "idle_watts") watts = parse_double(entry.value);
+    if (entry.key == "sources") same_sources = entry.value == sources;
   }
-  return std::nullopt;
+  return same_sources ? watts : std::nullopt;
 }
 
-Status save_idle_watts(const Application& application, const std::string& host_id, double watts) {
-  JOULERY_CHECK_OK(make_directories(application.folders().state, 0700));
-  return write_file_atomically(idle_file(application),
-                               fmt::format("# Written by joulery doctor: what this machine draws when it is "
-                                           "quiet.\n[{}]\nidle_watts = {:.3f}\n"
-                                           "measured_at = \"{}\"\n",
-                                           host_id, watts, format_utc(application.clock().realtime_ns())));
+Status save_idle_watts(const Application& application, const std::string& host_id, const std::string& sources,
+                       double watts) {
+  if (application.folders().state.empty()) return environment_error("there is no home folder");
+  JOULERY_CHECK_OK(make_directories(idle_folder(application), 0700));
+  return write_file_atomically(
+      idle_folder(application) + "/" + host_id + ".toml",
+      fmt::format(
+          "# Written by joulery doctor: what this machine draws when it is quiet.\nidle_watts = {:.3f}\n"
+          "sources = \"{}\"\nmeasured_at = \"{}\"\n",
+          watts, sources, format_utc(application.clock().realtime_ns())));
 }
 
 Result<std::unique_ptr<meter::Supervisor>> make_supervisor(Application& application) {
@@ -136,7 +143,9 @@ meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, mete
   options.idle = idle_policy(config.text("run.idle"));
   options.only_tier = parse_tier(config.text("run.attribution"));
   options.per = request.per;
-  options.load_idle_watts = [&](const std::string& host_id) { return load_idle_watts(application, host_id); };
+  options.load_idle_watts = [&](const std::string& host_id, const std::string& sources) {
+    return load_idle_watts(application, host_id, sources);
+  };
   if (!warmup) options.spool_folder = config.text("spool");
 
   auto metered = meter::run_session(application.machine(), options, supervisor, observer);

@@ -43,8 +43,11 @@ meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, mete
                                                   const std::string& series_id, int index,
                                                   meter::SessionObserver* observer);
 
-/// Power of the machine when quiet, measured earlier by doctor on this host with these sources.
-std::optional<double> load_idle_watts(const Application& application, const std::string& host_id);
-Status save_idle_watts(const Application& application, const std::string& host_id, double watts);
+/// Power of a host when quiet, measured earlier by doctor with the same sources (their device ids). One file
+/// per host: home folders are shared between hosts.
+std::optional<double> load_idle_watts(const Application& application, const std::string& host_id,
+                                      const std::string& sources);
+Status save_idle_watts(const Application& application, const std::string& host_id, const std::string& sources,
+                       double watts);
 
 }  // namespace joulery::app

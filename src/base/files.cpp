@@ -173,7 +173,32 @@ Status write_all(int descriptor, std::string_view bytes) {
   return {};
 }
 
-Status write_file_atomically(const std::string& path, std::string_view content, unsigned mode) {
+namespace {
+
+/// A device, pipe or socket is written to as it is: it can't be replaced without harm.
+Status write_special_file(const std::string& path, std::string_view content) {
+  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file.valid()) {
+    return environment_error(fmt::format("can't open '{}': {}", printable(path), errno_text(errno)));
+  }
+  const Status written = write_all(file.get(), content);
+  if (written) return {};
+  return environment_error(fmt::format("'{}': {}", printable(path), written.error().message));
+}
+
+}  // namespace
+
+Status write_file_atomically(const std::string& named_path, std::string_view content, unsigned mode) {
+  std::string path = named_path;
+  struct stat info{};
+  if (::stat(path.c_str(), &info) == 0) {
+    if (!S_ISREG(info.st_mode)) return write_special_file(path, content);
+    // What a link leads to is replaced, not the link.
+    if (char* real = ::realpath(path.c_str(), nullptr); real != nullptr) {
+      path = real;
+      std::free(real);
+    }
+  }
   std::string temporary = path + ".XXXXXX";
   FileDescriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
   const auto failed = [&](const char* what, int error) {

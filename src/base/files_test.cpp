@@ -79,6 +79,23 @@ TEST_F(Files, AtomicWriteReplacesOrLeavesAlone) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1) << "a temporary file was left";
 }
 
+TEST_F(Files, AtomicWriteFollowsLinksAndLeavesDevicesAndPipesInPlace) {
+  const std::string path = put("report.json", "old");
+  fs::create_symlink("report.json", folder_ + "/link");
+  ASSERT_TRUE(write_file_atomically(folder_ + "/link", "new"));
+  EXPECT_TRUE(fs::is_symlink(folder_ + "/link"));
+  EXPECT_EQ(read_file(path, 100).value(), "new");
+  ASSERT_TRUE(write_file_atomically("/dev/null", "x"));
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  const std::string pipe = folder_ + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const FileDescriptor reader(open(pipe.c_str(), O_RDONLY | O_NONBLOCK));
+  ASSERT_TRUE(write_file_atomically(pipe, "through"));
+  std::array<char, 16> buffer{};
+  EXPECT_EQ(read(reader.get(), buffer.data(), buffer.size()), 7);
+  EXPECT_TRUE(fs::is_fifo(pipe));
+}
+
 TEST_F(Files, AFullDiskIsAnEnvironmentErrorWithAHint) {
   const FileDescriptor full(open("/dev/full", O_WRONLY));
   if (!full.valid()) GTEST_SKIP() << "no /dev/full";

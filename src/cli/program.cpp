@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <pwd.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -23,6 +24,15 @@ config::Environment read_environment(char** variables) {
     if (equals != std::string_view::npos) {
       environment.variables.emplace(text.substr(0, equals), text.substr(equals + 1));
     }
+  }
+  environment.home = environment.get("HOME");
+  if (environment.home.empty() || environment.home.front() != '/') {
+    std::array<char, 4096> buffer{};
+    passwd entry{};
+    passwd* found = nullptr;
+    const bool known =
+        ::getpwuid_r(::getuid(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr;
+    environment.home = known ? entry.pw_dir : "";
   }
   std::array<char, PATH_MAX> folder{};
   environment.working_directory = ::getcwd(folder.data(), folder.size()) != nullptr ? folder.data() : "/";
@@ -70,6 +80,8 @@ int run_program(int argc, char** argv, char** variables) {
   const meter::InheritedSignals signals = meter::InheritedSignals::capture();
   // A closed pipe is seen as EPIPE where it is written to.
   ::signal(SIGPIPE, SIG_IGN);
+  // As is a limit on file sizes, as EFBIG.
+  ::signal(SIGXFSZ, SIG_IGN);
   const auto arguments = parse_arguments(std::vector<std::string>(argv + 1, argv + argc));
   if (arguments && arguments->has("version")) {
     static_cast<void>(print(Stream::out, fmt::format("joulery {}\n", app::version())));

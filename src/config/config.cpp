@@ -160,12 +160,12 @@ std::string Environment::get(const std::string& name) const {
 }
 
 Folders find_folders(const Environment& environment, unsigned user_id) {
-  std::string home = environment.get("HOME");
-  if (home.empty() || home.front() != '/') home = fmt::format("/var/tmp/joulery-{}/home", user_id);
-  const auto place = [&](const char* variable, const char* fallback) {
+  const auto place = [&](const char* variable, const char* fallback) -> std::string {
     const std::string value = environment.get(variable);
     // The XDG specification says to ignore relative paths.
-    return (!value.empty() && value.front() == '/' ? value : home + fallback) + "/joulery";
+    if (!value.empty() && value.front() == '/') return value + "/joulery";
+    if (environment.home.empty() || environment.home.front() != '/') return {};
+    return environment.home + fallback + "/joulery";
   };
   return {.config = place("XDG_CONFIG_HOME", "/.config"),
           .data = place("XDG_DATA_HOME", "/.local/share"),
@@ -178,10 +178,13 @@ Result<Config> Config::load(const Environment& environment, const Folders& folde
   for (const SettingDefinition& definition : setting_definitions()) {
     config.settings_[definition.key] = Setting{definition.built_in, Origin::built_in, "default"};
   }
-  config.settings_["store"].value = folders.data + "/joulery.db";
+  if (!folders.data.empty()) config.settings_["store"].value = folders.data + "/joulery.db";
   config.settings_["spool"].value = folders.spool;
-  const std::string home = environment.get("HOME");
-  JOULERY_CHECK_OK(read_settings(folders.config + "/config.toml", Origin::user_file, home, config.settings_));
+  const std::string& home = environment.home;
+  if (!folders.config.empty()) {
+    JOULERY_CHECK_OK(
+        read_settings(folders.config + "/config.toml", Origin::user_file, home, config.settings_));
+  }
   JOULERY_CHECK_OK(read_settings(environment.working_directory + "/joulery.toml", Origin::project_file, home,
                                  config.settings_));
   for (const SettingDefinition& definition : setting_definitions()) {

@@ -38,10 +38,14 @@ const std::vector<SettingDefinition>& setting_definitions();
 struct Environment {
   std::map<std::string, std::string> variables;
   std::string working_directory;
+  /// HOME, or the user's home of the user database where it is not set (cron, services); empty if there is
+  /// none.
+  std::string home;
   std::string get(const std::string& name) const;
 };
 
-/// XDG base folders, with their fall-backs below HOME.
+/// XDG base folders, with their fall-backs below the home folder. Without a home and without the variables
+/// the folder is empty: nothing is looked for in a place that somebody else could have made.
 struct Folders {
   std::string config;  // …/joulery
   std::string data;

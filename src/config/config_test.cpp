@@ -21,7 +21,7 @@ class ConfigFiles : public testing::Test {
     fs::create_directories(project_);
     fs::create_directories(home_ + "/.config/joulery");
     environment_.working_directory = project_;
-    environment_.variables["HOME"] = home_;
+    environment_.home = home_;
   }
   ~ConfigFiles() override { fs::remove_all(home_); }
   void write_user(const std::string& text) { std::ofstream(home_ + "/.config/joulery/config.toml") << text; }
@@ -111,7 +111,8 @@ TEST_F(ConfigFiles, AFolderOrAHugeFileInPlaceOfTheFileIsAnError) {
 
 TEST(Folders, FollowTheXdgSpecification) {
   Environment environment;
-  environment.variables = {{"HOME", "/home/a"}, {"XDG_DATA_HOME", "/data"}, {"XDG_STATE_HOME", "relative"}};
+  environment.home = "/home/a";
+  environment.variables = {{"XDG_DATA_HOME", "/data"}, {"XDG_STATE_HOME", "relative"}};
   const Folders folders = find_folders(environment, 7);
   EXPECT_EQ(folders.data, "/data/joulery");
   EXPECT_EQ(folders.state, "/home/a/.local/state/joulery");
@@ -119,8 +120,11 @@ TEST(Folders, FollowTheXdgSpecification) {
   EXPECT_EQ(folders.spool, "/var/tmp/joulery-7/spool");
 }
 
-TEST(Folders, WithoutAHomeThereIsStillAPlace) {
-  EXPECT_EQ(find_folders(Environment{}, 7).data, "/var/tmp/joulery-7/home/.local/share/joulery");
+TEST(Folders, WithoutAHomeNothingIsLookedForElsewhere) {
+  const Folders folders = find_folders(Environment{}, 7);
+  EXPECT_EQ(folders.config, "");
+  EXPECT_EQ(folders.data, "");
+  EXPECT_EQ(Config::load(Environment{}, folders).value().text("store"), "");
 }
 
 }  // namespace

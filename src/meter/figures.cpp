@@ -35,6 +35,16 @@ double edge_deviation(const power::SourceInfo& info, double mean_watts) {
 
 }  // namespace
 
+std::string root_device_ids(const power::Sampler& sampler) {
+  std::string ids;
+  for (std::size_t i = 0; i < sampler.device_count(); ++i) {
+    if (!sampler.is_root(i)) continue;
+    if (!ids.empty()) ids += ",";
+    ids += sampler.device(i).device_id;
+  }
+  return ids;
+}
+
 void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
   const double seconds = result.duration_seconds;
   Quantity<Joules> machine;
@@ -66,13 +76,14 @@ void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
 
   // Every part of the machine is shared by the same rule, so parts keep their sources.
   const EnergySplit& split = result.split;
-  const double whole = split.machine_joules;
-  const auto share = [&](double joules, bool shared_by_time) {
-    UncertainValue part = machine.untyped().scaled(whole > 0 ? joules / whole : 0);
-    const double active = split.active_joules + split.other_active_joules;
+  const double active = split.active_joules + split.other_active_joules;
+  // `others_joules`: active energy that might belong here, or what is here to it.
+  const auto share = [&](double joules, double others_joules) {
+    const UncertainValue part =
+        machine.untyped().scaled(split.machine_joules > 0 ? joules / split.machine_joules : 0);
     std::vector<SystematicSource> sources;
-    if (shared_by_time && active > 0 && split.other_active_joules > 0.001 * active) {
-      const double error = kShareError * split.other_active_joules / active;
+    if (active > 0 && others_joules > 0.001 * active) {
+      const double error = kShareError * others_joules / active;
       sources.push_back(
           {.id = "attribution:" + result.run.id,
            .low = 1 - error,
@@ -83,11 +94,12 @@ void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
     }
     return Quantity<Joules>(part.times(UncertainValue(1, Provenance::derived, 0, sources)));
   };
-  result.energy_active = share(split.active_joules, true);
-  result.energy_idle_share = share(split.idle_share_joules, result.idle_policy == IdlePolicy::proportional);
-  result.energy_other_active = share(split.other_active_joules, true);
-  result.energy_idle = share(split.idle_joules, false);
-  result.energy = share(split.workload_joules, true);
+  result.energy_active = share(split.active_joules, split.other_active_joules);
+  result.energy_other_active = share(split.other_active_joules, split.active_joules);
+  // The share of idle is CPU time by definition, whatever that time drew.
+  result.energy_idle_share = share(split.idle_share_joules, 0);
+  result.energy_idle = share(split.idle_joules, 0);
+  result.energy = result.energy_active + result.energy_idle_share;
   result.carbon = result.energy * footprint::world_average_intensity();
 }
 

@@ -7,6 +7,9 @@
 
 namespace joulery::meter {
 
+/// Ids of the devices that add up to the machine, joined with commas: which sources a figure of the machine
+/// rests on.
+std::string root_device_ids(const power::Sampler& sampler);
 /// Turns totals of devices and the split into quantities that know how they are known.
 void fill_figures(const power::Sampler& sampler, MeteredRun& result);
 /// Things the reader should know: mirrors, gaps, steal, a run too short for its counters …

@@ -237,7 +237,9 @@ void Session::choose_idle_power(MeteredRun& result) const {
     result.idle_watts = *model_idle_watts_;
     result.idle_basis = "power model";
   } else if (const auto known =
-                 options_.load_idle_watts ? options_.load_idle_watts(result.host.host.id) : std::nullopt) {
+                 options_.load_idle_watts
+                     ? options_.load_idle_watts(result.host.host.id, root_device_ids(*sampler_))
+                     : std::nullopt) {
     result.idle_watts = *known;
     result.idle_basis = "measured while the machine was quiet (joulery doctor)";
   } else if (const auto quietest = account_.quietest_watts()) {

@@ -52,9 +52,10 @@ struct SessionOptions {
   /// Empty: the run is not recorded (a warm-up).
   std::string spool_folder;
   std::optional<FunctionalUnit> per;
-  /// What the host with this id draws when it is quiet, measured before. Asked after the run, for measured
-  /// sources.
-  std::function<std::optional<double>(const std::string& host_id)> load_idle_watts;
+  /// What the host with this id draws when it is quiet, measured before with the same sources. Asked after
+  /// the run, for measured sources.
+  std::function<std::optional<double>(const std::string& host_id, const std::string& sources)>
+      load_idle_watts;
   std::string systemd_bus_address;
 };
 
