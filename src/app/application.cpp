@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -73,6 +74,11 @@ Result<std::string> Application::store_path() const {
 Result<std::unique_ptr<record::Store>> Application::open_store(StoreAccess access,
                                                                record::IngestReport* recovered) {
   JOULERY_ASSIGN(const std::string path, store_path());
+  struct stat info{};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    return user_error(fmt::format("the store '{}' is not a file", printable(path)),
+                      "name a file: --store runs.db");
+  }
   const std::string spool = config_.text("spool");
   const bool spooled = record::has_spools(spool);
   const bool read_only = access == StoreAccess::read_only && !spooled;

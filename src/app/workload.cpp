@@ -59,6 +59,13 @@ Result<meter::FunctionalUnit> parse_functional_unit(const std::string& text) {
   const auto blank = whole.find(' ');
   const auto number = parse_double(whole.substr(0, blank));
   meter::FunctionalUnit unit;
+  const bool begins_as_number =
+      !whole.empty() && std::string_view("+-.0123456789").find(whole.front()) != std::string_view::npos;
+  if (!number && begins_as_number) {
+    return user_error(
+        fmt::format("--per '{}': '{}' is no number", printable(text), printable(whole.substr(0, blank))),
+        "write it plainly, with a blank before the unit: --per \"1000 images\"");
+  }
   if (!number) {
     unit.unit = printable(whole);
   } else if (blank == std::string_view::npos) {
@@ -126,9 +133,7 @@ meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, mete
   const bool warmup = index <= 0;
   meter::SessionOptions options;
   options.command.arguments = request.command;
-  for (const auto& [name, value] : application.environment().variables) {
-    options.command.environment.push_back(name + "=" + value);
-  }
+  options.command.environment = application.environment().entries;
   options.signals = application.signals();
   options.run_id = make_run_id(application.clock().realtime_ns());
   options.name = request.name;

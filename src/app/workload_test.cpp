@@ -16,7 +16,7 @@ TEST(FunctionalUnit, ReadsACountAndAUnit) {
 }
 
 TEST(FunctionalUnit, RefusesNothingAndLessThanNothing) {
-  for (const char* bad : {"", "   ", "0 images", "-5 images"}) {
+  for (const char* bad : {"", "   ", "0 images", "-5 images", "1,000 images", "1000images"}) {
     const auto unit = parse_functional_unit(bad);
     ASSERT_FALSE(unit) << bad;
     EXPECT_THAT(unit.error().hint, testing::HasSubstr("--per"));

@@ -146,9 +146,13 @@ std::string_view PolledFile::read(std::span<char> buffer) {
 }
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid())
     return user_error(fmt::format("can't open '{}': {}", printable(path), errno_text(errno)));
+  struct stat info{};
+  if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+    return user_error(fmt::format("'{}' is not a regular file", printable(path)));
+  }
   std::string text;
   std::array<char, 65536> buffer;
   while (true) {

@@ -133,6 +133,7 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& words) {
     } else {
       parser.add_option(spelling, values[flag->name])
           ->expected(1)
+          ->allow_extra_args(false)
           ->multi_option_policy(flag->repeatable ? CLI::MultiOptionPolicy::TakeAll
                                                  : CLI::MultiOptionPolicy::TakeLast);
     }

@@ -20,6 +20,7 @@ config::Environment read_environment(char** variables) {
   config::Environment environment;
   for (char** entry = variables; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
+    environment.entries.emplace_back(text);
     const auto equals = text.find('=');
     if (equals != std::string_view::npos) {
       environment.variables.emplace(text.substr(0, equals), text.substr(equals + 1));
@@ -97,6 +98,9 @@ int run_program(int argc, char** argv, char** variables) {
     return fail(nullptr, arguments.error(), application ? palette(**application, Stream::err) : Palette{});
   }
   if (!application) return fail(&*arguments, application.error(), {});
+  for (const std::string& note : (*application)->config().notes()) {
+    static_cast<void>(print(Stream::err, fmt::format("note: {}\n", printable(note))));
+  }
   if (arguments->verb == nullptr) {
     static_cast<void>(print(Stream::err, overview_text()));
     return kExitUsage;

@@ -47,13 +47,28 @@ class LiveLine final : public meter::SessionObserver {
   bool drawn_ = false;
 };
 
-Result<app::WorkloadRequest> read_request(const Arguments& arguments) {
+/// Longest texts that the record, like MLflow, takes.
+constexpr std::size_t kLongestName = 500;
+constexpr std::size_t kLongestTagKey = 250;
+constexpr std::size_t kLongestTagValue = 8000;
+
+Status check_length(const std::string& flag, const std::string& text, std::size_t longest) {
+  if (text.empty()) return user_error(flag + " can't be empty");
+  if (text.size() <= longest) return {};
+  return user_error(fmt::format("{} is {} bytes long; {} are the most", flag, text.size(), longest));
+}
+
+Result<app::WorkloadRequest> read_request(const Arguments& arguments, const config::Config& config) {
   app::WorkloadRequest request;
   request.command = arguments.command;
   if (request.command.empty()) {
     return user_error("joulery run needs a command", "for example: joulery run -- python3 train.py");
   }
-  request.name = printable(arguments.value("name").value_or(""));
+  if (const auto name = arguments.value("name")) {
+    request.name = printable(*name);
+    JOULERY_CHECK_OK(check_length("--name", request.name, kLongestName));
+  }
+  JOULERY_CHECK_OK(check_length("--experiment", config.text("run.experiment"), kLongestName));
   if (const auto tags = arguments.flags.find("tag"); tags != arguments.flags.end()) {
     for (const std::string& tag : tags->second) {
       const auto equals = tag.find('=');
@@ -61,7 +76,11 @@ Result<app::WorkloadRequest> read_request(const Arguments& arguments) {
         return user_error(fmt::format("--tag '{}' is not KEY=VALUE", printable(tag)),
                           "for example --tag team=vision");
       }
-      request.tags[printable(tag.substr(0, equals))] = printable(tag.substr(equals + 1));
+      const std::string key = printable(tag.substr(0, equals));
+      std::string value = printable(tag.substr(equals + 1));
+      JOULERY_CHECK_OK(check_length("--tag " + key.substr(0, 40), key, kLongestTagKey));
+      if (!value.empty()) JOULERY_CHECK_OK(check_length("--tag " + key, value, kLongestTagValue));
+      request.tags[key] = std::move(value);
     }
   }
   if (const auto per = arguments.value("per")) {
@@ -129,7 +148,7 @@ Status check_output(const Arguments& arguments) {
 }  // namespace
 
 VerbResult run_verb(app::Application& application, const Arguments& arguments) {
-  JOULERY_ASSIGN(const app::WorkloadRequest request, read_request(arguments));
+  JOULERY_ASSIGN(const app::WorkloadRequest request, read_request(arguments, application.config()));
   JOULERY_CHECK_OK(check_output(arguments));
   const bool json = arguments.has("json");
   const bool series_run = request.repeat > 1;

@@ -96,6 +96,10 @@ class Summary {
     if (run_.at("devices").empty()) return;
     const Figure figure(run_.at("energy_joules"));
     const Figure machine(run_.at("energy_machine_joules"));
+    if (machine.value == 0) {
+      text_ += fmt::format("  {:<10} {:>9}  no counter moved in this time\n", "energy", "unknown");
+      return;
+    }
     line("energy", format_si(figure.value, "J"), figure.provenance, figure.range("J"));
     continuation(fmt::format("active {}, share of idle {}",
                              format_si(run_.at("energy_active_joules").at("value"), "J"),
@@ -109,7 +113,7 @@ class Summary {
   }
 
   void carbon() {
-    if (run_.at("devices").empty()) return;
+    if (run_.at("energy_machine_joules").at("value") == 0) return;
     const Figure figure(run_.at("carbon_gco2e"));
     line("carbon", grams(figure.value), figure.provenance,
          fmt::format("{} to {} CO2e, {} range", grams(figure.low), grams(figure.high), figure.interval));

@@ -1,6 +1,7 @@
 #include "config/config.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -185,8 +186,14 @@ Result<Config> Config::load(const Environment& environment, const Folders& folde
     JOULERY_CHECK_OK(
         read_settings(folders.config + "/config.toml", Origin::user_file, home, config.settings_));
   }
-  JOULERY_CHECK_OK(read_settings(environment.working_directory + "/joulery.toml", Origin::project_file, home,
-                                 config.settings_));
+  const std::string project = environment.working_directory + "/joulery.toml";
+  struct stat info{};
+  if (::stat(project.c_str(), &info) == 0 && info.st_uid != ::geteuid() && info.st_uid != 0) {
+    config.notes_.push_back(
+        fmt::format("{} belongs to another user and is not read; copy it to make it yours", project));
+  } else {
+    JOULERY_CHECK_OK(read_settings(project, Origin::project_file, home, config.settings_));
+  }
   for (const SettingDefinition& definition : setting_definitions()) {
     const std::string name = variable_name(definition.key);
     std::string value = environment.get(name);

@@ -37,6 +37,8 @@ const std::vector<SettingDefinition>& setting_definitions();
 /// The environment as the program was started with it; nothing below `app` reads the real one.
 struct Environment {
   std::map<std::string, std::string> variables;
+  /// The same as it was given, for a command that must not notice us: order, doubles and all.
+  std::vector<std::string> entries;
   std::string working_directory;
   /// HOME, or the user's home of the user database where it is not set (cron, services); empty if there is
   /// none.
@@ -58,8 +60,9 @@ Folders find_folders(const Environment& environment, unsigned user_id);
 /// Settings by precedence: flag > JOULERY_* > ./joulery.toml > user file > built in.
 class Config {
  public:
-  /// Reads both files. An unknown key, wrong type or broken TOML is a user error that names file, line and
-  /// the nearest key. A missing file is none.
+  /// Reads both files. A project file of another user (neither ours nor root's) is passed over with a note:
+  /// whoever can write into a folder must not say where our runs are written to. An unknown key, wrong type
+  /// or broken TOML is a user error that names file, line and the nearest key. A missing file is none.
   static Result<Config> load(const Environment& environment, const Folders& folders);
   Status set_flag(const std::string& key, const std::string& value, const std::string& flag);
   const Setting& get(const std::string& key) const;
@@ -67,8 +70,11 @@ class Config {
   double number(const std::string& key) const;
   bool boolean(const std::string& key) const;
   const std::map<std::string, Setting>& all() const { return settings_; }
+  /// What a person should know of how the settings were read, such as a file that was passed over.
+  const std::vector<std::string>& notes() const { return notes_; }
 
  private:
+  std::vector<std::string> notes_;
   std::map<std::string, Setting> settings_;
 };
 

@@ -8,6 +8,7 @@ namespace {
 
 /// Power is not compared over less: counters are too coarse.
 constexpr double kQuietStretchSeconds = 1.0;
+constexpr double kPeakStretchSeconds = 0.2;
 
 /// A figure as it may be used: counters that went backwards or are not numbers count as nothing.
 double at_least_zero(double value) {
@@ -35,13 +36,36 @@ void EnergyAccount::add(const Window& window) {
   } else {
     quiet_joules_ += machine;
   }
-  stretch_seconds_ += seconds;
-  stretch_joules_ += machine;
-  if (stretch_seconds_ >= kQuietStretchSeconds) {
-    const double watts = stretch_joules_ / stretch_seconds_;
-    quietest_watts_ = std::min(watts, quietest_watts_.value_or(watts));
-    stretch_seconds_ = stretch_joules_ = 0;
+  if (const auto watts = quiet_stretch_.add(machine, seconds, kQuietStretchSeconds)) {
+    quietest_watts_ = std::min(*watts, quietest_watts_.value_or(*watts));
   }
+  if (const auto watts = peak_stretch_.add(machine, seconds, kPeakStretchSeconds)) {
+    peak_watts_ = std::max(*watts, peak_watts_);
+  }
+}
+
+std::optional<double> EnergyAccount::Stretch::add(double more_joules, double more_seconds,
+                                                  double least_seconds) {
+  joules += more_joules;
+  seconds += more_seconds;
+  if (seconds < least_seconds) return std::nullopt;
+  const double watts = joules / seconds;
+  *this = {};
+  return watts;
+}
+
+void EnergyAccount::add_late(double machine_joules) {
+  const double joules = at_least_zero(machine_joules);
+  if (joules == 0) return;
+  const double workload = seconds_ > 0 ? workload_.seconds / seconds_ : 0;
+  const double others = seconds_ > 0 ? others_.seconds / seconds_ : 0;
+  machine_joules_ += joules;
+  workload_.joules += joules * workload;
+  others_.joules += joules * others;
+  quiet_joules_ += joules * std::max(0.0, 1 - workload - others);
+  // Stretches that lacked this looked quieter than they were.
+  quietest_watts_.reset();
+  quiet_stretch_ = {};
 }
 
 EnergySplit EnergyAccount::split(double idle_watts, IdlePolicy policy) const {

@@ -44,6 +44,8 @@ struct EnergySplit {
 class EnergyAccount {
  public:
   void add(const Window& window);
+  /// Energy of windows that were added before, known only now: split as those were on average.
+  void add_late(double machine_joules);
   /// The split if the machine draws `idle_watts` with nothing to do. Idle power is taken to be no more than
   /// what the machine drew while the workload, or the others, were busy. Others are computed from their own
   /// busy time.
@@ -51,8 +53,11 @@ class EnergyAccount {
   double machine_joules() const { return machine_joules_; }
   double seconds() const { return seconds_; }
   double busy_seconds() const { return busy_seconds_; }
-  /// Mean power of the quietest stretch of at least a second: an upper bound of the idle power.
+  /// Mean power of the quietest stretch of at least a second: an upper bound of the idle power. Nothing while
+  /// windows are missing energy that came late.
   std::optional<double> quietest_watts() const { return quietest_watts_; }
+  /// Mean power of the busiest stretch of at least 0.2 s; 0 if there was none.
+  double peak_watts() const { return peak_watts_; }
 
  private:
   /// Energy and time of windows, weighed by somebody's share of the busy time.
@@ -68,9 +73,16 @@ class EnergyAccount {
   double quiet_joules_ = 0;
   Share workload_;
   Share others_;
-  double stretch_seconds_ = 0;
-  double stretch_joules_ = 0;
+  /// Windows put together until they are long enough to tell a power.
+  struct Stretch {
+    double joules = 0;
+    double seconds = 0;
+    std::optional<double> add(double more_joules, double more_seconds, double least_seconds);
+  };
+  Stretch quiet_stretch_;
+  Stretch peak_stretch_;
   std::optional<double> quietest_watts_;
+  double peak_watts_ = 0;
 };
 
 }  // namespace joulery::meter

@@ -98,6 +98,30 @@ TEST(EnergyAccountTest, IdlePowerMayComeAtTheEnd) {
   EXPECT_DOUBLE_EQ(account.split(10, IdlePolicy::proportional).workload_joules, 225);
 }
 
+TEST(EnergyAccountTest, LateEnergyIsSplitAsTheWindowsBeforeItAndIsNoPeak) {
+  EnergyAccount account;
+  // A counter that stands still for two seconds and then catches up, at a constant 20 W.
+  for (int i = 0; i < 8; ++i) account.add(window(0.25, 0, 0.25, 0.125));
+  ASSERT_TRUE(account.quietest_watts());
+  account.add_late(40);
+  EXPECT_FALSE(account.quietest_watts());
+  for (int i = 0; i < 8; ++i) account.add(window(0.25, 5, 0.25, 0.125));
+  EXPECT_DOUBLE_EQ(account.machine_joules(), 80);
+  EXPECT_DOUBLE_EQ(account.peak_watts(), 20);
+  EXPECT_DOUBLE_EQ(account.quietest_watts().value_or(0), 20);
+  const EnergySplit split = account.split(kIdleWatts, IdlePolicy::proportional);
+  EXPECT_DOUBLE_EQ(split.workload_joules, 40);
+  EXPECT_NEAR(split.residual_joules, 0, 1e-9);
+}
+
+TEST(EnergyAccountTest, ThePeakIsOfAtLeastAFifthOfASecond) {
+  EnergyAccount account;
+  account.add(window(0.001, 1, 0, 0));
+  EXPECT_EQ(account.peak_watts(), 0);
+  for (int i = 0; i < 250; ++i) account.add(window(0.001, 0.01, 0, 0));
+  EXPECT_LT(account.peak_watts(), 16);
+}
+
 TEST(EnergyAccountTest, TheQuietestSecondBoundsIdle) {
   EnergyAccount account;
   EXPECT_FALSE(account.quietest_watts());

@@ -198,10 +198,8 @@ WorkloadUsage CgroupReader::read() {
 
 void CgroupReader::read_memory(WorkloadUsage& usage) {
   const std::int64_t now = clock_->monotonic_ns();
-  if (now >= next_scan_ns_) {
-    scan_memory();
-    next_scan_ns_ = next_scan_time(now, clock_->monotonic_ns());
-  }
+  if (now < next_scan_ns_) return;
+  scan_memory();
   if (memory_) {
     if (const auto bytes = parse_int64(trim(memory_->read(buffer_))))
       usage.memory_bytes = static_cast<double>(*bytes);
@@ -212,6 +210,7 @@ void CgroupReader::read_memory(WorkloadUsage& usage) {
       usage.peak_memory_bytes = static_cast<double>(*bytes);
     }
   }
+  next_scan_ns_ = next_scan_time(now, clock_->monotonic_ns());
 }
 
 void CgroupReader::scan_memory() {
@@ -242,9 +241,9 @@ bool CgroupReader::populated() {
 }
 
 std::int64_t next_scan_time(std::int64_t started_ns, std::int64_t ended_ns) {
-  constexpr std::int64_t kShortest = kNanosecondsPerSecond / 10;
-  constexpr std::int64_t kLongest = 2 * kNanosecondsPerSecond;
-  return ended_ns + std::clamp((ended_ns - started_ns) * 1000, kShortest, kLongest);
+  constexpr std::int64_t kShortest = kNanosecondsPerSecond / 4;
+  constexpr std::int64_t kLongest = 5 * kNanosecondsPerSecond;
+  return ended_ns + std::clamp((ended_ns - started_ns) * 5000, kShortest, kLongest);
 }
 
 }  // namespace joulery::meter

@@ -73,7 +73,8 @@ class CgroupReader {
   std::int64_t next_scan_ns_ = 0;
 };
 
-/// When the next scan of all processes may start, so that scans cost at most about a thousandth of one core.
+/// When the next scan of all processes may start, so that scans cost at most about a five-thousandth of one
+/// core.
 std::int64_t next_scan_time(std::int64_t started_ns, std::int64_t ended_ns);
 
 }  // namespace joulery::meter

@@ -165,9 +165,9 @@ TEST_F(FakeCgroups, WithoutCpuTimeThereIsNoReader) {
 }
 
 TEST(ScanBudgetTest, LongScansAreRareButNeverForgotten) {
-  EXPECT_EQ(next_scan_time(0, 10'000), 10'000 + kNanosecondsPerSecond / 10);
-  EXPECT_EQ(next_scan_time(0, 1'000'000), 1'000'000 + kNanosecondsPerSecond);
-  EXPECT_EQ(next_scan_time(0, kNanosecondsPerSecond), 3 * kNanosecondsPerSecond);
+  EXPECT_EQ(next_scan_time(0, 10'000), 10'000 + kNanosecondsPerSecond / 4);
+  EXPECT_EQ(next_scan_time(0, 200'000), 200'000 + kNanosecondsPerSecond);
+  EXPECT_EQ(next_scan_time(0, kNanosecondsPerSecond), 6 * kNanosecondsPerSecond);
 }
 
 /// Real cgroups of this machine, if we may make some.

@@ -47,6 +47,8 @@ class Session final : public SupervisorObserver {
  private:
   Status open_sensors();
   void describe_run();
+  /// After the sampler's tick.
+  power::MachineLoad read_load();
   void start_windows();
   void begin_record();
   void tick();
@@ -62,6 +64,8 @@ class Session final : public SupervisorObserver {
 
   std::unique_ptr<power::Sampler> sampler_;
   std::unique_ptr<power::MachineLoadReader> load_;
+  /// Of the model among the sampler's sources, which reads the same counter anyway.
+  const power::MachineLoad* model_load_ = nullptr;
   power::MachineIdentity identity_;
   std::optional<double> model_idle_watts_;
   AttributionChoice attribution_;
@@ -90,6 +94,9 @@ Status Session::open_sensors() {
     return source->info().scope == power::Scope::machine_model;
   });
   if (modelled) model_idle_watts_ = power::make_power_model(identity_).idle();
+  for (const auto& source : sources) {
+    if (model_load_ == nullptr) model_load_ = power::last_load_of(*source);
+  }
   sampler_ = std::make_unique<power::Sampler>(std::move(sources), machine_.clock);
   if (auto load = power::MachineLoadReader::open(
           machine_.sensors, modelled ? power::LoadExtent::slice : power::LoadExtent::machine)) {
@@ -103,10 +110,15 @@ Status Session::open_sensors() {
   return {};
 }
 
+power::MachineLoad Session::read_load() {
+  if (model_load_ != nullptr) return *model_load_;
+  return load_ ? load_->read() : power::MachineLoad{};
+}
+
 void Session::start_windows() {
-  if (load_) first_load_ = last_load_ = load_->read();
   last_usage_ = attribution_.attribution->read();
   sampler_->start();
+  first_load_ = last_load_ = read_load();
   record::Run& run = result_.run;
   run.start_utc_ns = machine_.clock.realtime_ns();
   run.start_boottime_ns = last_boottime_ns_ = machine_.clock.boottime_ns();
@@ -124,7 +136,10 @@ void Session::describe_run() {
   run.boot_id = result_.host.boot.id;
   const auto safe = redact_arguments(options_.command.arguments);
   const std::string& program = options_.command.arguments.front();
-  run.name = options_.name.empty() ? printable(program.substr(program.rfind('/') + 1)) : options_.name;
+  constexpr std::size_t kLongestOwnName = 250;
+  run.name = options_.name.empty()
+                 ? printable(program.substr(program.rfind('/') + 1)).substr(0, kLongestOwnName)
+                 : options_.name;
   run.tags["mlflow.runName"] = run.name;
   run.tags["mlflow.user"] = run.user;
   run.tags["mlflow.source.type"] = "LOCAL";
@@ -180,23 +195,21 @@ void Session::begin_record() {
 
 void Session::tick() {
   const power::Tick& tick = sampler_->tick();
-  const power::MachineLoad load = load_ ? load_->read() : power::MachineLoad{};
+  const power::MachineLoad load = read_load();
   const WorkloadUsage usage = attribution_.attribution->read();
   Window window;
   window.seconds = tick.window_seconds;
-  window.machine_joules = tick.machine_joules;
+  window.machine_joules = tick.machine_joules - tick.late_joules;
   if (usage.valid) window.workload_seconds = std::max(0.0, usage.cpu_seconds - last_usage_.cpu_seconds);
   if (load.valid && last_load_.valid)
     window.busy_seconds = std::max(0.0, load.busy_seconds - last_load_.busy_seconds);
   account_.add(window);
+  account_.add_late(tick.late_joules);
   ++result_.ticks;
   const double busy = std::max(window.busy_seconds, window.workload_seconds);
   const double share = busy > 0 ? window.workload_seconds / busy : 0;
   if (window.seconds > 0) {
     const double watts = window.machine_joules / window.seconds;
-    // A window of a millisecond at the end of a run says little about power.
-    if (window.seconds >= 0.5 / options_.hz)
-      result_.machine_peak_watts = std::max(result_.machine_peak_watts, watts);
     if (observer_ != nullptr) {
       observer_->on_live(
           {.elapsed_seconds = double(machine_.clock.monotonic_ns() - start_monotonic_ns_) / 1e9,
@@ -209,7 +222,7 @@ void Session::tick() {
     for (std::size_t i = 0; i < tick.devices.size(); ++i) {
       series_->add(i, {tick.boottime_ns, tick.devices[i].joules, tick.devices[i].flags});
     }
-    series_->add(tick.devices.size(), {tick.boottime_ns, window.machine_joules * share, 0});
+    series_->add(tick.devices.size(), {tick.boottime_ns, tick.machine_joules * share, 0});
     checkpoint(tick.boottime_ns);
   }
   last_boottime_ns_ = std::max(last_boottime_ns_, tick.boottime_ns);
@@ -279,7 +292,7 @@ void Session::conclude(MeteredRun& result) const {
   result.split = account_.split(result.idle_watts, options_.idle);
   if (result.duration_seconds > 0) {
     result.machine_peak_watts =
-        std::max(result.machine_peak_watts, result.split.machine_joules / result.duration_seconds);
+        std::max(account_.peak_watts(), result.split.machine_joules / result.duration_seconds);
   }
   fill_figures(*sampler_, result);
   add_warnings(*sampler_, result);
@@ -291,6 +304,7 @@ void Session::finish(const SupervisionResult& supervision) {
   result_.left_running = supervision.left_running;
   result_.interrupted_by = supervision.interrupted_by;
   tick();
+  account_.add_late(sampler_->settle());
   record::Run& run = result_.run;
   run.status = result_.child.shell_code() == 0 ? record::RunStatus::finished : record::RunStatus::failed;
   if (result_.child.signal != 0) run.status = record::RunStatus::killed;

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -90,8 +89,10 @@ class SignalGuard {
 
 class EventLoop final : public Supervisor {
  public:
-  EventLoop(const SupervisorOptions& options, FileDescriptor signals, FileDescriptor timer)
-      : options_(options), signals_(std::move(signals)), timer_(std::move(timer)) {
+  EventLoop(const SupervisorOptions& options, FileDescriptor signals)
+      : options_(options),
+        signals_(std::move(signals)),
+        period_ns_(static_cast<std::int64_t>(std::llround(1e9 / options.hz))) {
     auto scanner = ProcessScanner::open(options_.root);
     if (!scanner.has_value()) return;
     scanner_ = std::move(*scanner);
@@ -102,7 +103,6 @@ class EventLoop final : public Supervisor {
                                 SupervisorObserver& observer) override;
 
  private:
-  Status start_ticks();
   Status wait_once();
   void handle_signals();
   void handle(const signalfd_siginfo& signal);
@@ -110,16 +110,20 @@ class EventLoop final : public Supervisor {
   void reap();
   void child_stopped(int signal);
   void child_ended(int status, const rusage& usage);
-  void tick();
+  void tick_if_due();
   bool is_over();
-  int poll_milliseconds() const;
+  /// Until something is to be done if no signal comes.
+  std::int64_t nanoseconds_to_wait() const;
 
   SupervisorOptions options_;
   /// What nohup and the like had ignored concerns the command only.
   const InheritedSignals inherited_ = InheritedSignals::capture();
   SignalGuard guard_;
   FileDescriptor signals_;
-  FileDescriptor timer_;
+  std::int64_t period_ns_;
+  /// On an absolute schedule: a late tick does not move the next one. One ppoll waits for it and for signals:
+  /// a timerfd would cost a read at each tick.
+  std::int64_t next_tick_ns_ = 0;
   std::optional<ProcessScanner> scanner_;
   std::vector<int> earlier_children_;
 
@@ -136,18 +140,6 @@ class EventLoop final : public Supervisor {
   SupervisionResult result_;
 };
 
-Status EventLoop::start_ticks() {
-  const auto period = static_cast<std::int64_t>(std::llround(1e9 / options_.hz));
-  itimerspec schedule = {};
-  schedule.it_value = to_timespec(now_ns() + period);
-  schedule.it_interval = to_timespec(period);
-  // Absolute times: a late tick does not move the next one.
-  if (::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &schedule, nullptr) != 0) {
-    return environment_error(fmt::format("can't start the timer: {}", errno_text(errno)));
-  }
-  return {};
-}
-
 Result<SupervisionResult> EventLoop::run(HeldChild& child, Attribution& attribution,
                                          SupervisorObserver& observer) {
   child_ = child.pid();
@@ -159,13 +151,11 @@ Result<SupervisionResult> EventLoop::run(HeldChild& child, Attribution& attribut
   last_interrupt_ = 0;
   grace_poll_milliseconds_ = 1;
   result_ = {};
-  JOULERY_CHECK_OK(start_ticks());
+  next_tick_ns_ = now_ns() + period_ns_;
   // It may have ended before, and its SIGCHLD been taken.
   reap();
   while (!is_over()) JOULERY_CHECK_OK(wait_once());
 
-  const itimerspec off = {};
-  ::timerfd_settime(timer_.get(), 0, &off, nullptr);
   // The terminal's signal may reach the command first, and end it, before it reaches us.
   handle_signals();
   const int killed_by = result_.child.signal;
@@ -190,32 +180,36 @@ bool EventLoop::is_over() {
   return !attribution_->has_processes();
 }
 
-int EventLoop::poll_milliseconds() const {
-  if (!ended_) return -1;
-  // No event tells when the last daemon ends.
-  const std::int64_t left = (grace_ends_ns_ - now_ns()) / 1'000'000 + 1;
-  return static_cast<int>(std::clamp<std::int64_t>(left, 0, grace_poll_milliseconds_));
+std::int64_t EventLoop::nanoseconds_to_wait() const {
+  std::int64_t wait = next_tick_ns_ - now_ns();
+  if (ended_) {
+    // No event tells when the last daemon ends.
+    const std::int64_t left = grace_ends_ns_ - now_ns();
+    wait = std::min({wait, left, std::int64_t{grace_poll_milliseconds_} * 1'000'000});
+  }
+  return std::max<std::int64_t>(wait, 0);
 }
 
 Status EventLoop::wait_once() {
   constexpr int kSlowestGracePoll = 50;
-  std::array<pollfd, 2> descriptors = {pollfd{signals_.get(), POLLIN, 0}, pollfd{timer_.get(), POLLIN, 0}};
-  const int ready = ::poll(descriptors.data(), descriptors.size(), poll_milliseconds());
+  pollfd descriptor = {signals_.get(), POLLIN, 0};
+  const timespec wait = to_timespec(nanoseconds_to_wait());
+  const int ready = ::ppoll(&descriptor, 1, &wait, nullptr);
   if (ready < 0 && errno != EINTR) {
     return internal_error(fmt::format("can't wait for the command: {}", errno_text(errno)));
   }
   if (ended_) grace_poll_milliseconds_ = std::min(grace_poll_milliseconds_ * 2, kSlowestGracePoll);
-  if (ready <= 0) return {};
-  if (descriptors[0].revents != 0) handle_signals();
-  if (descriptors[1].revents != 0) tick();
+  if (ready > 0) handle_signals();
+  tick_if_due();
   return {};
 }
 
-void EventLoop::tick() {
-  std::uint64_t expirations = 0;
-  if (::read(timer_.get(), &expirations, sizeof(expirations)) != sizeof(expirations) || expirations == 0)
-    return;
-  observer_->on_tick(expirations - 1);
+void EventLoop::tick_if_due() {
+  const std::int64_t late_ns = now_ns() - next_tick_ns_;
+  if (late_ns < 0) return;
+  const std::int64_t missed = late_ns / period_ns_;
+  next_tick_ns_ += (missed + 1) * period_ns_;
+  observer_->on_tick(static_cast<std::uint64_t>(missed));
 }
 
 void EventLoop::handle_signals() {
@@ -357,10 +351,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::create(const SupervisorOptions& 
   FileDescriptor signals(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals.valid())
     return environment_error(fmt::format("can't receive signals (signalfd): {}", errno_text(errno)));
-  FileDescriptor timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  if (!timer.valid())
-    return environment_error(fmt::format("can't make a timer (timerfd): {}", errno_text(errno)));
-  return std::make_unique<EventLoop>(options, std::move(signals), std::move(timer));
+  return std::make_unique<EventLoop>(options, std::move(signals));
 }
 
 }  // namespace joulery::meter

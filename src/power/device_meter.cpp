@@ -16,6 +16,11 @@ constexpr double kLeastWatts = 0.5;
 /// The last believable power is a mean over about this long.
 constexpr double kPowerMemorySeconds = 1.0;
 constexpr double kLeastPeakSeconds = 0.02;
+/// At the end of a run, a counter that has stood still for this long is not waited for any more.
+constexpr double kLeastSettleSeconds = 0.05;
+constexpr double kSettleUpdates = 20;
+/// A counter that moves after standing still for this long caught up; before, it is merely coarse.
+constexpr double kLeastLateSeconds = 0.5;
 /// A window shorter than this many updates of the counter says little about power.
 constexpr double kPeakUpdates = 20;
 
@@ -71,6 +76,7 @@ const DeviceSample& DeviceMeter::add(const Reading& reading, const WindowTime& w
   }
   sample_.joules = carried_joules_ + joules * within;
   carried_joules_ = joules * (1 - within);
+  sample_.late_joules = std::min(sample_.late_joules, sample_.joules);
   book(sample_.joules, window);
   return sample_;
 }
@@ -103,6 +109,10 @@ double DeviceMeter::add_counter(const Reading& reading, const WindowTime& window
   step_joules_ = delta;
   if (delta == 0) return not_moved(window);
   const double joules = moved(delta, since_anchor);
+  if (since_anchor > std::max(kLeastLateSeconds, kSettleUpdates * info_.update_seconds) &&
+      since_anchor > since_read) {
+    sample_.late_joules = joules * (1 - since_read / since_anchor);
+  }
   set_anchor(reading);
   return joules;
 }
@@ -112,8 +122,26 @@ double DeviceMeter::not_moved(const WindowTime& window) {
   if (unmoved_seconds_ <= stale_after_seconds_) return 0;
   set_flag(SampleFlag::stale);
   // The windows before this one were booked as zero.
-  const double joules = bridge(stale_ ? window.awake_seconds : unmoved_seconds_);
+  const double seconds = stale_ ? window.awake_seconds : unmoved_seconds_;
+  const double joules = bridge(seconds);
+  if (seconds > 0) sample_.late_joules = joules * (1 - window.awake_seconds / seconds);
   stale_ = true;
+  return joules;
+}
+
+double DeviceMeter::settle() {
+  const double still_after =
+      std::min(stale_after_seconds_, std::max({kLeastSettleSeconds, kSettleUpdates * info_.update_seconds,
+                                               info_.resolution_joules / kLeastWatts}));
+  if (stale_ || !has_anchor_ || unmoved_seconds_ <= still_after || stale_after_seconds_ > 1e9) return 0;
+  stale_ = true;
+  set_flag(SampleFlag::stale);
+  const double joules = bridge(unmoved_seconds_);
+  total_.joules += joules;
+  total_.bridged_joules = settled_joules_ + pending_joules_ + overdrawn_joules_;
+  for (int bit = 0; bit < kSampleFlagCount; ++bit) {
+    if (static_cast<std::uint32_t>(SampleFlag::stale) == 1U << bit) ++total_.flag_counts[bit];
+  }
   return joules;
 }
 

@@ -25,6 +25,12 @@ class DeviceMeter {
   /// Energy of the window that ends at `window_end_ns`; a reading beyond it is split.
   const DeviceSample& add(const Reading& reading, const WindowTime& window, std::int64_t window_end_ns);
 
+  /// After the last window: bridges the time that a counter has stood still for without being stale yet.
+  /// Returns what that adds to the total.
+  double settle();
+  /// Has it stood still for longer than a working counter does?
+  bool stands_still() const { return stale_; }
+
   const DeviceSample& sample() const { return sample_; }
   const DeviceTotal& total() const { return total_; }
   /// What the counter itself said in the last window, and its value: to compare it with another counter.

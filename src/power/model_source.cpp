@@ -31,7 +31,8 @@ class ModelSource final : public Source {
   Reading read(const Clock& clock) override {
     Reading reading;
     const std::int64_t before = clock.boottime_ns();
-    const MachineLoad load = load_->read();
+    last_load_ = load_->read();
+    const MachineLoad& load = last_load_;
     reading.boottime_ns = before + (clock.boottime_ns() - before) / 2;
     const std::int64_t awake_ns = clock.monotonic_ns();
     if (!load.valid) {
@@ -54,6 +55,8 @@ class ModelSource final : public Source {
     return reading;
   }
 
+  const MachineLoad& last_load() const { return last_load_; }
+
   void reset() override {
     joules_ = last_joules_;
     has_anchor_ = false;
@@ -73,6 +76,7 @@ class ModelSource final : public Source {
   PowerModel model_;
   std::unique_ptr<MachineLoadReader> load_;
   Part part_;
+  MachineLoad last_load_;
   SourceInfo info_;
   bool has_anchor_ = false;
   std::int64_t anchor_ns_ = 0;
@@ -86,6 +90,11 @@ class ModelSource final : public Source {
 
 std::unique_ptr<Source> make_model_source(PowerModel model, std::unique_ptr<MachineLoadReader> load) {
   return std::make_unique<ModelSource>(std::move(model), std::move(load), ModelSource::Part::cpu);
+}
+
+const MachineLoad* last_load_of(const Source& source) {
+  const auto* model = dynamic_cast<const ModelSource*>(&source);
+  return model != nullptr ? &model->last_load() : nullptr;
 }
 
 std::unique_ptr<Source> make_memory_model_source(PowerModel model, std::unique_ptr<MachineLoadReader> load) {

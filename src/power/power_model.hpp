@@ -51,6 +51,9 @@ PowerModel make_power_model(const MachineIdentity& identity);
 
 /// The model's CPU part as the source "model:cpu": cumulative joules from the load between reads.
 std::unique_ptr<Source> make_model_source(PowerModel model, std::unique_ptr<MachineLoadReader> load);
+/// The load that a model source saw when it was last read, so that nobody need read it again; null for any
+/// other source. Valid as long as the source.
+const MachineLoad* last_load_of(const Source& source);
 /// The model's separate memory as the source "model:memory". Only if the model has_separate_memory().
 std::unique_ptr<Source> make_memory_model_source(PowerModel model, std::unique_ptr<MachineLoadReader> load);
 

@@ -48,6 +48,10 @@ struct Sampler::State {
   bool counts(const Device& device, std::size_t index) const {
     return device.parent == index && !device.replaced && device.suspected == 0 && device.mirror_of == index;
   }
+  void add_late(double joules) {
+    tick.machine_joules += joules;
+    tick.late_joules += joules;
+  }
   void replace_dead_root(std::size_t index);
   void suspect_mirrors();
   void compare(Pair& pair);
@@ -99,7 +103,7 @@ void Sampler::State::compare(Pair& pair) {
   if (!equal || !near_equal(a.meter.counter(), b.meter.counter())) {
     pair.open = false;
     if (--b.suspected == 0 && b.mirror_of == pair.second) {
-      tick.machine_joules += b.withheld_joules;
+      add_late(b.withheld_joules);
       b.withheld_joules = 0;
     }
     return;
@@ -120,7 +124,7 @@ void Sampler::State::replace_dead_root(std::size_t index) {
     child.parent = i;
     // Should it wake up later, it would count twice.
     devices[index].replaced = true;
-    tick.machine_joules += child.meter.total().joules;
+    add_late(child.meter.total().joules);
   }
 }
 
@@ -176,12 +180,16 @@ const Tick& Sampler::tick_until(std::int64_t window_end_boottime_ns) {
   state.tick.boottime_ns = boottime_ns;
   state.tick.window_seconds = window.seconds;
   state.tick.machine_joules = 0;
+  state.tick.late_joules = 0;
   for (std::size_t i = 0; i < state.devices.size(); ++i) {
     State::Device& device = state.devices[i];
     const DeviceSample& sample =
         device.meter.add(device.source->read(state.clock), window, window_end_boottime_ns);
     state.samples[i] = sample;
-    if (state.counts(device, i)) state.tick.machine_joules += sample.joules;
+    if (state.counts(device, i)) {
+      state.tick.machine_joules += sample.joules;
+      state.tick.late_joules += sample.late_joules;
+    }
     if (device.suspected > 0) device.withheld_joules += sample.joules;
   }
   for (auto& pair : state.pairs) state.compare(pair);
@@ -190,6 +198,19 @@ const Tick& Sampler::tick_until(std::int64_t window_end_boottime_ns) {
     if (has_flag(meter.sample().flags, SampleFlag::stale) && !meter.has_moved()) state.replace_dead_root(i);
   }
   return state.tick;
+}
+
+double Sampler::settle() {
+  State& state = *state_;
+  state.tick.machine_joules = 0;
+  state.tick.late_joules = 0;
+  for (std::size_t i = 0; i < state.devices.size(); ++i) {
+    State::Device& device = state.devices[i];
+    const double joules = device.meter.settle();
+    if (state.counts(device, i)) state.add_late(joules);
+    if (device.meter.stands_still() && !device.meter.has_moved()) state.replace_dead_root(i);
+  }
+  return state.tick.machine_joules;
 }
 
 std::size_t Sampler::device_count() const {

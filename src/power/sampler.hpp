@@ -40,6 +40,9 @@ constexpr bool has_flag(std::uint32_t flags, SampleFlag flag) {
 /// Energy of one device in the window since the tick before.
 struct DeviceSample {
   double joules = 0;
+  /// Of `joules`, what belongs to windows before this one: a counter caught up, or was bridged after the
+  /// fact.
+  double late_joules = 0;
   std::uint32_t flags = 0;
 };
 
@@ -49,8 +52,10 @@ struct Tick {
   double window_seconds = 0;
   /// One per device, in the order of Sampler::devices(). Valid until the next tick.
   std::span<const DeviceSample> devices;
-  /// Sum over root devices: the machine's energy in the window.
+  /// Sum over root devices: the machine's energy in the window, late energy included.
   double machine_joules = 0;
+  /// Of `machine_joules`, what belongs to windows before this one.
+  double late_joules = 0;
 };
 
 /// What a device did over all windows.
@@ -92,6 +97,11 @@ class Sampler {
   /// their own. Energy that a device read beyond the edge is split by time and kept for the next window;
   /// nothing is lost.
   const Tick& tick_until(std::int64_t window_end_boottime_ns);
+
+  /// After the last tick: a counter that stands still, but not yet for long enough to be called stale, is
+  /// bridged, or its children count in its place. Returns what that adds to the machine, all of it late
+  /// energy.
+  double settle();
 
   std::size_t device_count() const;
   const SourceInfo& device(std::size_t index) const;

@@ -56,6 +56,31 @@ def test_runs_filter_sort_and_limit(joulery):
     assert "error:" in wrong.stderr
 
 
+def test_flags_may_stand_before_what_they_are_not_about(joulery):
+    fill(joulery, 2)
+    assert len(json.loads(joulery("export", "--format", "json", "last").stdout)["runs"]) == 1
+    assert "job1" in joulery("runs", "--limit", "2", "tags.n = '1'").stdout
+    assert "sum" in joulery("show", "--store", store_of(joulery), "last").stdout
+
+
+def test_a_pipe_in_place_of_a_file_does_not_hang(joulery):
+    os.mkfifo(joulery.home / "joulery.toml")
+    assert "regular file" in joulery("runs", code=2, timeout=10).stderr
+    (joulery.home / "joulery.toml").unlink()
+    os.mkfifo(joulery.home / "pipe.db")
+    assert "not a file" in joulery("runs", "--store", "pipe.db", code=2, timeout=10).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a file away")
+def test_settings_of_another_user_are_passed_over(joulery):
+    settings = joulery.home / "joulery.toml"
+    settings.write_text('store = "elsewhere.db"\n')
+    os.chown(settings, 12345, 12345)
+    result = joulery("run", "--", "true")
+    assert "belongs to another user" in result.stderr
+    assert not (joulery.home / "elsewhere.db").exists()
+
+
 def test_before_the_first_run_there_is_a_hint(joulery):
     for verb in ("runs", "show", "export"):
         result = joulery(verb, code=2)

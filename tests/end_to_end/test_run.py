@@ -289,6 +289,131 @@ while time.monotonic() - start < 20:
     assert "modelled" not in summary
 
 
+def test_output_into_a_pipe_a_link_and_a_device(joulery):
+    real = joulery.home / "real.json"
+    real.write_text("old")
+    link = joulery.home / "link.json"
+    link.symlink_to("real.json")
+    joulery("run", "--json", "-o", link, "--", "true")
+    assert link.is_symlink() and json.loads(real.read_text())["exit_code"] == 0
+    pipe = joulery.home / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
+    joulery("run", "--json", "-o", pipe, "--", "true")
+    assert json.loads(reader.communicate(timeout=10)[0])["exit_code"] == 0
+    assert pipe.is_fifo()
+    joulery("run", "--json", "-o", "/dev/null", "--", "true")
+    assert not os.path.isfile("/dev/null")
+
+
+def test_a_limit_on_file_sizes_does_not_end_the_meter(joulery):
+    result = subprocess.run(
+        ["bash", "-c", f"ulimit -f 1; {joulery.binary} run --hz 500 -- sh -c 'sleep 1.2; exit 5'"],
+        env=joulery.environment,
+        capture_output=True,
+        text=True,
+        cwd=joulery.home,
+        check=False,
+    )
+    assert result.returncode == 5, result.stderr
+    assert "wall time" in result.stderr and "!" in result.stderr
+
+
+def test_without_home_no_foreign_place_is_used(joulery):
+    environment = {k: v for k, v in joulery.environment.items() if k != "HOME"}
+    store = joulery.home / "x.db"
+    result = subprocess.run(
+        [joulery.binary, "run", "-q", "--store", store, "--", "env"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=joulery.home,
+        check=True,
+    )
+    assert "HOME=" not in result.stdout
+    shown = subprocess.run(
+        [joulery.binary, "config", "show"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=joulery.home,
+        check=True,
+    ).stdout
+    assert "/var/tmp/joulery-0/home" not in shown
+
+
+def test_the_environment_is_passed_on_as_it_was(joulery):
+    script = "import os, sys; os.execve(sys.argv[1], sys.argv[1:], {b'B': b'1', b'A': b'2', b'PATH': b'/usr/bin:/bin'})"
+    command = [joulery.binary, "run", "-q", "--store", str(joulery.home / "x.db"), "--", "env"]
+    result = subprocess.run(
+        [sys.executable, "-c", script, *command], capture_output=True, text=True, cwd=joulery.home, check=True
+    )
+    assert result.stdout == "B=1\nA=2\nPATH=/usr/bin:/bin\n"
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        (["--experiment", ""], "can't be empty"),
+        (["--name", "x" * 501], "501 bytes"),
+        (["--per", "1,000 images"], "no number"),
+        (["--per", "1000images"], "no number"),
+    ],
+)
+def test_texts_that_the_record_would_refuse_are_refused_before(joulery, flags, words):
+    assert words in joulery("run", *flags, "--", "true", code=2).stderr
+
+
+def rapl_tree(joulery, zones):
+    """Zones as {folder: (name, first counter)}; returns the root and the counters' paths."""
+    root = joulery.home / "root"
+    counters = {}
+    for folder, (name, value) in zones.items():
+        zone = root / "sys/class/powercap" / folder
+        zone.mkdir(parents=True)
+        (zone / "name").write_text(name + "\n")
+        (zone / "max_energy_range_uj").write_text("262143328850\n")
+        counters[folder] = zone / "energy_uj"
+        counters[folder].write_text(f"{value}\n")
+    (root / "proc").symlink_to("/proc")
+    return root, counters
+
+
+def test_a_counter_that_stands_still_is_never_called_zero(joulery):
+    root, _ = rapl_tree(joulery, {"intel-rapl:0": ("package-0", 5_000_000)})
+    document = joulery.run(*burn(0.5), env={"JOULERY_SYSTEM_ROOT": str(root)})
+    assert any("stood still" in warning["text"] for warning in document["warnings"])
+    assert "unknown" in joulery("show").stdout
+
+
+@pytest.mark.parametrize("seconds", [0.6, 3.0])
+def test_a_dead_psys_gives_way_to_its_packages(joulery, seconds):
+    root, counters = rapl_tree(joulery, {"intel-rapl:0": ("package-0", 5_000_000), "intel-rapl:1": ("psys", 77)})
+    driver = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"""
+import os, time
+start = time.monotonic()
+fd = os.open({str(counters["intel-rapl:0"])!r}, os.O_WRONLY)
+while time.monotonic() - start < 20:
+    os.pwrite(fd, b'%012d\\n' % (5000000 + int(20e6 * (time.monotonic() - start))), 0)
+    time.sleep(0.001)
+""",
+        ]
+    )
+    try:
+        time.sleep(0.1)
+        document = joulery.run(*burn(seconds), env={"JOULERY_SYSTEM_ROOT": str(root)})
+    finally:
+        driver.kill()
+        driver.wait()
+    assert document["energy_machine_joules"]["value"] == pytest.approx(20 * document["duration_seconds"], rel=0.05)
+    assert document["machine_peak_watts"] < 30
+    assert document["energy_joules"]["value"] > 0
+
+
 def test_json_schema_of_a_failed_run(joulery):
     document = joulery.run("sh", "-c", "exit 5", code=5)
     assert document["status"] == "FAILED" and document["exit_code"] == 5
