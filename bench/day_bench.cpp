@@ -79,6 +79,7 @@ int main() {
       clock.advance_seconds(0.1);
       const power::Tick& tick = sampler.tick();
       account.add({.seconds = tick.window_seconds,
+                   .end_seconds = double(tick.boottime_ns) / 1e9,
                    .machine_joules = tick.machine_joules,
                    .busy_seconds = 0.1,
                    .workload_seconds = 0.08});

@@ -192,9 +192,10 @@ std::string series_document(const std::string& series_id, const std::vector<std:
   Json mean_json = Json::object();
   for (const SeriesMean& mean : means) {
     mean_json[mean.key] = {
-        {"mean", mean.interval.mean}, {"low", mean.interval.low},
-        {"high", mean.interval.high}, {"level", level},
-        {"interval", "confidence"},   {"standard_deviation", mean.interval.standard_deviation}};
+        {"mean", mean.interval.mean},    {"low", mean.interval.low},
+        {"high", mean.interval.high},    {"level", level},
+        {"interval", "confidence"},      {"standard_deviation", mean.interval.standard_deviation},
+        {"provenance", mean.provenance}, {"basis", mean.basis}};
   }
   document["means"] = std::move(mean_json);
   document["runs"] = Json::array();

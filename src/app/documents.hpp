@@ -19,6 +19,8 @@ std::string run_document(const meter::MeteredRun& run);
 struct SeriesMean {
   std::string key;
   stats::MeanInterval interval;
+  std::string provenance;
+  std::string basis;
 };
 std::string series_document(const std::string& series_id, const std::vector<std::string>& documents,
                             std::span<const SeriesMean> means, double level);

@@ -1,6 +1,9 @@
 #include "app/workload.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "app/documents.hpp"
 #include "base/ids.hpp"
@@ -18,37 +21,63 @@ std::string idle_folder(const Application& application) {
   return application.folders().state + "/idle";
 }
 
-/// Ends the spool file and moves it into the store. Whatever goes wrong becomes a warning: the run itself
-/// went well.
-bool store_run(Application& application, std::optional<record::SpoolWriter> spool, meter::MeteredRun& run,
-               const std::string& document) {
-  if (!spool) return false;
-  const record::Evidence evidence{.subject = "run:" + run.run.id,
+/// A run with all that belongs to it but its power series, which only the spool has.
+class PutRun final : public record::Store::TransactionBody {
+ public:
+  PutRun(const meter::SessionResult& result, const record::Evidence& evidence)
+      : result_(result), evidence_(evidence) {}
+  Status run(record::Store& store) override {
+    JOULERY_CHECK_OK(store.put_host(result_.run.host.host));
+    JOULERY_CHECK_OK(store.put_boot(result_.run.host.boot));
+    for (const record::Device& device : result_.devices) JOULERY_CHECK_OK(store.put_device(device));
+    JOULERY_CHECK_OK(store.put_run(result_.run.run));
+    return store.put_evidence(evidence_);
+  }
+
+ private:
+  const meter::SessionResult& result_;
+  const record::Evidence& evidence_;
+};
+
+/// Ends the spool file and moves it into the store; without a whole spool file, stores the run straight.
+/// Whatever goes wrong becomes a warning: the run itself went well.
+bool store_run(Application& application, meter::SessionResult& result, const std::string& document) {
+  const record::Evidence evidence{.subject = "run:" + result.run.run.id,
                                   .type = "joulery/run",
                                   .version = 1,
                                   .json = document,
                                   .sha256 = sha256_hex(document),
-                                  .created_utc_ns = run.run.end_utc_ns};
-  Status status = spool->write_evidence(evidence);
-  if (status) status = spool->write_end();
-  const std::string path = spool->path();
+                                  .created_utc_ns = result.run.run.end_utc_ns};
+  const std::string path = result.spool ? result.spool->path() : "";
+  Status spooled =
+      result.spool ? result.spool->write_evidence(evidence) : environment_error("there is no spool");
+  if (spooled) spooled = result.spool->write_end();
   // Closes and unlocks the file, so that ingestion may take it.
-  spool.reset();
+  if (spooled) result.spool.reset();
   record::IngestReport report;
-  if (status) {
-    const auto store = application.open_store(Application::StoreAccess::read_write, &report);
-    if (!store) status = std::unexpected(store.error());
+  Status stored;
+  auto store = application.open_store(Application::StoreAccess::read_write, &report);
+  if (!store) {
+    stored = std::unexpected(store.error());
+  } else if (!spooled) {
+    PutRun put(result, evidence);
+    stored = (*store)->transaction(put);
+    // The broken spool file is still locked, so nobody has taken it for a run that was cut off.
+    if (stored && !path.empty()) ::unlink(path.c_str());
   }
-  if (status) {
-    for (const auto& [kept, reason] : report.kept) {
-      if (kept == path) status = environment_error(reason);
-    }
+  for (const auto& [kept, reason] : report.kept) {
+    if (kept == path) stored = environment_error(reason);
   }
-  if (status) return true;
-  run.warnings.push_back({fmt::format("the run is not in the store yet: {}", status.error().message),
-                          status.error().hint.empty()
-                              ? fmt::format("it is safe in {} and will be moved in by the next command", path)
-                              : status.error().hint + fmt::format("; the run is safe in {}", path)});
+  result.spool.reset();
+  if (stored) return true;
+  std::string hint = stored.error().hint;
+  if (spooled) {
+    hint +=
+        fmt::format("{}the run is safe in {}; the next command moves it in", hint.empty() ? "" : "; ", path);
+  }
+  result.run.warnings.push_back(
+      {fmt::format("the run is not in the store{}: {}", spooled ? " yet" : "", stored.error().message),
+       std::move(hint)});
   return false;
 }
 
@@ -75,7 +104,8 @@ Result<meter::FunctionalUnit> parse_functional_unit(const std::string& text) {
     unit.count = *number;
     unit.unit = printable(trim(whole.substr(blank)));
   }
-  if (!(unit.count > 0) || unit.unit.empty()) {
+  constexpr double kMostUnits = 1e18;
+  if (!(unit.count >= 1 / kMostUnits && unit.count <= kMostUnits) || unit.unit.empty()) {
     return user_error(fmt::format("--per '{}' needs a number above 0 and a unit", printable(text)),
                       "for example --per \"1000 images\"");
   }
@@ -120,7 +150,7 @@ Status save_idle_watts(const Application& application, const std::string& host_i
 Result<std::unique_ptr<meter::Supervisor>> make_supervisor(Application& application) {
   const config::Config& config = application.config();
   return meter::Supervisor::create(
-      {.hz = config.number("run.hz"),
+      {.hz = std::max(config.number("run.hz"), meter::kSlowestTickHz),
        .wait = config.text("run.wait") == "child" ? meter::WaitMode::child : meter::WaitMode::tree,
        .grace_seconds = config.number("run.grace_seconds")});
 }
@@ -155,10 +185,9 @@ meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, mete
 
   auto metered = meter::run_session(application.machine(), options, supervisor, observer);
   if (!metered) return std::unexpected(metered.error());
-  WorkloadOutcome outcome{.run = std::move(metered->run), .document = {}, .stored = false};
-  outcome.document = run_document(outcome.run);
-  if (!warmup)
-    outcome.stored = store_run(application, std::move(metered->spool), outcome.run, outcome.document);
+  WorkloadOutcome outcome{.run = {}, .document = run_document(metered->run), .stored = false};
+  if (!warmup) outcome.stored = store_run(application, *metered, outcome.document);
+  outcome.run = std::move(metered->run);
   return outcome;
 }
 

@@ -181,10 +181,13 @@ namespace {
 
 /// A device, pipe or socket is written to as it is: it can't be replaced without harm.
 Status write_special_file(const std::string& path, std::string_view content) {
-  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  // A pipe that nobody reads is an error, not something to wait for.
+  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) {
-    return environment_error(fmt::format("can't open '{}': {}", printable(path), errno_text(errno)));
+    return environment_error(fmt::format("can't open '{}': {}", printable(path),
+                                         errno == ENXIO ? "nobody reads from this pipe" : errno_text(errno)));
   }
+  ::fcntl(file.get(), F_SETFL, ::fcntl(file.get(), F_GETFL) & ~O_NONBLOCK);
   const Status written = write_all(file.get(), content);
   if (written) return {};
   return environment_error(fmt::format("'{}': {}", printable(path), written.error().message));
@@ -195,8 +198,12 @@ Status write_special_file(const std::string& path, std::string_view content) {
 Status write_file_atomically(const std::string& named_path, std::string_view content, unsigned mode) {
   std::string path = named_path;
   struct stat info{};
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  mode &= ~mask;
   if (::stat(path.c_str(), &info) == 0) {
     if (!S_ISREG(info.st_mode)) return write_special_file(path, content);
+    mode = info.st_mode & 07777;
     // What a link leads to is replaced, not the link.
     if (char* real = ::realpath(path.c_str(), nullptr); real != nullptr) {
       path = real;

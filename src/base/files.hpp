@@ -72,7 +72,8 @@ class PolledFile {
 /// Whole file of the user's, at most `limit` bytes: larger is a user error.
 Result<std::string> read_file(const std::string& path, std::size_t limit);
 /// Writes to a temporary file beside `path`, syncs it and renames it, so that `path` is the old file or the
-/// new one. A link is followed; a device, pipe or socket is written to.
+/// new one. A link is followed; a device, pipe or socket is written to. A new file gets `mode` less the
+/// umask, an old one keeps its mode.
 Status write_file_atomically(const std::string& path, std::string_view content, unsigned mode = 0644);
 /// Makes a folder and its parents; folders that it makes get `mode`.
 Status make_directories(const std::string& path, unsigned mode = 0755);

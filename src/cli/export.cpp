@@ -68,17 +68,26 @@ std::string runs_csv(const std::vector<record::Run>& runs) {
 
 Result<std::string> power_csv(record::Store& store, const std::vector<record::Run>& runs) {
   std::string text =
-      "run_id,device_id,time_utc_seconds,boottime_seconds,window_seconds,energy_joules,mean_watts,flags\n";
+      "run_id,device_id,time_utc_seconds,boottime_seconds,window_seconds,energy_joules,mean_watts,provenance,"
+      "flags\n";
   for (const record::Run& run : runs) {
     JOULERY_ASSIGN(const auto all, store.power_series(run.id));
+    std::map<std::string, std::string> provenance;
+    JOULERY_ASSIGN(const auto devices, store.devices(run.host_id));
+    for (const record::Device& device : devices) provenance[device.id] = device.provenance;
+    // What was shared out is no better known than what there was to share.
+    for (const record::Store::PowerSeries& series : all) {
+      if (provenance[series.device_id] == "modelled") provenance["workload"] = "modelled";
+    }
     for (const record::Store::PowerSeries& series : all) {
       std::int64_t before = run.start_boottime_ns;
       for (const record::PowerSample& sample : series.samples) {
         const double window = double(sample.boottime_ns - before) / 1e9;
         const double utc = double(run.start_utc_ns + (sample.boottime_ns - run.start_boottime_ns)) / 1e9;
-        text += fmt::format("{},{},{:.4f},{:.4f},{:.4f},{:.9g},{:.6g},{}\n", run.id,
+        text += fmt::format("{},{},{:.4f},{:.4f},{:.4f},{:.9g},{:.6g},{},{}\n", run.id,
                             csv_field(series.device_id), utc, double(sample.boottime_ns) / 1e9, window,
-                            sample.joules, window > 0 ? sample.joules / window : 0, sample.flags);
+                            sample.joules, window > 0 ? sample.joules / window : 0,
+                            provenance[series.device_id], sample.flags);
         before = sample.boottime_ns;
       }
     }

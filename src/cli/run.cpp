@@ -27,11 +27,13 @@ class LiveLine final : public meter::SessionObserver {
   void on_live(const meter::LiveState& state) override {
     if (state.elapsed_seconds - shown_at_ < kLiveSeconds) return;
     shown_at_ = state.elapsed_seconds;
+    // As in the list of runs: what comes from a model is only about so much.
+    const std::string tilde = state.modelled ? "~" : "";
     // Writing from the background would stop the whole job where the terminal is set to `tostop`.
     if (is_terminal(Stream::err) && ::tcgetpgrp(STDERR_FILENO) != ::getpgrp()) return;
     const std::string line = fmt::format(
         "{}  {:.2f} CPUs  machine {}  so far {}", format_duration(state.elapsed_seconds), state.workload_cpus,
-        format_si(state.machine_watts, "W"), format_si(state.workload_joules, "J"));
+        tilde + format_si(state.machine_watts, "W"), tilde + format_si(state.workload_joules, "J"));
     static_cast<void>(print(Stream::err, "\r\x1b[K" + line.substr(0, static_cast<std::size_t>(std::max(
                                                                          1, terminal_width() - 1)))));
     drawn_ = true;
@@ -93,28 +95,50 @@ Result<app::WorkloadRequest> read_request(const Arguments& arguments, const conf
 
 struct Series {
   std::vector<std::string> documents;
+  /// Of the runs that went through: one that failed says nothing of what the work costs.
   std::vector<double> energy, machine_energy, cpu, wall;
+  std::string energy_provenance;
+  std::string energy_basis;
+
+  void add(const meter::MeteredRun& run) {
+    energy.push_back(run.energy.value());
+    machine_energy.push_back(run.energy_machine.value());
+    cpu.push_back(run.cpu_seconds);
+    wall.push_back(run.duration_seconds);
+    energy_provenance = provenance_name(run.energy.provenance());
+    energy_basis = run.energy.basis();
+  }
 };
 
+stats::MeanInterval mean_of(const std::vector<double>& values) {
+  stats::MeanInterval mean = stats::mean_interval(values, kLevel);
+  // Few and different runs give an interval that reaches below what can be.
+  mean.low = std::max(mean.low, 0.0);
+  return mean;
+}
+
 std::vector<app::SeriesMean> means_of(const Series& series) {
-  return {{"duration_seconds", stats::mean_interval(series.wall, kLevel)},
-          {"cpu_seconds", stats::mean_interval(series.cpu, kLevel)},
-          {"energy_joules", stats::mean_interval(series.energy, kLevel)},
-          {"energy_machine_joules", stats::mean_interval(series.machine_energy, kLevel)}};
+  const std::string measured = provenance_name(Provenance::measured);
+  return {{"duration_seconds", mean_of(series.wall), measured, ""},
+          {"cpu_seconds", mean_of(series.cpu), measured, ""},
+          {"energy_joules", mean_of(series.energy), series.energy_provenance, series.energy_basis},
+          {"energy_machine_joules", mean_of(series.machine_energy), series.energy_provenance,
+           series.energy_basis}};
 }
 
 std::string series_text(const Series& series, const Palette& colors) {
-  const auto line = [&](const char* label, const stats::MeanInterval& mean, const char* unit) {
+  const auto line = [&](const char* label, const stats::MeanInterval& mean, const char* unit,
+                        const std::string& provenance) {
     const double half = (mean.high - mean.low) / 2;
-    return fmt::format("  {:<10} {}{:>9}{}  ± {:.1f} %   standard deviation {}\n", label, colors.bold,
-                       format_si(mean.mean, unit), colors.reset, mean.mean > 0 ? 100 * half / mean.mean : 0,
-                       format_si(mean.standard_deviation, unit));
+    return fmt::format("  {:<10} {}{:>9}{}  {:<9}  ± {:.1f} %   standard deviation {}\n", label, colors.bold,
+                       format_si(mean.mean, unit), colors.reset, provenance,
+                       mean.mean > 0 ? 100 * half / mean.mean : 0, format_si(mean.standard_deviation, unit));
   };
   std::string text = fmt::format("\n{}mean of {} runs{}, with its 90 % confidence interval\n", colors.bold,
-                                 series.documents.size(), colors.reset);
-  text += line("wall time", stats::mean_interval(series.wall, kLevel), "s");
-  text += line("CPU time", stats::mean_interval(series.cpu, kLevel), "s");
-  text += line("energy", stats::mean_interval(series.energy, kLevel), "J");
+                                 series.wall.size(), colors.reset);
+  text += line("wall time", mean_of(series.wall), "s", "measured");
+  text += line("CPU time", mean_of(series.cpu), "s", "measured");
+  text += line("energy", mean_of(series.energy), "J", series.energy_provenance);
   const double lag1 = stats::lag1_autocorrelation(series.wall);
   if (series.wall.size() >= 5 && lag1 > 0.4) {
     text += fmt::format(
@@ -176,12 +200,10 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
     }
     const meter::MeteredRun& run = outcome->run;
     code = run.child.shell_code();
+    const bool cut_short = code != 0 || run.interrupted_by != 0;
     if (index >= 1) {
       series.documents.push_back(outcome->document);
-      series.energy.push_back(run.energy.value());
-      series.machine_energy.push_back(run.energy_machine.value());
-      series.cpu.push_back(run.cpu_seconds);
-      series.wall.push_back(run.duration_seconds);
+      if (!cut_short) series.add(run);
       if (!json && !arguments.has("quiet")) {
         // Warnings that came after the document was made, such as a store that could not be opened.
         JOULERY_ASSIGN(const std::string summary, run_summary(app::run_document(run), colors));
@@ -198,7 +220,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
       }
     }
     // A failing or interrupted command ends a series: the user would not wait for the rest.
-    if (code != 0 || run.interrupted_by != 0) break;
+    if (cut_short) break;
   }
   if (json) {
     const auto means = means_of(series);
@@ -207,7 +229,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
       text = series_run ? app::series_document(series_id, series.documents, means, kLevel)
                         : series.documents.front();
     }
-  } else if (series_run && series.documents.size() > 1 && !arguments.has("quiet")) {
+  } else if (series_run && series.wall.size() > 1 && !arguments.has("quiet")) {
     const std::string means = series_text(series, colors);
     if (to_file) {
       text += means;

@@ -68,7 +68,9 @@ class Summary {
     const int signal = run_.at("signal");
     const std::string end =
         signal != 0 ? fmt::format("killed by signal {}", signal) : fmt::format("exit {}", code);
-    const std::string command = run_.at("command");
+    constexpr std::size_t kLongestShown = 200;
+    std::string command = run_.at("command");
+    if (command.size() > kLongestShown) command = command.substr(0, kLongestShown) + " …";
     const std::string name = run_.at("name");
     // The name says something only if it is not the program's own.
     const std::string program = command.substr(0, command.find(' '));

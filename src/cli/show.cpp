@@ -17,9 +17,13 @@ std::string plain_text(const app::RunDetails& details, const Palette& colors) {
   text += fmt::format("  run {}, experiment {}, started {}\n", run.id, printable(run.experiment),
                       format_utc(run.start_utc_ns));
   if (run.tags.count("joulery.recovered") > 0) {
-    text +=
-        fmt::format("  {}!{} its meter was killed: the figures are those of the last half minute before\n",
-                    colors.yellow, colors.reset);
+    text += fmt::format("  {}!{} its meter was killed: {}\n", colors.yellow, colors.reset,
+                        run.metrics.empty() ? "before there were any figures but the power series"
+                                            : "the figures are those of at most half a minute before");
+    if (const auto known = run.tags.find("joulery.energy_provenance"); known != run.tags.end()) {
+      text += fmt::format("  energy is {}, carbon assumed; _low and _high are the plausible range\n",
+                          printable(known->second));
+    }
   }
   for (const record::LatestMetric& metric : run.metrics) {
     text += fmt::format("  {:<36} {:.6g}\n", printable(metric.key), metric.point.value);

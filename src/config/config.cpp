@@ -171,7 +171,7 @@ Folders find_folders(const Environment& environment, unsigned user_id) {
   return {.config = place("XDG_CONFIG_HOME", "/.config"),
           .data = place("XDG_DATA_HOME", "/.local/share"),
           .state = place("XDG_STATE_HOME", "/.local/state"),
-          .spool = fmt::format("/var/tmp/joulery-{}/spool", user_id)};
+          .spool = fmt::format("/var/tmp/joulery-{}", user_id)};
 }
 
 Result<Config> Config::load(const Environment& environment, const Folders& folders) {

@@ -52,7 +52,8 @@ struct Folders {
   std::string config;  // …/joulery
   std::string data;
   std::string state;
-  /// Host-local even where HOME is not: /var/tmp/joulery-<uid>.
+  /// Host-local even where HOME is not: /var/tmp/joulery-<uid>. Its parent is root's and sticky: nobody else
+  /// can move it.
   std::string spool;
 };
 Folders find_folders(const Environment& environment, unsigned user_id);

@@ -40,7 +40,7 @@ TEST_F(ConfigFiles, DefaultsWithoutAnyFile) {
   const Config config = load().value();
   EXPECT_EQ(config.number("run.hz"), 10);
   EXPECT_EQ(config.text("store"), home_ + "/.local/share/joulery/joulery.db");
-  EXPECT_EQ(config.text("spool"), "/var/tmp/joulery-1000/spool");
+  EXPECT_EQ(config.text("spool"), "/var/tmp/joulery-1000");
   EXPECT_EQ(config.get("run.hz").origin, Origin::built_in);
 }
 
@@ -117,7 +117,7 @@ TEST(Folders, FollowTheXdgSpecification) {
   EXPECT_EQ(folders.data, "/data/joulery");
   EXPECT_EQ(folders.state, "/home/a/.local/state/joulery");
   EXPECT_EQ(folders.config, "/home/a/.config/joulery");
-  EXPECT_EQ(folders.spool, "/var/tmp/joulery-7/spool");
+  EXPECT_EQ(folders.spool, "/var/tmp/joulery-7");
 }
 
 TEST(Folders, WithoutAHomeNothingIsLookedForElsewhere) {

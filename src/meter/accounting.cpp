@@ -21,20 +21,18 @@ void EnergyAccount::add(const Window& window) {
   const double seconds = at_least_zero(window.seconds);
   const double machine = at_least_zero(window.machine_joules);
   const double workload_seconds = at_least_zero(window.workload_seconds);
-  // The two counters are read one after the other, so the workload may seem busier than the machine.
-  const double busy_seconds = std::max(at_least_zero(window.busy_seconds), workload_seconds);
+  const double busy_seconds = at_least_zero(window.busy_seconds);
+  const double end_seconds = at_least_zero(window.end_seconds);
+  if (seconds_ == 0) pending_.end_seconds = std::max(0.0, end_seconds - seconds);
   seconds_ += seconds;
-  busy_seconds_ += busy_seconds;
   machine_joules_ += machine;
-  if (busy_seconds > 0) {
-    const double workload = workload_seconds / busy_seconds;
-    const double others = (busy_seconds - workload_seconds) / busy_seconds;
-    workload_.joules += machine * workload;
-    workload_.seconds += seconds * workload;
-    others_.joules += machine * others;
-    others_.seconds += seconds * others;
-  } else {
-    quiet_joules_ += machine;
+  pending_.seconds += seconds;
+  pending_.machine_joules += machine;
+  pending_.workload_seconds += workload_seconds;
+  pending_.busy_seconds += busy_seconds;
+  if (std::floor(end_seconds) > std::floor(pending_.end_seconds)) {
+    close_second();
+    pending_.end_seconds = end_seconds;
   }
   if (const auto watts = quiet_stretch_.add(machine, seconds, kQuietStretchSeconds)) {
     quietest_watts_ = std::min(*watts, quietest_watts_.value_or(*watts));
@@ -42,6 +40,25 @@ void EnergyAccount::add(const Window& window) {
   if (const auto watts = peak_stretch_.add(machine, seconds, kPeakStretchSeconds)) {
     peak_watts_ = std::max(*watts, peak_watts_);
   }
+}
+
+void EnergyAccount::close_second() {
+  // The two counters are read one after the other, so the workload may seem busier than the machine.
+  const double busy_seconds = std::max(pending_.busy_seconds, pending_.workload_seconds);
+  busy_seconds_ += busy_seconds;
+  if (busy_seconds > 0) {
+    const double workload = pending_.workload_seconds / busy_seconds;
+    const double others = (busy_seconds - pending_.workload_seconds) / busy_seconds;
+    workload_.joules += pending_.machine_joules * workload;
+    workload_.seconds += pending_.seconds * workload;
+    others_.joules += pending_.machine_joules * others;
+    others_.seconds += pending_.seconds * others;
+  } else {
+    quiet_joules_ += pending_.machine_joules;
+  }
+  const double end_seconds = pending_.end_seconds;
+  pending_ = {};
+  pending_.end_seconds = end_seconds;
 }
 
 std::optional<double> EnergyAccount::Stretch::add(double more_joules, double more_seconds,
@@ -57,6 +74,7 @@ std::optional<double> EnergyAccount::Stretch::add(double more_joules, double mor
 void EnergyAccount::add_late(double machine_joules) {
   const double joules = at_least_zero(machine_joules);
   if (joules == 0) return;
+  close_second();
   const double workload = seconds_ > 0 ? workload_.seconds / seconds_ : 0;
   const double others = seconds_ > 0 ? others_.seconds / seconds_ : 0;
   machine_joules_ += joules;
@@ -68,7 +86,16 @@ void EnergyAccount::add_late(double machine_joules) {
   quiet_stretch_ = {};
 }
 
+double EnergyAccount::busy_seconds() const {
+  return busy_seconds_ + std::max(pending_.busy_seconds, pending_.workload_seconds);
+}
+
 EnergySplit EnergyAccount::split(double idle_watts, IdlePolicy policy) const {
+  if (pending_.seconds > 0 || pending_.machine_joules > 0) {
+    EnergyAccount whole = *this;
+    whole.close_second();
+    return whole.split(idle_watts, policy);
+  }
   double idle = at_least_zero(idle_watts);
   for (const Share& share : {workload_, others_}) {
     if (share.seconds > 0) idle = std::min(idle, share.joules / share.seconds);

@@ -18,6 +18,9 @@ enum class IdlePolicy {
 /// What was seen in one window.
 struct Window {
   double seconds = 0;
+  /// Boot time at its end: idle energy is shared second by second, and all runs of a host cut at the same
+  /// seconds.
+  double end_seconds = 0;
   double machine_joules = 0;
   /// CPU-seconds of the machine and of the workload.
   double busy_seconds = 0;
@@ -43,6 +46,8 @@ struct EnergySplit {
 /// out to be: it may be known only at the end of a run. Adding a window allocates nothing.
 class EnergyAccount {
  public:
+  /// How often windows are added changes nothing: they are put together to whole seconds of boot time before
+  /// anything is shared.
   void add(const Window& window);
   /// Energy of windows that were added before, known only now: split as those were on average.
   void add_late(double machine_joules);
@@ -52,7 +57,7 @@ class EnergyAccount {
   EnergySplit split(double idle_watts, IdlePolicy policy) const;
   double machine_joules() const { return machine_joules_; }
   double seconds() const { return seconds_; }
-  double busy_seconds() const { return busy_seconds_; }
+  double busy_seconds() const;
   /// Mean power of the quietest stretch of at least a second: an upper bound of the idle power. Nothing while
   /// windows are missing energy that came late.
   std::optional<double> quietest_watts() const { return quietest_watts_; }
@@ -60,16 +65,19 @@ class EnergyAccount {
   double peak_watts() const { return peak_watts_; }
 
  private:
+  /// Shares the pending second.
+  void close_second();
   /// Energy and time of windows, weighed by somebody's share of the busy time.
   struct Share {
     double joules = 0;
     double seconds = 0;
     double above_idle(double idle_watts) const { return joules - idle_watts * seconds; }
   };
+  Window pending_;
   double seconds_ = 0;
   double busy_seconds_ = 0;
   double machine_joules_ = 0;
-  /// In windows in which nobody was busy.
+  /// In seconds in which nobody was busy.
   double quiet_joules_ = 0;
   Share workload_;
   Share others_;

@@ -52,9 +52,13 @@ enum class Whose { workload, second };
 
 EnergySplit meter(const std::vector<Phase>& phases, const Machine& machine, IdlePolicy policy, Whose whose) {
   EnergyAccount account;
+  double end_seconds = 0;
   for (const auto& phase : phases) {
     const double own = whose == Whose::workload ? phase.workload : phase.second;
+    // Each phase in seconds of its own.
+    end_seconds = std::floor(end_seconds) + 1;
     account.add({.seconds = phase.seconds,
+                 .end_seconds = end_seconds,
                  .machine_joules = phase.seconds * (machine.idle_watts + machine.active_watts(phase.busy())),
                  .busy_seconds = phase.seconds * phase.busy(),
                  .workload_seconds = phase.seconds * own});
@@ -112,6 +116,7 @@ TEST(EnergyAccountProperty, BentMachineIsSplitBetweenAloneAndOnTop) {
 Window noisy_window() {
   const double seconds = *rc::gen::inRange(0, 4) == 0 ? 0.0 : 2 * fraction();
   return {.seconds = seconds,
+          .end_seconds = 1000 * fraction(),
           .machine_joules = 100 * fraction() * seconds,
           .busy_seconds = 4 * fraction() * seconds,
           .workload_seconds = 5 * fraction() * seconds};
@@ -163,6 +168,46 @@ TEST(EnergyAccountProperty, TwoRunsAtOnceNeverClaimMoreThanTheMachine) {
   }));
 }
 
+TEST(EnergyAccountProperty, TheRateOfSamplingChangesNothing) {
+  EXPECT_TRUE(rc::check("one schedule at many rates gives the same split", [] {
+    // Whole milliseconds of work and rest, so that every rate below cuts at whole seconds.
+    const int seconds = *rc::gen::inRange(1, 6);
+    std::vector<Window> milliseconds;
+    for (int i = 0; i < seconds * 1000; ++i) {
+      const bool busy = *rc::gen::inRange(0, 100) < 3;
+      const double workload = busy ? 0.001 * fraction() : 0;
+      const double others = *rc::gen::inRange(0, 100) < 2 ? 0.001 * fraction() : 0;
+      milliseconds.push_back({.seconds = 0.001,
+                              .end_seconds = 0,
+                              .machine_joules = 0.01 + 5 * (workload + others),
+                              .busy_seconds = workload + others,
+                              .workload_seconds = workload});
+    }
+    std::vector<EnergySplit> splits;
+    for (const int at_once : {1, 2, 10, 100, 200, 1000}) {
+      EnergyAccount account;
+      Window window;
+      for (int i = 0; i < seconds * 1000; ++i) {
+        const Window& one = milliseconds[static_cast<std::size_t>(i)];
+        window.seconds += one.seconds;
+        window.machine_joules += one.machine_joules;
+        window.busy_seconds += one.busy_seconds;
+        window.workload_seconds += one.workload_seconds;
+        if ((i + 1) % at_once != 0) continue;
+        window.end_seconds = 7 + (i + 1) / 1000.0;
+        account.add(window);
+        window = {};
+      }
+      splits.push_back(account.split(5, IdlePolicy::proportional));
+    }
+    for (const EnergySplit& split : splits) {
+      RC_ASSERT(near(split.workload_joules, splits[0].workload_joules, 100));
+      RC_ASSERT(near(split.other_active_joules, splits[0].other_active_joules, 100));
+      RC_ASSERT(near(split.idle_joules, splits[0].idle_joules, 100));
+    }
+  }));
+}
+
 TEST(EnergyAccountProperty, FinerWindowsOfASteadyLoadChangeNothing) {
   EXPECT_TRUE(rc::check("splitting a window into equal parts gives the same sums", [] {
     const Window whole = noisy_window();
@@ -172,8 +217,11 @@ TEST(EnergyAccountProperty, FinerWindowsOfASteadyLoadChangeNothing) {
     const double idle_watts = 150 * fraction();
     coarse.add(whole);
     for (int i = 0; i < parts; ++i) {
-      fine.add({whole.seconds / parts, whole.machine_joules / parts, whole.busy_seconds / parts,
-                whole.workload_seconds / parts});
+      fine.add({.seconds = whole.seconds / parts,
+                .end_seconds = 0,
+                .machine_joules = whole.machine_joules / parts,
+                .busy_seconds = whole.busy_seconds / parts,
+                .workload_seconds = whole.workload_seconds / parts});
     }
     RC_ASSERT(near(coarse.split(idle_watts, IdlePolicy::proportional).workload_joules,
                    fine.split(idle_watts, IdlePolicy::proportional).workload_joules, whole.machine_joules));

@@ -89,7 +89,9 @@ TEST(EnergyAccountTest, EightHoursAtTenHertzStayExact) {
 TEST(EnergyAccountTest, IdlePowerMayComeAtTheEnd) {
   EnergyAccount account;
   account.add(window(10, 300, 8, 6));
-  account.add(window(10, 100, 0, 0));
+  Window quiet = window(10, 100, 0, 0);
+  quiet.end_seconds = 20;
+  account.add(quiet);
   EXPECT_DOUBLE_EQ(account.split(0, IdlePolicy::none).active_joules, 225);
   EXPECT_DOUBLE_EQ(account.split(10, IdlePolicy::none).active_joules, 150);
   EXPECT_DOUBLE_EQ(account.split(10, IdlePolicy::none).idle_joules, 200);

@@ -20,6 +20,7 @@ class Counter final : public SupervisorObserver {
   void on_tick(std::uint64_t) override {
     const WorkloadUsage usage = attribution_.read();
     account_.add({.seconds = 0.01,
+                  .end_seconds = 0,
                   .machine_joules = 1,
                   .busy_seconds = usage.cpu_seconds,
                   .workload_seconds = usage.cpu_seconds / 2});

@@ -66,10 +66,13 @@ class CgroupAttribution final : public Attribution {
   WorkloadUsage read() override {
     WorkloadUsage usage = reader_.read();
     usage.peak_memory_bytes = std::max(usage.peak_memory_bytes, peak_of_reaped_);
+    // A process that moved to another cgroup is lost to ours, but not to whoever waits for it.
+    usage.cpu_seconds = std::max(usage.cpu_seconds, reaped_cpu_seconds_);
     return usage;
   }
   bool has_processes() override { return reader_.populated(); }
-  void reaped(int, double, double peak_memory_bytes) override {
+  void reaped(int, double cpu_seconds, double peak_memory_bytes) override {
+    reaped_cpu_seconds_ += cpu_seconds;
     peak_of_reaped_ = std::max(peak_of_reaped_, peak_memory_bytes);
   }
 
@@ -88,6 +91,7 @@ class CgroupAttribution final : public Attribution {
   CgroupReader reader_;
   /// A short process may come and go between two looks.
   double peak_of_reaped_ = 0;
+  double reaped_cpu_seconds_ = 0;
 };
 
 /// A domain that can't hold processes, because a neighbour made it threaded or it has controllers for its

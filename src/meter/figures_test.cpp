@@ -64,6 +64,7 @@ class Figures : public testing::Test {
       clock_.advance_seconds(0.1);
       const power::Tick& tick = sampler_->tick();
       account.add({.seconds = tick.window_seconds,
+                   .end_seconds = double(tick.boottime_ns) / 1e9,
                    .machine_joules = tick.machine_joules,
                    .busy_seconds = 0.1,
                    .workload_seconds = 0.1 * workload_share});

@@ -1,6 +1,7 @@
 #include "meter/session.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -52,6 +53,7 @@ class Session final : public SupervisorObserver {
   void start_windows();
   void begin_record();
   void tick();
+  void write_sample(std::int64_t boottime_ns);
   void checkpoint(std::int64_t boottime_ns);
   void finish(const SupervisionResult& supervision);
   void choose_idle_power(MeteredRun& result) const;
@@ -80,6 +82,10 @@ class Session final : public SupervisorObserver {
   std::optional<record::SpoolWriter> spool_;
   std::vector<record::Device> devices_;
   std::optional<SeriesRecorder> series_;
+  /// Ticks put together to the next sample, one per series.
+  std::vector<record::PowerSample> samples_;
+  std::int64_t sample_after_ns_ = 0;
+  std::int64_t last_sample_ns_ = 0;
 };
 
 Status Session::open_sensors() {
@@ -144,7 +150,10 @@ void Session::describe_run() {
   run.tags["mlflow.user"] = run.user;
   run.tags["mlflow.source.type"] = "LOCAL";
   run.tags["mlflow.source.name"] = printable(program);
-  run.tags["joulery.command"] = command_line(safe);
+  constexpr std::size_t kLongestCommand = 4000;
+  std::string command = command_line(safe);
+  if (command.size() > kLongestCommand) command = command.substr(0, kLongestCommand) + " …";
+  run.tags["joulery.command"] = std::move(command);
   if (options_.per) {
     run.tags["joulery.per"] = fmt::format("{} {}", options_.per->count, options_.per->unit);
   }
@@ -152,6 +161,8 @@ void Session::describe_run() {
 
 void Session::begin_record() {
   describe_run();
+  result_.run.start_utc_ns = machine_.clock.realtime_ns();
+  result_.run.start_boottime_ns = machine_.clock.boottime_ns();
   std::vector<std::string> ids;
   for (std::size_t i = 0; i < sampler_->device_count(); ++i) {
     const power::SourceInfo& info = sampler_->device(i);
@@ -177,8 +188,14 @@ void Session::begin_record() {
        .parent_id = {},
        .provenance = provenance_name(Provenance::derived),
        .accuracy_basis = {}});
+  samples_.resize(ids.size());
+  // Half a tick early is on time.
+  const double period_seconds = 1 / options_.hz;
+  sample_after_ns_ =
+      static_cast<std::int64_t>(1e9 * (period_seconds - 0.5 * std::min(period_seconds, 1 / kSlowestTickHz)));
+  last_sample_ns_ = machine_.clock.boottime_ns();
   if (options_.spool_folder.empty()) {
-    series_.emplace(nullptr, std::move(ids), result_.run.start_boottime_ns);
+    series_.emplace(nullptr, std::move(ids), machine_.clock.boottime_ns());
     return;
   }
   auto spool = record::SpoolWriter::create(options_.spool_folder, result_.run.id);
@@ -190,7 +207,7 @@ void Session::begin_record() {
         {"the run can't be recorded: " + written.error().message, written.error().hint});
     spool_.reset();
   }
-  series_.emplace(spool_ ? &*spool_ : nullptr, std::move(ids), result_.run.start_boottime_ns);
+  series_.emplace(spool_ ? &*spool_ : nullptr, std::move(ids), machine_.clock.boottime_ns());
 }
 
 void Session::tick() {
@@ -199,6 +216,7 @@ void Session::tick() {
   const WorkloadUsage usage = attribution_.attribution->read();
   Window window;
   window.seconds = tick.window_seconds;
+  window.end_seconds = double(tick.boottime_ns) / 1e9;
   window.machine_joules = tick.machine_joules - tick.late_joules;
   if (usage.valid) window.workload_seconds = std::max(0.0, usage.cpu_seconds - last_usage_.cpu_seconds);
   if (load.valid && last_load_.valid)
@@ -220,9 +238,11 @@ void Session::tick() {
   }
   if (series_ && tick.boottime_ns > last_boottime_ns_) {
     for (std::size_t i = 0; i < tick.devices.size(); ++i) {
-      series_->add(i, {tick.boottime_ns, tick.devices[i].joules, tick.devices[i].flags});
+      samples_[i].joules += tick.devices[i].joules;
+      samples_[i].flags |= tick.devices[i].flags;
     }
-    series_->add(tick.devices.size(), {tick.boottime_ns, tick.machine_joules * share, 0});
+    samples_.back().joules += tick.machine_joules * share;
+    if (tick.boottime_ns - last_sample_ns_ >= sample_after_ns_) write_sample(tick.boottime_ns);
     checkpoint(tick.boottime_ns);
   }
   last_boottime_ns_ = std::max(last_boottime_ns_, tick.boottime_ns);
@@ -231,6 +251,15 @@ void Session::tick() {
     result_.peak_memory_bytes = std::max(result_.peak_memory_bytes, usage.peak_memory_bytes);
     last_usage_ = usage;
   }
+}
+
+void Session::write_sample(std::int64_t boottime_ns) {
+  for (std::size_t i = 0; i < samples_.size(); ++i) {
+    samples_[i].boottime_ns = boottime_ns;
+    series_->add(i, samples_[i]);
+    samples_[i] = {};
+  }
+  last_sample_ns_ = boottime_ns;
 }
 
 void Session::checkpoint(std::int64_t boottime_ns) {
@@ -311,6 +340,7 @@ void Session::finish(const SupervisionResult& supervision) {
   conclude(result_);
   attribution_.attribution->finish();
   if (!spool_) return;
+  if (last_sample_ns_ < last_boottime_ns_) write_sample(last_boottime_ns_);
   series_->flush();
   Status written = series_->failure() ? Status(std::unexpected(*series_->failure())) : Status();
   if (written) written = spool_->write_run(run, result_.host.host, result_.host.boot, devices_);
@@ -342,19 +372,21 @@ LaunchResult<SessionResult> Session::run(Supervisor& supervisor) {
     return std::unexpected(launch_error(adopted.error()));
   }
   if (const Status opened = open_sensors(); !opened) return std::unexpected(launch_error(opened.error()));
+  begin_record();
   start_windows();
   if (auto released = child->release(); !released) {
     attribution_.attribution->finish();
+    // Nothing ran, so there is nothing to recover.
+    if (spool_) ::unlink(spool_->path().c_str());
     return std::unexpected(released.error());
   }
-  begin_record();
   auto supervision = supervisor.run(*child, *attribution_.attribution, *this);
   if (!supervision) {
     attribution_.attribution->finish();
     return std::unexpected(launch_error(supervision.error()));
   }
   finish(*supervision);
-  return SessionResult{.run = std::move(result_), .spool = std::move(spool_)};
+  return SessionResult{.run = std::move(result_), .devices = std::move(devices_), .spool = std::move(spool_)};
 }
 
 }  // namespace

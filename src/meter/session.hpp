@@ -38,6 +38,10 @@ struct FunctionalUnit {
   std::string unit;
 };
 
+/// Counters are read at least this often, whatever rate of samples is asked for: the power model takes load
+/// to be even between two reads, and idle energy is shared second by second.
+constexpr double kSlowestTickHz = 5;
+
 struct SessionOptions {
   Command command;
   InheritedSignals signals;
@@ -46,6 +50,7 @@ struct SessionOptions {
   std::string experiment = "Default";
   std::string user;
   std::map<std::string, std::string> tags;
+  /// Samples of the power series per second; at most the supervisor's rate of ticks.
   double hz = 10;
   IdlePolicy idle = IdlePolicy::proportional;
   std::optional<Tier> only_tier;
@@ -62,6 +67,8 @@ struct SessionOptions {
 /// What is known while the run goes on.
 struct LiveState {
   double elapsed_seconds = 0;
+  /// From a model, not a sensor.
+  bool modelled = false;
   double machine_watts = 0;
   double workload_joules = 0;
   double workload_cpus = 0;  // CPU-seconds per second in the last window
@@ -136,6 +143,7 @@ struct MeteredRun {
 
 struct SessionResult {
   MeteredRun run;
+  std::vector<record::Device> devices;
   /// Where the run is written so far, for the caller to add evidence to and to end; nothing if it could not
   /// be written, and a warning says why.
   std::optional<record::SpoolWriter> spool;

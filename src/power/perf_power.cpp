@@ -119,6 +119,19 @@ std::vector<Place> find_places(const SystemRoot& root, const std::vector<int>& c
   return places;
 }
 
+/// The step in which the domain's register typically moves. The kernel scales every register to one fine
+/// unit of its count (2^-32 J), which says nothing of that step, and the register that does tell it (an MSR)
+/// is for root alone. Too small a step would make the random part of a short run's uncertainty look like
+/// nothing, so the coarser of the usual ones is taken: 2^-14 J, though some CPUs count in 2^-16 J.
+double typical_step_joules(Scope scope, const RaplMachine& machine) {
+  constexpr double kUsualStep = 0x1p-14;   // 61 uJ
+  constexpr double kMemoryStep = 0x1p-16;  // 15.3 uJ, fixed for Intel's servers, whatever the package has
+  constexpr double kWholeJoule = 1;
+  if (scope == Scope::dram) return kMemoryStep;
+  if (scope == Scope::psys && machine.platform_counts_whole_joules) return kWholeJoule;
+  return kUsualStep;
+}
+
 int open_event(SystemCalls& calls, std::uint32_t type, const EventConfig& config, int cpu) {
   perf_event_attr attributes;
   std::memset(&attributes, 0, sizeof attributes);
@@ -154,7 +167,7 @@ void open_sources(SystemCalls& calls, const Pmu& pmu, const std::vector<Place>& 
         continue;
       }
       info.via = "perf power PMU";
-      info.resolution_joules = event.joules_per_count;
+      info.resolution_joules = std::max(event.joules_per_count, typical_step_joules(event.scope, machine));
       info.max_plausible_watts = plausible_watts(domain, machine);
       auto source = std::make_unique<PerfSource>(std::move(info), calls, descriptor, event.joules_per_count);
       probe.infos.push_back(&source->mutable_info());

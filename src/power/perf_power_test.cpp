@@ -8,12 +8,14 @@
 namespace joulery::power {
 namespace {
 
-constexpr double kJoulesPerCount = 0x1p-32;
+constexpr double kUsualStepJoules = 0x1p-14;
+constexpr double kMemoryStepJoules = 0x1p-16;
 const std::string kPmu = "/sys/bus/event_source/devices/power";
 
-void add_event(FakeTree& tree, const std::string& name, int number) {
+void add_event(FakeTree& tree, const std::string& name, int number,
+               const std::string& scale = "2.3283064365386962890625e-10") {
   tree.write(kPmu + "/events/" + name, "event=0x0" + std::to_string(number) + "\n");
-  tree.write(kPmu + "/events/" + name + ".scale", "2.3283064365386962890625e-10\n");
+  tree.write(kPmu + "/events/" + name + ".scale", scale + "\n");
   tree.write(kPmu + "/events/" + name + ".unit", "Joules\n");
 }
 
@@ -51,7 +53,7 @@ TEST(PerfPower, OneCounterForEachPackageAndEvent) {
     const SourceInfo* package = find(probe, "rapl:package-1");
     ASSERT_NE(package, nullptr);
     EXPECT_EQ(package->wrap_joules, 0);
-    EXPECT_DOUBLE_EQ(package->resolution_joules, kJoulesPerCount);
+    EXPECT_DOUBLE_EQ(package->resolution_joules, kUsualStepJoules);
     EXPECT_EQ(package->via, "perf power PMU");
     EXPECT_NE(find(probe, "rapl:package-0:dram"), nullptr);
     ASSERT_EQ(calls.open.size(), 4U);
@@ -66,6 +68,48 @@ TEST(PerfPower, OneCounterForEachPackageAndEvent) {
     }
   }
   EXPECT_TRUE(calls.open.empty()) << "descriptors are closed with their sources";
+}
+
+TEST(PerfPower, ResolutionIsTheStepOfTheCounterNotTheUnitOfTheCount) {
+  FakeTree tree;
+  FakeCalls calls;
+  add_pmu(tree, "0-1");
+  add_event(tree, "energy-cores", 1);
+  add_event(tree, "energy-pkg", 2);
+  add_event(tree, "energy-ram", 3);
+  add_event(tree, "energy-gpu", 4);
+  add_event(tree, "energy-psys", 5);
+  add_cpu(tree, 0, 0, 0);
+  add_cpu(tree, 1, 0, 1);
+  RaplMachine machine;
+  for (const bool whole_joules : {false, true}) {
+    machine.platform_counts_whole_joules = whole_joules;
+    const RaplProbe probe = probe_perf_power(tree.root(), calls, machine);
+    ASSERT_EQ(probe.result.sources.size(), 9U);
+    for (const auto& source : probe.result.sources) {
+      const SourceInfo& info = source->info();
+      double expected = kUsualStepJoules;
+      if (info.scope == Scope::dram) expected = kMemoryStepJoules;
+      if (info.scope == Scope::psys && whole_joules) expected = 1;
+      EXPECT_DOUBLE_EQ(info.resolution_joules, expected) << info.device_id;
+    }
+  }
+}
+
+TEST(PerfPower, ResolutionIsNeverFinerThanTheUnitOfTheCount) {
+  FakeTree tree;
+  FakeCalls calls;
+  add_pmu(tree, "0");
+  add_event(tree, "energy-pkg", 2, "0.5");
+  add_event(tree, "energy-ram", 3, "0.25");
+  add_event(tree, "energy-psys", 5, "2");
+  RaplMachine machine;
+  machine.platform_counts_whole_joules = true;
+  const RaplProbe probe = probe_perf_power(tree.root(), calls, machine);
+  ASSERT_EQ(probe.result.sources.size(), 3U);
+  EXPECT_DOUBLE_EQ(find(probe, "rapl:package-0")->resolution_joules, 0.5);
+  EXPECT_DOUBLE_EQ(find(probe, "rapl:package-0:dram")->resolution_joules, 0.25);
+  EXPECT_DOUBLE_EQ(find(probe, "rapl:psys")->resolution_joules, 2);
 }
 
 TEST(PerfPower, DiesOnlyWhereTheMaskHasSeveralOfAPackage) {

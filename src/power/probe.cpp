@@ -22,6 +22,14 @@ double plausible_package_watts(const MachineIdentity& identity) {
   return std::clamp(kPlausibleOverTdp * tdp->watts, 100.0, kUnknownPackageWatts);
 }
 
+/// The kernel's list of servers whose psys register has a unit of its own.
+bool platform_counts_whole_joules(const MachineIdentity& identity) {
+  constexpr int kSapphireRapids = 0x8F;
+  constexpr int kEmeraldRapids = 0xCF;
+  return identity.cpu_vendor == "GenuineIntel" && identity.family == 6 &&
+         (identity.model == kSapphireRapids || identity.model == kEmeraldRapids);
+}
+
 ProbeResult probe_model(const SystemRoot& root, const Result<MachineIdentity>& identity) {
   ProbeResult result;
   result.via = "power model";
@@ -62,6 +70,23 @@ bool covers_cpu(const SourceInfo& info) {
   }
 }
 
+/// Leaves one count of the memory beside a model: the measured one if the model has memory apart, else the
+/// model's own, which is inside its figure for the whole machine and cannot be taken out of it.
+void count_memory_once(std::vector<std::unique_ptr<Source>>& sources) {
+  const auto has = [&](Scope scope, Provenance provenance) {
+    return std::any_of(sources.begin(), sources.end(), [&](const auto& source) {
+      return source->info().scope == scope && source->info().provenance == provenance;
+    });
+  };
+  if (!has(Scope::machine_model, Provenance::modelled)) return;
+  if (!has(Scope::dram, Provenance::measured)) return;
+  const Provenance twice =
+      has(Scope::dram, Provenance::modelled) ? Provenance::modelled : Provenance::measured;
+  std::erase_if(sources, [&](const auto& source) {
+    return source->info().scope == Scope::dram && source->info().provenance == twice;
+  });
+}
+
 }  // namespace
 
 ProbeReport probe(const SystemRoot& root, SystemCalls& calls) {
@@ -71,6 +96,7 @@ ProbeReport probe(const SystemRoot& root, SystemCalls& calls) {
   if (identity.has_value()) {
     machine.virtual_machine = identity->virtual_machine;
     machine.plausible_package_watts = plausible_package_watts(*identity);
+    machine.platform_counts_whole_joules = platform_counts_whole_joules(*identity);
   }
   RaplProbe perf = probe_perf_power(root, calls, machine);
   RaplProbe powercap = probe_powercap(root, machine);
@@ -112,6 +138,7 @@ std::vector<std::unique_ptr<Source>> choose_sources(ProbeReport& report) {
   for (std::size_t i = 0; i < chosen.size(); ++i) {
     if (whole[i]) kept.push_back(std::move(chosen[i]));
   }
+  count_memory_once(kept);
   return kept;
 }
 

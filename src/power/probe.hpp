@@ -19,7 +19,9 @@ struct ProbeReport {
 ProbeReport probe(const SystemRoot& root, SystemCalls& calls);
 
 /// Takes out of a report the sources to meter with: of overlapping ones (perf PMU, powercap, mmio duplicates
-/// of the same device) the first available; the model only if no measured root covers the CPU.
+/// of the same device) the first available; the model only if no measured root covers the CPU. Beside the
+/// model, memory counts once: a model of the whole machine includes it, so that measured memory is left out;
+/// of memory that is modelled apart, the measured one is kept.
 std::vector<std::unique_ptr<Source>> choose_sources(ProbeReport& report);
 
 }  // namespace joulery::power

@@ -1,5 +1,6 @@
 #include "power/probe.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -57,17 +58,22 @@ TEST(Probe, LaptopPrefersPerfAndTakesTheRestFromPowercap) {
   }
 }
 
+/// A copy of the fixture whose powercap counters only root may read.
+void copy_without_powercap_rights(const std::string& name, FakeTree& tree) {
+  std::filesystem::copy(
+      fixture(name).prefix(), tree.path(),
+      std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
+  for (const std::string& zone : tree.root().list("/sys/class/powercap")) {
+    const std::string counter = "/sys/class/powercap/" + zone + "/energy_uj";
+    if (tree.root().exists(counter)) tree.deny(counter);
+  }
+}
+
 TEST(Probe, LaptopWithoutRightsFallsBackToTheModelWithMemory) {
   FakeCalls calls;
   calls.open_error = EACCES;
   FakeTree tree;
-  std::filesystem::copy(
-      fixture("laptop").prefix(), tree.path(),
-      std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
-  for (const char* zone : {"intel-rapl:0", "intel-rapl:0:0", "intel-rapl:0:1", "intel-rapl:0:2",
-                           "intel-rapl:1", "intel-rapl-mmio:0"}) {
-    tree.deny(std::string("/sys/class/powercap/") + zone + "/energy_uj");
-  }
+  copy_without_powercap_rights("laptop", tree);
   const WithoutRoot user;
   ProbeReport report = probe(tree.root(), calls);
   EXPECT_EQ(report.results[0].state, ProbeResult::State::limited);
@@ -75,11 +81,56 @@ TEST(Probe, LaptopWithoutRightsFallsBackToTheModelWithMemory) {
   EXPECT_EQ(ids(choose_sources(report)), (Ids{"power model model:cpu", "power model model:memory"}));
 }
 
+TEST(Probe, MeasuredMemoryOfALaptopStandsInForTheModelled) {
+  FakeCalls calls;
+  calls.refused = {1, 2, 4, 5};
+  FakeTree tree;
+  copy_without_powercap_rights("laptop", tree);
+  const WithoutRoot user;
+  ProbeReport report = probe(tree.root(), calls);
+  EXPECT_EQ(ids(choose_sources(report)),
+            (Ids{"perf power PMU rapl:package-0:dram", "power model model:cpu"}));
+}
+
 TEST(Probe, TwoSocketServer) {
   FakeCalls calls;
   ProbeReport report = probe(fixture("two_socket_server"), calls);
   EXPECT_EQ(ids(choose_sources(report)), (Ids{"powercap rapl:package-0", "powercap rapl:package-0:dram",
                                               "powercap rapl:package-1", "powercap rapl:package-1:dram"}));
+}
+
+TEST(Probe, PlatformCounterOfSapphireAndEmeraldRapidsMovesInWholeJoules) {
+  struct Case {
+    const char* vendor;
+    int family;
+    int model;
+    double step_joules;
+  };
+  for (const Case& test : {Case{"GenuineIntel", 6, 0x8F, 1}, Case{"GenuineIntel", 6, 0xCF, 1},
+                           Case{"GenuineIntel", 6, 0x6A, 0x1p-14}, Case{"AuthenticAMD", 6, 0x8F, 0x1p-14},
+                           Case{"GenuineIntel", 19, 0x8F, 0x1p-14}}) {
+    FakeCalls calls;
+    FakeTree tree;
+    std::filesystem::copy(
+        fixture("laptop").prefix(), tree.path(),
+        std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
+    tree.write("/proc/cpuinfo", fmt::format("processor\t: 0\nvendor_id\t: {}\ncpu family\t: {}\n"
+                                            "model\t\t: {}\n",
+                                            test.vendor, test.family, test.model));
+    ProbeReport report = probe(tree.root(), calls);
+    int found = 0;
+    for (const auto& source : choose_sources(report)) {
+      const SourceInfo& info = source->info();
+      if (info.via != "perf power PMU") continue;
+      if (info.scope == Scope::psys) {
+        ++found;
+        EXPECT_DOUBLE_EQ(info.resolution_joules, test.step_joules) << test.vendor << " " << test.model;
+      } else {
+        EXPECT_LE(info.resolution_joules, 0x1p-14) << info.device_id;
+      }
+    }
+    EXPECT_EQ(found, 1);
+  }
 }
 
 TEST(Probe, EveryStateHasTextsForAPerson) {
@@ -127,10 +178,38 @@ TEST(ChooseSources, CoresWithoutTheirPackageAreNoMeasureOfTheCpu) {
   ProbeReport report;
   report.results.resize(2);
   report.results[0].sources.push_back(fake("rapl:package-0:core", "rapl:package-0", Scope::core, "perf"));
+  report.results[1].sources.push_back(
+      fake("model:cpu", "", Scope::machine_model, "power model", Provenance::modelled));
+  EXPECT_EQ(ids(choose_sources(report)), (Ids{"power model model:cpu"}));
+}
+
+TEST(ChooseSources, MeasuredMemoryDoesNotDoubleAModelOfTheWholeMachine) {
+  ProbeReport report;
+  report.results.resize(2);
+  report.results[0].sources.push_back(fake("rapl:package-0:core", "rapl:package-0", Scope::core, "perf"));
+  report.results[0].sources.push_back(fake("rapl:package-0:dram", "", Scope::dram, "perf"));
+  report.results[0].sources.push_back(fake("rapl:package-1:dram", "", Scope::dram, "perf"));
+  report.results[1].sources.push_back(
+      fake("model:cpu", "", Scope::machine_model, "power model", Provenance::modelled));
+  EXPECT_EQ(ids(choose_sources(report)), (Ids{"power model model:cpu"}));
+}
+
+TEST(ChooseSources, MeasuredMemoryStandsInForModelledMemory) {
+  ProbeReport report;
+  report.results.resize(2);
   report.results[0].sources.push_back(fake("rapl:package-0:dram", "", Scope::dram, "perf"));
   report.results[1].sources.push_back(
       fake("model:cpu", "", Scope::machine_model, "power model", Provenance::modelled));
+  report.results[1].sources.push_back(
+      fake("model:memory", "", Scope::dram, "power model", Provenance::modelled));
   EXPECT_EQ(ids(choose_sources(report)), (Ids{"perf rapl:package-0:dram", "power model model:cpu"}));
+}
+
+TEST(ChooseSources, MeasuredMemoryIsKeptWhereThereIsNoModel) {
+  ProbeReport report;
+  report.results.resize(1);
+  report.results[0].sources.push_back(fake("rapl:package-0:dram", "", Scope::dram, "perf"));
+  EXPECT_EQ(ids(choose_sources(report)), (Ids{"perf rapl:package-0:dram"}));
 }
 
 TEST(ChooseSources, ModelledMemoryDoesNotDoubleAMeasuredPackage) {

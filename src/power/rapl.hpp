@@ -42,6 +42,8 @@ struct RaplMachine {
   bool virtual_machine = false;
   /// More than a package can draw; from its TDP if that is known.
   double plausible_package_watts = 2000;
+  /// The psys register counts whole joules, as on Sapphire and Emerald Rapids.
+  bool platform_counts_whole_joules = false;
 };
 
 /// The kernel's perf PMUs `power` and `power_core`. `calls` must outlive the sources.

@@ -260,6 +260,9 @@ def test_a_full_disk_costs_no_command_its_exit_code(joulery):
     finally:
         subprocess.run(["umount", disk], check=True)
     assert "cut off" not in joulery("runs", code=None).stderr
+    # The store's disk has room, so the run is there with its figures.
+    shown = joulery.json("show", schema="show")
+    assert shown["run"]["status"] == "FAILED" and shown["evidence"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")

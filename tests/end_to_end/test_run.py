@@ -218,7 +218,7 @@ def test_on_a_terminal_ctrl_c_ends_the_command_and_the_record_is_kept(joulery):
         os.chdir(joulery.home)
         os.execve(
             joulery.binary,
-            [joulery.binary, "run", "--", "sh", "-c", "test -t 0 && test -t 1 && echo tty; sleep 30"],
+            [joulery.binary, "run", "--", "sh", "-c", "test -t 0 && test -t 1 && echo tty; exec sleep 30"],
             {**joulery.environment, "TERM": "xterm"},
         )
     assert b"tty" in read_until(terminal, b"tty")
@@ -412,6 +412,41 @@ while time.monotonic() - start < 20:
     assert document["energy_machine_joules"]["value"] == pytest.approx(20 * document["duration_seconds"], rel=0.05)
     assert document["machine_peak_watts"] < 30
     assert document["energy_joules"]["value"] > 0
+
+
+def test_what_leaves_the_cgroup_is_known_when_it_is_waited_for(joulery):
+    unified = next(
+        (p for p in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup") if os.path.exists(p + "/cgroup.procs")), None
+    )
+    folder = f"{unified}/joulery-test-{os.getpid()}"
+    try:
+        os.mkdir(folder)
+    except (OSError, TypeError):
+        pytest.skip("no cgroup can be made here")
+    try:
+        script = f"echo $$ > {folder}/cgroup.procs; exec {sys.executable} -c '{BURN.format(0.3)}'"
+        assert joulery.run("sh", "-c", script)["cpu_seconds"] >= 0.29
+    finally:
+        os.rmdir(folder)
+
+
+def test_a_run_that_fails_is_not_in_the_mean(joulery):
+    script = "echo x >> n; [ $(wc -l < n) -lt 3 ] && exec sleep 0.2; exit 5"
+    series = joulery.run("sh", "-c", script, flags=["--repeat", "5"], code=5)
+    assert series["repeat"] == 3
+    assert series["means"]["duration_seconds"]["mean"] > 0.19
+    assert series["means"]["energy_joules"]["provenance"] == "modelled"
+
+
+def test_the_rate_changes_no_total(joulery):
+    def energy(rate):
+        return joulery.run("sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2; done", flags=["--hz", rate])
+
+    slow, fast = energy("0.5"), energy("500")
+    share = slow["energy_idle_share_joules"]["value"] / fast["energy_idle_share_joules"]["value"]
+    # The machine is not ours alone, so the shares differ; by windows they differed sixtyfold.
+    assert 0.2 < share < 5
+    assert fast["samples"] > 50 * 2
 
 
 def test_json_schema_of_a_failed_run(joulery):
