@@ -74,11 +74,14 @@ TEST_F(Files, PolledFileSeesEachNewValue) {
 
 TEST_F(Files, AtomicWriteReplacesOrLeavesAlone) {
   const std::string path = put("report.json", "old");
+  ASSERT_EQ(chmod(path.c_str(), 0640), 0);
   ASSERT_TRUE(write_file_atomically(path, "new", 0600));
   EXPECT_EQ(read_file(path, 100).value(), "new");
-  struct stat info{};
-  ASSERT_EQ(stat(path.c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 0777U, 0600U);
+  EXPECT_EQ(mode_of(path), 0640U) << "an old file keeps its mode";
+  const mode_t mask = umask(027);
+  ASSERT_TRUE(write_file_atomically(folder_ + "/fresh", "x", 0666));
+  umask(mask);
+  EXPECT_EQ(mode_of(folder_ + "/fresh"), 0640U);
   EXPECT_FALSE(write_file_atomically(folder_ + "/none/report.json", "x"));
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 2) << "a temporary file was left";
 }

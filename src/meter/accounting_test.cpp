@@ -88,7 +88,9 @@ TEST(EnergyAccountTest, EightHoursAtTenHertzStayExact) {
 
 TEST(EnergyAccountTest, IdlePowerMayComeAtTheEnd) {
   EnergyAccount account;
-  account.add(window(10, 300, 8, 6));
+  Window busy = window(10, 300, 8, 6);
+  busy.end_seconds = 10;
+  account.add(busy);
   Window quiet = window(10, 100, 0, 0);
   quiet.end_seconds = 20;
   account.add(quiet);
