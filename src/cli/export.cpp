@@ -126,7 +126,7 @@ Status check_choice(const Arguments& arguments, const char* flag, const std::vec
 VerbResult export_verb(app::Application& application, const Arguments& arguments) {
   JOULERY_CHECK_OK(check_choice(arguments, "format", {"csv", "json"}));
   JOULERY_CHECK_OK(check_choice(arguments, "what", {"runs", "power"}));
-  const bool json = arguments.value("format").value_or("csv") == "json";
+  const bool json = arguments.has("json") || arguments.value("format").value_or("csv") == "json";
   const bool power = arguments.value("what").value_or("runs") == "power";
   JOULERY_ASSIGN(const auto store,
                  open_store_and_tell(application, app::Application::StoreAccess::read_only));

@@ -142,7 +142,8 @@ std::vector<Verb> make_verbs() {
                   .value = "FILE",
                   .help = "write to FILE",
                   .short_name = 'o',
-                  .takes_file = true}},
+                  .takes_file = true},
+                 {.name = "json", .help = "the same as --format json"}},
        .most_operands = 1000,
        .operands_are_runs = true});
   all.push_back(
@@ -150,7 +151,7 @@ std::vector<Verb> make_verbs() {
        .summary = "delete runs; they can be restored until gc",
        .usage = "rm RUN... [FLAGS]",
        .examples = {{"joulery rm 0193a", "delete a run"}, {"joulery rm --restore 0193a", "bring it back"}},
-       .flags = {{.name = "restore", .help = "bring back instead"}},
+       .flags = {{.name = "restore", .help = "bring back instead"}, json_flag()},
        .fewest_operands = 1,
        .most_operands = 1000,
        .operands_are_runs = true});

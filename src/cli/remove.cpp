@@ -23,11 +23,13 @@ class MarkRuns final : public record::Store::TransactionBody {
     return {};
   }
   const std::string& text() const { return text_; }
+  const std::vector<std::string>& ids() const { return ids_; }
 
  private:
   const std::vector<std::string>& names_;
   bool restore_;
   std::string text_;
+  std::vector<std::string> ids_;
 };
 
 }  // namespace
@@ -37,7 +39,13 @@ VerbResult remove_verb(app::Application& application, const Arguments& arguments
                  open_store_and_tell(application, app::Application::StoreAccess::read_write));
   MarkRuns mark(arguments.operands, arguments.has("restore"));
   JOULERY_CHECK_OK(store->transaction(mark));
-  JOULERY_CHECK_OK(print(Stream::err, mark.text()));
+  if (arguments.has("json")) {
+    const nlohmann::ordered_json document = {
+        {"schema_version", 1}, {"restored", arguments.has("restore")}, {"run_ids", mark.ids()}};
+    JOULERY_CHECK_OK(print(Stream::out, document.dump(2) + "\n"));
+  } else {
+    JOULERY_CHECK_OK(print(Stream::err, mark.text()));
+  }
   return kExitOk;
 }
 

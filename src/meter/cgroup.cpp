@@ -210,7 +210,8 @@ void CgroupReader::read_memory(WorkloadUsage& usage) {
       usage.peak_memory_bytes = static_cast<double>(*bytes);
     }
   }
-  next_scan_ns_ = next_scan_time(now, clock_->monotonic_ns());
+  if (first_scan_ns_ == 0) first_scan_ns_ = now;
+  next_scan_ns_ = next_scan_time(first_scan_ns_, now, clock_->monotonic_ns());
 }
 
 void CgroupReader::scan_memory() {
@@ -240,10 +241,11 @@ bool CgroupReader::populated() {
   return members_ && !members_->read(buffer_).empty();
 }
 
-std::int64_t next_scan_time(std::int64_t started_ns, std::int64_t ended_ns) {
-  constexpr std::int64_t kShortest = kNanosecondsPerSecond / 4;
+std::int64_t next_scan_time(std::int64_t first_ns, std::int64_t started_ns, std::int64_t ended_ns) {
+  constexpr std::int64_t kShortest = kNanosecondsPerSecond / 10;
   constexpr std::int64_t kLongest = 5 * kNanosecondsPerSecond;
-  return ended_ns + std::clamp((ended_ns - started_ns) * 5000, kShortest, kLongest);
+  const std::int64_t wait = std::max((ended_ns - started_ns) * 1000, (started_ns - first_ns) / 10);
+  return ended_ns + std::clamp(wait, kShortest, kLongest);
 }
 
 }  // namespace joulery::meter

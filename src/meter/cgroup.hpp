@@ -70,11 +70,12 @@ class CgroupReader {
   std::optional<PolledFile> members_;
   std::vector<char> buffer_;
   WorkloadUsage last_;
+  std::int64_t first_scan_ns_ = 0;
   std::int64_t next_scan_ns_ = 0;
 };
 
-/// When the next scan of all processes may start, so that scans cost at most about a five-thousandth of one
-/// core.
-std::int64_t next_scan_time(std::int64_t started_ns, std::int64_t ended_ns);
+/// When the next scan of all processes may start: often at first, for short runs, then ever more seldom, so
+/// that over a long run scans cost next to nothing. `first_ns` is when the first scan was.
+std::int64_t next_scan_time(std::int64_t first_ns, std::int64_t started_ns, std::int64_t ended_ns);
 
 }  // namespace joulery::meter

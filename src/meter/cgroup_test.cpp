@@ -165,9 +165,13 @@ TEST_F(FakeCgroups, WithoutCpuTimeThereIsNoReader) {
 }
 
 TEST(ScanBudgetTest, LongScansAreRareButNeverForgotten) {
-  EXPECT_EQ(next_scan_time(0, 10'000), 10'000 + kNanosecondsPerSecond / 4);
-  EXPECT_EQ(next_scan_time(0, 200'000), 200'000 + kNanosecondsPerSecond);
-  EXPECT_EQ(next_scan_time(0, kNanosecondsPerSecond), 6 * kNanosecondsPerSecond);
+  constexpr std::int64_t kSecond = kNanosecondsPerSecond;
+  // At first every tenth of a second, after ten seconds every second, after a minute every five.
+  EXPECT_EQ(next_scan_time(7, 7, 10'007), 10'007 + kSecond / 10);
+  EXPECT_EQ(next_scan_time(0, 10 * kSecond, 10 * kSecond), 11 * kSecond);
+  EXPECT_EQ(next_scan_time(0, 60 * kSecond, 60 * kSecond), 65 * kSecond);
+  // A slow scan waits longer.
+  EXPECT_EQ(next_scan_time(0, 0, 1'000'000), 1'000'000 + kSecond);
 }
 
 /// Real cgroups of this machine, if we may make some.

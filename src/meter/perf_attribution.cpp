@@ -89,7 +89,8 @@ class PerfAttribution final : public Attribution {
     const std::int64_t now = clock_.monotonic_ns();
     if (now < next_scan_ns_ || !descendants_) return;
     const TreeScan scan = descendants_->scan();
-    next_scan_ns_ = next_scan_time(now, clock_.monotonic_ns());
+    if (first_scan_ns_ == 0) first_scan_ns_ = now;
+    next_scan_ns_ = next_scan_time(first_scan_ns_, now, clock_.monotonic_ns());
     last_.memory_bytes = scan.memory_bytes;
     last_.peak_memory_bytes = std::max(last_.peak_memory_bytes, scan.memory_bytes);
     last_.processes = scan.processes;
@@ -99,6 +100,7 @@ class PerfAttribution final : public Attribution {
   const Clock& clock_;
   std::optional<Descendants> descendants_;
   int counter_ = -1;
+  std::int64_t first_scan_ns_ = 0;
   std::int64_t next_scan_ns_ = 0;
   WorkloadUsage last_;
 };

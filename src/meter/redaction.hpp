@@ -6,8 +6,11 @@
 namespace joulery::meter {
 
 /// The command's arguments as they may be recorded: values that look like secrets are replaced by
-/// "[redacted]". Looked at: flags and assignments whose name speaks of a secret (--api-key X, PASSWORD=X),
-/// well-known token shapes (sk-…, ghp_…, hf_…, AKIA…, JWTs) and passwords in URLs.
+/// "[redacted]". Looked at, also inside scripts, strings and JSON: flags, assignments and keys whose name
+/// speaks of a secret (--api-key X, PGPASSWORD=X, OPENAI_KEY=X, "password":"X"), words after Bearer, Basic
+/// and Token, well-known token shapes (sk-…, ghp_…, hf_…, AKIA…, JWTs), passwords in URLs and after -u user:,
+/// and mysql's -pX. Where it is unclear where a secret ends, more is hidden rather than less. Linear in the
+/// length.
 std::vector<std::string> redact_arguments(const std::vector<std::string>& arguments);
 
 /// Arguments as one line that bash would read back, without control characters.

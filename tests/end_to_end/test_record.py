@@ -138,7 +138,8 @@ def test_rm_restore_and_gc(joulery):
     joulery("rm", "job1")
     assert [r["name"] for r in joulery.json("runs", schema="runs")["runs"]] == ["job2", "job0"]
     deleted = joulery.json("runs", "--deleted", schema="runs")["runs"]
-    joulery("rm", "--restore", deleted[0]["run_id"])
+    restored = joulery.json("rm", "--restore", deleted[0]["run_id"], schema="rm")
+    assert restored["run_ids"] == [deleted[0]["run_id"]]
     assert len(joulery.json("runs", schema="runs")["runs"]) == 3
     joulery("rm", "job0", "job2")
     assert joulery.json("gc", schema="gc")["runs"] == 2
