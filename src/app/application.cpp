@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 
 #include "base/dynamic_library.hpp"
 #include "base/text.hpp"
@@ -83,6 +84,10 @@ Result<std::unique_ptr<record::Store>> Application::open_store(StoreAccess acces
   const bool spooled = record::has_spools(spool);
   const bool read_only = access == StoreAccess::read_only && !spooled;
   if (read_only && ::access(path.c_str(), F_OK) != 0) {
+    if (errno != ENOENT && errno != ENOTDIR) {
+      return environment_error(
+          fmt::format("can't open the store '{}': {}", printable(path), errno_text(errno)));
+    }
     return user_error(fmt::format("there are no runs yet: no store at '{}'", printable(path)),
                       "`joulery run -- CMD` makes the first one");
   }

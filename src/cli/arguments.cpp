@@ -30,7 +30,8 @@ void split_command(const Verb& verb, std::vector<std::string>& words, std::vecto
       for (const Flag* flag : flags) {
         const bool named = word == "--" + flag->name ||
                            (flag->short_name != 0 && word.size() == 2 && word[1] == flag->short_name);
-        if (named && !flag->value.empty()) ++i;
+        // "--" is no value: it ends our flags.
+        if (named && !flag->value.empty() && i + 1 < words.size() && words[i + 1] != "--") ++i;
       }
       continue;
     }
@@ -52,21 +53,23 @@ Error unknown_flag(const Verb* verb, const std::string& word) {
                         : fmt::format("see `{}`", help)};
 }
 
-Error unknown_verb(const std::string& word) {
+Error unknown_verb(const std::vector<std::string>& line) {
+  const std::string& word = line.front();
   std::vector<std::string> names;
   for (const Verb& verb : verbs()) names.push_back(verb.name);
   const auto meant = did_you_mean(word, names);
   return {.kind = Error::Kind::user,
           .message = fmt::format("there is no command '{}'", printable(word)),
           .hint = meant ? fmt::format("did you mean 'joulery {}'?", *meant)
-                        : fmt::format("to meter a program: joulery run -- {}", printable(word))};
+                        : fmt::format("to meter a program: joulery run -- {}",
+                                      printable(fmt::format("{}", fmt::join(line, " "))).substr(0, 200))};
 }
 
 Status check_operands(const Arguments& arguments) {
   const Verb& verb = *arguments.verb;
   if (arguments.operands.size() < verb.fewest_operands || arguments.operands.size() > verb.most_operands) {
     return user_error(arguments.operands.size() < verb.fewest_operands
-                          ? fmt::format("joulery {} needs more", verb.name)
+                          ? fmt::format("joulery {} needs something to work on", verb.name)
                           : fmt::format("joulery {} doesn't take '{}'", verb.name,
                                         printable(arguments.operands[verb.most_operands])),
                       fmt::format("usage: joulery {}", verb.usage));
@@ -112,8 +115,16 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& words) {
       }
       continue;
     }
+    if (rest[i] == "help" || rest[i] == "version") {
+      // What people try first.
+      arguments.flags[rest[i]] = {};
+      if (i + 1 < rest.size()) arguments.verb = find_verb(rest[i + 1]);
+      return arguments;
+    }
     arguments.verb = find_verb(rest[i]);
-    if (arguments.verb == nullptr) return std::unexpected(unknown_verb(rest[i]));
+    if (arguments.verb == nullptr) {
+      return std::unexpected(unknown_verb({rest.begin() + static_cast<std::ptrdiff_t>(i), rest.end()}));
+    }
     rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(i));
     break;
   }
@@ -142,7 +153,9 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& words) {
     std::reverse(rest.begin(), rest.end());  // CLI11 takes words from the back
     parser.parse(rest);
   } catch (const CLI::ArgumentMismatch& error) {
-    return user_error(printable(error.what()),
+    // "--hz: 1 required TEXT missing"
+    const std::string flag = std::string(error.what()).substr(0, std::string_view(error.what()).find(':'));
+    return user_error(fmt::format("{} needs a value", printable(flag)),
                       verb != nullptr ? fmt::format("see `joulery {} --help`", verb->name) : "");
   } catch (const CLI::Error& error) {
     return user_error(printable(error.what()));

@@ -170,16 +170,15 @@ std::vector<Verb> make_verbs() {
        .flags = {{.name = "origin", .help = "with the file and line, variable or flag"}, json_flag()},
        .most_operands = 1,
        .operand_choices = {"show"}});
-  all.push_back(
-      {.name = "completions",
-       .summary = "completions for a shell",
-       .usage = "completions SHELL",
-       .examples = {{"joulery completions bash > ~/.local/share/bash-completion/completions/joulery",
-                     "for every new bash"}},
-       .flags = {},
-       .fewest_operands = 1,
-       .most_operands = 1,
-       .operand_choices = {"bash", "zsh", "fish"}});
+  all.push_back({.name = "completions",
+                 .summary = "completions for a shell",
+                 .usage = "completions SHELL",
+                 .examples = {{"source <(joulery completions bash)",
+                               "for this shell; `cmake --install` sets them up for good"}},
+                 .flags = {},
+                 .fewest_operands = 1,
+                 .most_operands = 1,
+                 .operand_choices = {"bash", "zsh", "fish"}});
   all.push_back({.name = "man",
                  .summary = "the manual page",
                  .usage = "man",

@@ -17,6 +17,7 @@ class MarkRuns final : public record::Store::TransactionBody {
     for (const std::string& name : names_) {
       JOULERY_ASSIGN(const record::Run found, store.run(name));
       JOULERY_CHECK_OK(restore_ ? store.restore_run(found.id) : store.delete_run(found.id));
+      ids_.push_back(found.id);
       text_ +=
           fmt::format("{} {} ({})\n", restore_ ? "restored" : "deleted", found.id, printable(found.name));
     }

@@ -130,8 +130,8 @@ std::string series_text(const Series& series, const Palette& colors) {
   const auto line = [&](const char* label, const stats::MeanInterval& mean, const char* unit,
                         const std::string& provenance) {
     const double half = (mean.high - mean.low) / 2;
-    return fmt::format("  {:<10} {}{:>9}{}  {:<9}  ± {:.1f} %   standard deviation {}\n", label, colors.bold,
-                       format_si(mean.mean, unit), colors.reset, provenance,
+    return fmt::format("  {:<10} {}{:>9}{}  {:<9}  ± {:.1f} % from run to run, standard deviation {}\n",
+                       label, colors.bold, format_si(mean.mean, unit), colors.reset, provenance,
                        mean.mean > 0 ? 100 * half / mean.mean : 0, format_si(mean.standard_deviation, unit));
   };
   std::string text = fmt::format("\n{}mean of {} runs{}, with its 90 % confidence interval\n", colors.bold,
@@ -147,8 +147,10 @@ std::string series_text(const Series& series, const Palette& colors) {
         "machine settle with --warmup, or close other programs\n",
         colors.yellow, colors.reset, lag1, colors.cyan, colors.reset);
   }
-  text += fmt::format("  {}the interval is of repetition only; how energy is known is said with each run{}\n",
-                      colors.dim, colors.reset);
+  text += fmt::format(
+      "  {}the interval is of repetition only; how far energy may be off as a whole is said with each "
+      "run{}\n",
+      colors.dim, colors.reset);
   return text;
 }
 
@@ -220,7 +222,13 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
       }
     }
     // A failing or interrupted command ends a series: the user would not wait for the rest.
-    if (cut_short) break;
+    if (cut_short) {
+      if (index < request.repeat && !arguments.has("quiet")) {
+        static_cast<void>(print(Stream::err, fmt::format("the series ended after run {} of {}: exit {}\n",
+                                                         std::max(index, 0), request.repeat, code)));
+      }
+      break;
+    }
   }
   if (json) {
     const auto means = means_of(series);

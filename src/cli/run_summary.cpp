@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <string.h>
 
 #include "base/text.hpp"
 
@@ -37,6 +38,11 @@ std::string grams(double value) {
   return format_si(value, "g");
 }
 
+std::string signal_name(int signal) {
+  const char* name = ::sigabbrev_np(signal);
+  return name != nullptr ? name : fmt::format("NAL {}", signal);
+}
+
 class Summary {
  public:
   Summary(const Json& run, const Palette& colors) : run_(run), colors_(colors) {}
@@ -58,6 +64,7 @@ class Summary {
             const std::string& rest) {
     text_ += fmt::format("  {:<10} {}{:>9}{}  {}  {}\n", label, colors_.bold, value, colors_.reset,
                          provenance_tag(provenance, colors_), rest);
+    while (text_.size() > 1 && text_[text_.size() - 2] == ' ') text_.erase(text_.size() - 2, 1);
   }
   void continuation(const std::string& rest) {
     text_ += fmt::format("  {:<33}{}{}{}\n", "", colors_.dim, rest, colors_.reset);
@@ -67,7 +74,7 @@ class Summary {
     const int code = run_.at("exit_code");
     const int signal = run_.at("signal");
     const std::string end =
-        signal != 0 ? fmt::format("killed by signal {}", signal) : fmt::format("exit {}", code);
+        signal != 0 ? fmt::format("killed by SIG{}", signal_name(signal)) : fmt::format("exit {}", code);
     constexpr std::size_t kLongestShown = 200;
     std::string command = run_.at("command");
     if (command.size() > kLongestShown) command = command.substr(0, kLongestShown) + " …";
@@ -119,6 +126,9 @@ class Summary {
     const Figure figure(run_.at("carbon_gco2e"));
     line("carbon", grams(figure.value), figure.provenance,
          fmt::format("{} to {} CO2e, {} range", grams(figure.low), grams(figure.high), figure.interval));
+    const auto grid = figure.basis.find("world average");
+    if (grid != std::string::npos)
+      continuation(figure.basis.substr(grid, figure.basis.find(';', grid) - grid));
   }
 
   void per_unit() {

@@ -96,7 +96,10 @@ VerbResult runs_verb(app::Application& application, const Arguments& arguments) 
     return kExitOk;
   }
   if (runs.empty()) {
-    JOULERY_CHECK_OK(print(Stream::err, "no run matches\n"));
+    const bool all = query.filter.empty() && query.experiments.empty() && !arguments.has("deleted");
+    JOULERY_CHECK_OK(
+        print(Stream::err, all ? "there are no runs yet; `joulery run -- CMD` makes the first one\n"
+                               : "no run matches\n"));
     return kExitOk;
   }
   JOULERY_CHECK_OK(print(Stream::out, table(runs, palette(application, Stream::out))));

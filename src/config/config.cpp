@@ -194,6 +194,16 @@ Result<Config> Config::load(const Environment& environment, const Folders& folde
   } else {
     JOULERY_CHECK_OK(read_settings(project, Origin::project_file, home, config.settings_));
   }
+  std::vector<std::string> names;
+  for (const SettingDefinition& definition : setting_definitions())
+    names.push_back(variable_name(definition.key));
+  for (const auto& [name, value] : environment.variables) {
+    if (name.rfind("JOULERY_", 0) != 0 || std::find(names.begin(), names.end(), name) != names.end())
+      continue;
+    const auto meant = did_you_mean(name, names);
+    config.notes_.push_back(
+        fmt::format("{} is no setting{}", name, meant ? "; did you mean " + *meant + "?" : ""));
+  }
   for (const SettingDefinition& definition : setting_definitions()) {
     const std::string name = variable_name(definition.key);
     std::string value = environment.get(name);

@@ -162,7 +162,8 @@ void add_warnings(const power::Sampler& sampler, MeteredRun& result) {
              ? fmt::format("{} of its processes still run; what they use from now on is not counted",
                            result.left_running)
              : "some of its processes still run; what they use from now on is not counted",
-         "raise the time with `run.grace_seconds`, or meter them on their own");
+         "--wait tree waits for them as long as run.grace_seconds says (JOULERY_RUN_GRACE_SECONDS, "
+         "joulery.toml)");
   }
   if (result.missed_ticks > 0 && result.missed_ticks > result.ticks / 20) {
     warn(fmt::format("{} of {} samples were late or lost", result.missed_ticks,

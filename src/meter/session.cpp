@@ -27,6 +27,20 @@ LaunchError launch_error(Error error) {
   return {.error = std::move(error), .exit_code = 125};
 }
 
+/// What a run is called if nobody gave it a name: the program, or the script or module that an interpreter
+/// runs.
+std::string program_name(const std::vector<std::string>& arguments) {
+  const auto base = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
+  const std::string program = base(arguments.front());
+  for (const char* interpreter : {"python", "bash", "sh", "node", "ruby", "perl", "Rscript", "julia"}) {
+    if (program.rfind(interpreter, 0) != 0) continue;
+    if (arguments.size() > 2 && arguments[1] == "-m") return arguments[2];
+    if (arguments.size() > 1 && !arguments[1].empty() && arguments[1].front() != '-')
+      return base(arguments[1]);
+  }
+  return program;
+}
+
 /// Everything that goes on between the command's start and its end.
 class Session final : public SupervisorObserver {
  public:
@@ -144,7 +158,7 @@ void Session::describe_run() {
   const std::string& program = options_.command.arguments.front();
   constexpr std::size_t kLongestOwnName = 250;
   run.name = options_.name.empty()
-                 ? printable(program.substr(program.rfind('/') + 1)).substr(0, kLongestOwnName)
+                 ? printable(program_name(options_.command.arguments)).substr(0, kLongestOwnName)
                  : options_.name;
   run.tags["mlflow.runName"] = run.name;
   run.tags["mlflow.user"] = run.user;

@@ -139,3 +139,19 @@ def test_closed_stdout_is_no_crash(joulery):
     process.stdout.close()
     process.stderr.read()
     assert process.wait(10) in (0, 3)
+
+
+def test_what_people_try_first(joulery):
+    assert joulery("help").stdout == joulery("--help").stdout
+    assert joulery("help", "run").stdout == joulery("run", "--help").stdout
+    assert joulery("version").stdout == joulery("--version").stdout
+    assert "joulery run -- python3 x.py" in joulery("python3", "x.py", code=2).stderr
+    assert "--name needs a value" in joulery("run", "--name", "--", "true", code=2).stderr
+    assert "JOULERY_RUN_HZ?" in joulery("config", "show", env={"JOULERY_RUN_HZZ": "4"}).stderr
+    joulery("doctor")
+    assert "joulery run -- CMD" in joulery("runs").stderr
+    joulery("run", "-q", "--", "python3", "-c", "pass")
+    (joulery.home / "x.py").write_text("pass")
+    joulery("run", "-q", "--", "python3", "x.py")
+    assert joulery.json("show", "x.py", schema="show")["run"]["name"] == "x.py"
+    assert "at least 4 digits" in joulery("show", "0", code=2).stderr

@@ -227,7 +227,7 @@ def test_on_a_terminal_ctrl_c_ends_the_command_and_the_record_is_kept(joulery):
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
     assert os.waitstatus_to_exitcode(status) == 130
-    assert b"killed by signal 2" in text
+    assert b"killed by SIGINT" in text
     assert joulery.json("show", schema="show")["run"]["status"] == "KILLED"
 
 

@@ -245,7 +245,11 @@ Result<std::int64_t> SqliteStore::resolve_run(const std::string& id) {
                                   named[0].second, named[1].second),
                       "name it by its id; list them with: joulery runs");
   }
-  if (id.size() < kMinPrefix || !is_plausible_run_id(id)) return unknown_run(id);
+  if (id.size() < kMinPrefix && is_plausible_run_id(id)) {
+    return user_error(fmt::format("'{}' is too little of a run's id", id),
+                      fmt::format("give at least {} digits; list runs with: joulery runs", kMinPrefix));
+  }
+  if (!is_plausible_run_id(id)) return unknown_run(id);
   const std::string beyond = id + "{";  // after every character that an id may have
   JOULERY_ASSIGN(Statement by_prefix,
                  database_->prepare("SELECT id, uuid FROM runs WHERE uuid >= ? AND uuid < ? LIMIT 2"));
