@@ -22,6 +22,8 @@ constexpr bool kAllocationsAreCounted = false;
 constexpr bool kAllocationsAreCounted = true;
 #endif
 
+// operator new has nowhere else to count.
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)
 inline std::atomic<std::uint64_t> allocation_count{0};
 
 }  // namespace joulery

@@ -70,7 +70,7 @@ const char* provenance_name(Provenance provenance) {
 }
 
 UncertainValue::UncertainValue(double value, Provenance provenance, double standard_deviation,
-                               std::vector<SystematicSource> sources)
+                               const std::vector<SystematicSource>& sources)
     : standard_deviation_(standard_deviation) {
   Part part{.value = value, .provenance = provenance, .sources = {}};
   merge_sources(part.sources, sources);
@@ -212,7 +212,7 @@ UncertainValue UncertainValue::ratio_to(const UncertainValue& other) const {
   const double deviation = std::fabs(quotient) * std::hypot(value() == 0 ? 0 : standard_deviation_ / value(),
                                                             other.standard_deviation_ / below);
   return {quotient, std::max({provenance(), other.provenance(), Provenance::derived}), deviation,
-          std::move(residual)};
+          residual};
 }
 
 }  // namespace joulery

@@ -45,7 +45,7 @@ class UncertainValue {
 
   UncertainValue() = default;
   UncertainValue(double value, Provenance provenance, double standard_deviation = 0,
-                 std::vector<SystematicSource> sources = {});
+                 const std::vector<SystematicSource>& sources = {});
 
   double value() const;
   double standard_deviation() const { return standard_deviation_; }
@@ -87,8 +87,8 @@ class Quantity {
   Quantity() = default;
   explicit Quantity(UncertainValue value) : inner_(std::move(value)) {}
   Quantity(double value, Provenance provenance, double standard_deviation = 0,
-           std::vector<SystematicSource> sources = {})
-      : inner_(value, provenance, standard_deviation, std::move(sources)) {}
+           const std::vector<SystematicSource>& sources = {})
+      : inner_(value, provenance, standard_deviation, sources) {}
 
   double value() const { return inner_.value(); }
   double standard_deviation() const { return inner_.standard_deviation(); }

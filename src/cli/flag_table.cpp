@@ -117,7 +117,7 @@ std::vector<Verb> make_verbs() {
                  .summary = "show one run again",
                  .usage = "show [RUN] [FLAGS]",
                  .examples = {{"joulery show", "the last run"},
-                              {"joulery show 0193a --json", "by the start of its id"}},
+                              {"joulery show 01a1fd51ec12 --json", "by the start of its id"}},
                  .flags = {json_flag(), {.name = "power", .help = "with the power series (JSON only)"}},
                  .details = "RUN is an id, the start of one, the name of a run, or \"last\".\n",
                  .most_operands = 1,
@@ -146,15 +146,15 @@ std::vector<Verb> make_verbs() {
                  {.name = "json", .help = "the same as --format json"}},
        .most_operands = 1000,
        .operands_are_runs = true});
-  all.push_back(
-      {.name = "rm",
-       .summary = "delete runs; they can be restored until gc",
-       .usage = "rm RUN... [FLAGS]",
-       .examples = {{"joulery rm 0193a", "delete a run"}, {"joulery rm --restore 0193a", "bring it back"}},
-       .flags = {{.name = "restore", .help = "bring back instead"}, json_flag()},
-       .fewest_operands = 1,
-       .most_operands = 1000,
-       .operands_are_runs = true});
+  all.push_back({.name = "rm",
+                 .summary = "delete runs; they can be restored until gc",
+                 .usage = "rm RUN... [FLAGS]",
+                 .examples = {{"joulery rm 01a1fd51ec12", "delete a run"},
+                              {"joulery rm --restore 01a1fd51ec12", "bring it back"}},
+                 .flags = {{.name = "restore", .help = "bring back instead"}, json_flag()},
+                 .fewest_operands = 1,
+                 .most_operands = 1000,
+                 .operands_are_runs = true});
   all.push_back(
       {.name = "gc",
        .summary = "remove deleted runs for good and give back their space",

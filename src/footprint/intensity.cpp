@@ -20,7 +20,7 @@ Quantity<GramsCo2ePerJoule> world_average_intensity() {
             .low = kLowCountryGramsPerKilowattHour / kWorldGramsPerKilowattHour,
             .high = kHighCountryGramsPerKilowattHour / kWorldGramsPerKilowattHour,
             .provenance = Provenance::assumed,
-            .basis = "world average grid 2024, 473 g/kWh (place unknown; countries' 5-95 % range 36-784)"}}};
+            .basis = "world average grid 2024, 473 g/kWh (place unknown, countries 36 to 784)"}}};
 }
 
 }  // namespace joulery::footprint

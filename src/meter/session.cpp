@@ -31,7 +31,7 @@ LaunchError launch_error(Error error) {
 /// runs.
 std::string program_name(const std::vector<std::string>& arguments) {
   const auto base = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
-  const std::string program = base(arguments.front());
+  std::string program = base(arguments.front());
   for (const char* interpreter : {"python", "bash", "sh", "node", "ruby", "perl", "Rscript", "julia"}) {
     if (program.rfind(interpreter, 0) != 0) continue;
     if (arguments.size() > 2 && arguments[1] == "-m") return arguments[2];

@@ -120,8 +120,8 @@ PowerModel make_power_model(const MachineIdentity& identity) {
   if (family) {
     model.idle_watts = family->idle_watts_per_thread * model.slice_cpus;
     model.full_watts = family->full_watts_per_thread * model.slice_cpus;
-    model.basis = fmt::format("CPU family {}, mean of whole servers with memory, {}", family->family,
-                              slice_text(model.slice_cpus));
+    model.basis = fmt::format("{} of a typical {} server, its memory included", slice_text(model.slice_cpus),
+                              family->family);
     return model;
   }
   if (tdp) {

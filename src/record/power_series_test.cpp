@@ -189,7 +189,8 @@ TEST(PowerSeriesProperty, AnySeriesRoundTrips) {
     double exact = 0;
     for (const std::uint32_t step : steps) {
       now += step;
-      const double joules = *rc::gen::inRange<std::int64_t>(0, 1'000'000'000) * 1e-3;
+      const auto millijoules = *rc::gen::inRange<std::int64_t>(0, 1'000'000'000);
+      const double joules = static_cast<double>(millijoules) * 1e-3;
       const auto flags = *rc::gen::weightedElement<std::uint32_t>({{9, 0U}, {1, 5U}});
       samples.push_back({now, joules, flags});
       exact += joules;
