@@ -211,8 +211,7 @@ UncertainValue UncertainValue::ratio_to(const UncertainValue& other) const {
   }
   const double deviation = std::fabs(quotient) * std::hypot(value() == 0 ? 0 : standard_deviation_ / value(),
                                                             other.standard_deviation_ / below);
-  return {quotient, std::max({provenance(), other.provenance(), Provenance::derived}), deviation,
-          residual};
+  return {quotient, std::max({provenance(), other.provenance(), Provenance::derived}), deviation, residual};
 }
 
 }  // namespace joulery
