@@ -16,23 +16,10 @@
 namespace joulery::meter {
 namespace {
 
-class KernelCalls final : public power::SystemCalls {
- public:
-  int perf_event_open(perf_event_attr& attributes, int pid, int cpu, int group,
-                      unsigned long flags) override {
-    const long result = ::syscall(SYS_perf_event_open, &attributes, pid, cpu, group, flags);
-    return result < 0 ? -errno : static_cast<int>(result);
-  }
-  long read(int descriptor, void* buffer, std::size_t size) override {
-    return ::read(descriptor, buffer, size);
-  }
-  void close(int descriptor) override { ::close(descriptor); }
-};
-
 struct Environment {
   SystemRoot root{"/"};
   SystemClock clock;
-  KernelCalls calls;
+  power::SystemCalls& calls = power::real_system_calls();
   AttributionOptions options(Tier tier) {
     return {.root = root,
             .clock = clock,

@@ -244,7 +244,9 @@ bool CgroupReader::populated() {
 std::int64_t next_scan_time(std::int64_t first_ns, std::int64_t started_ns, std::int64_t ended_ns) {
   constexpr std::int64_t kShortest = kNanosecondsPerSecond / 10;
   constexpr std::int64_t kLongest = 5 * kNanosecondsPerSecond;
-  const std::int64_t wait = std::max((ended_ns - started_ns) * 1000, (started_ns - first_ns) / 10);
+  // A quarter of what the whole meter may take, which is a thousandth of a core.
+  constexpr std::int64_t kCostToWait = 4000;
+  const std::int64_t wait = std::max((ended_ns - started_ns) * kCostToWait, (started_ns - first_ns) / 4);
   return ended_ns + std::clamp(wait, kShortest, kLongest);
 }
 

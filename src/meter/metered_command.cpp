@@ -1,29 +1,9 @@
 #include "meter/metered_command.hpp"
 
-#include <linux/perf_event.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <cerrno>
-
 #include "base/clock.hpp"
 
 namespace joulery::meter {
 namespace {
-
-class KernelCalls final : public power::SystemCalls {
- public:
-  int perf_event_open(perf_event_attr& attributes, int pid, int cpu, int group,
-                      unsigned long flags) override {
-    const long result = ::syscall(SYS_perf_event_open, &attributes, pid, cpu, group, flags);
-    return result < 0 ? -errno : static_cast<int>(result);
-  }
-  long read(int descriptor, void* buffer, std::size_t size) override {
-    const long result = ::read(descriptor, buffer, size);
-    return result < 0 ? -errno : result;
-  }
-  void close(int descriptor) override { ::close(descriptor); }
-};
 
 class Watcher final : public SupervisorObserver {
  public:
@@ -52,8 +32,7 @@ MeteredFailure failure(const Error& error) {
 }  // namespace
 
 power::SystemCalls& kernel_calls() {
-  static KernelCalls calls;
-  return calls;
+  return power::real_system_calls();
 }
 
 std::vector<std::string> own_environment() {

@@ -92,6 +92,16 @@ Result<ProcessScanner> ProcessScanner::open(const SystemRoot& root) {
   return scanner;
 }
 
+std::string_view ProcessScanner::read_line(const char* relative_path) {
+  const FileDescriptor file(::openat(proc_.get(), relative_path, O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return {};
+  ssize_t got = 0;
+  do {
+    got = ::read(file.get(), buffer_.data(), buffer_.size());
+  } while (got < 0 && errno == EINTR);
+  return {buffer_.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))};
+}
+
 std::string_view ProcessScanner::read_file(const char* relative_path) {
   const FileDescriptor file(::openat(proc_.get(), relative_path, O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return {};
@@ -123,11 +133,11 @@ void ProcessScanner::for_each_numbered(const char* relative_path, Each each) {
 }
 
 std::optional<ProcessStat> ProcessScanner::stat(int pid) {
-  return parse_process_stat(read_file(ProcPath("{}/stat", pid).get()));
+  return parse_process_stat(read_line(ProcPath("{}/stat", pid).get()));
 }
 
 double ProcessScanner::resident_bytes(int pid) {
-  const std::string_view text = read_file(ProcPath("{}/statm", pid).get());
+  const std::string_view text = read_line(ProcPath("{}/statm", pid).get());
   const auto first = text.find(' ');
   if (first == std::string_view::npos) return 0;
   const auto second = text.find(' ', first + 1);
@@ -140,7 +150,7 @@ double ProcessScanner::own_seconds(const ProcessStat& process) {
   const double ticks = static_cast<double>(process.own_ticks) * seconds_per_tick_;
   // schedstat counts nanoseconds, but of the first thread only.
   if (process.threads != 1) return ticks;
-  const std::string_view text = read_file(ProcPath("{}/schedstat", process.pid).get());
+  const std::string_view text = read_line(ProcPath("{}/schedstat", process.pid).get());
   const auto nanoseconds = parse_int64(text.substr(0, text.find(' ')));
   return nanoseconds ? std::max(ticks, static_cast<double>(*nanoseconds) * 1e-9) : ticks;
 }

@@ -56,6 +56,8 @@ class ProcessScanner {
   explicit ProcessScanner(FileDescriptor proc) : proc_(std::move(proc)) {}
   /// `threads` of the parent; 0 if not known.
   void list_children(int parent, int threads, std::vector<int>& children);
+  /// What one read gives: the kernel hands out its one-line files whole.
+  std::string_view read_line(const char* relative_path);
   std::string_view read_file(const char* relative_path);
   /// Calls `each` for every number that names an entry of the folder.
   template <class Each>

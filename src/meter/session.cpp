@@ -245,6 +245,7 @@ void Session::tick() {
     if (observer_ != nullptr) {
       observer_->on_live(
           {.elapsed_seconds = double(machine_.clock.monotonic_ns() - start_monotonic_ns_) / 1e9,
+           .modelled = model_load_ != nullptr,
            .machine_watts = watts,
            .workload_joules = account_.split(0, IdlePolicy::proportional).workload_joules,
            .workload_cpus = window.workload_seconds / window.seconds});

@@ -2,9 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -89,10 +87,8 @@ class SignalGuard {
 
 class EventLoop final : public Supervisor {
  public:
-  EventLoop(const SupervisorOptions& options, FileDescriptor signals)
-      : options_(options),
-        signals_(std::move(signals)),
-        period_ns_(static_cast<std::int64_t>(std::llround(1e9 / options.hz))) {
+  explicit EventLoop(const SupervisorOptions& options)
+      : options_(options), period_ns_(static_cast<std::int64_t>(std::llround(1e9 / options.hz))) {
     auto scanner = ProcessScanner::open(options_.root);
     if (!scanner.has_value()) return;
     scanner_ = std::move(*scanner);
@@ -105,8 +101,8 @@ class EventLoop final : public Supervisor {
  private:
   Status wait_once();
   void handle_signals();
-  void handle(const signalfd_siginfo& signal);
-  bool sent_by_workload(const signalfd_siginfo& signal);
+  void handle(const siginfo_t& signal);
+  bool sent_by_workload(const siginfo_t& signal);
   void reap();
   void child_stopped(int signal);
   void child_ended(int status, const rusage& usage);
@@ -119,10 +115,10 @@ class EventLoop final : public Supervisor {
   /// What nohup and the like had ignored concerns the command only.
   const InheritedSignals inherited_ = InheritedSignals::capture();
   SignalGuard guard_;
-  FileDescriptor signals_;
+  sigset_t handled_ = handled_signals();
   std::int64_t period_ns_;
-  /// On an absolute schedule: a late tick does not move the next one. One ppoll waits for it and for signals:
-  /// a timerfd would cost a read at each tick.
+  /// On an absolute schedule: a late tick does not move the next one. One sigtimedwait waits for it and for
+  /// signals: ppoll on a signalfd costs more at each tick, a timerfd one more call.
   std::int64_t next_tick_ns_ = 0;
   std::optional<ProcessScanner> scanner_;
   std::vector<int> earlier_children_;
@@ -192,14 +188,17 @@ std::int64_t EventLoop::nanoseconds_to_wait() const {
 
 Status EventLoop::wait_once() {
   constexpr int kSlowestGracePoll = 50;
-  pollfd descriptor = {signals_.get(), POLLIN, 0};
   const timespec wait = to_timespec(nanoseconds_to_wait());
-  const int ready = ::ppoll(&descriptor, 1, &wait, nullptr);
-  if (ready < 0 && errno != EINTR) {
+  siginfo_t signal = {};
+  const int got = ::sigtimedwait(&handled_, &signal, &wait);
+  if (got < 0 && errno != EAGAIN && errno != EINTR) {
     return internal_error(fmt::format("can't wait for the command: {}", errno_text(errno)));
   }
   if (ended_) grace_poll_milliseconds_ = std::min(grace_poll_milliseconds_ * 2, kSlowestGracePoll);
-  if (ready > 0) handle_signals();
+  if (got > 0) {
+    handle(signal);
+    handle_signals();
+  }
   tick_if_due();
   return {};
 }
@@ -213,17 +212,13 @@ void EventLoop::tick_if_due() {
 }
 
 void EventLoop::handle_signals() {
-  std::array<signalfd_siginfo, 16> batch;
-  for (;;) {
-    const ssize_t got = ::read(signals_.get(), batch.data(), sizeof(batch));
-    if (got < static_cast<ssize_t>(sizeof(signalfd_siginfo))) return;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(got) / sizeof(signalfd_siginfo); ++i)
-      handle(batch[i]);
-  }
+  const timespec at_once = {};
+  siginfo_t signal = {};
+  while (::sigtimedwait(&handled_, &signal, &at_once) > 0) handle(signal);
 }
 
-void EventLoop::handle(const signalfd_siginfo& signal) {
-  const int number = static_cast<int>(signal.ssi_signo);
+void EventLoop::handle(const siginfo_t& signal) {
+  const int number = signal.si_signo;
   if (number == SIGCHLD) return reap();
   if (ends_programs(number) && !inherited_.is_ignored(number)) {
     last_interrupt_ = number;
@@ -231,7 +226,7 @@ void EventLoop::handle(const signalfd_siginfo& signal) {
     if (ended_) interrupted_grace_ = true;
   }
   if (ended_) return;
-  const bool from_kernel = signal.ssi_code == SI_KERNEL;
+  const bool from_kernel = signal.si_code == SI_KERNEL;
   // The kernel's signals went to the whole process group, but for a hang-up, which goes to the leader of the
   // session.
   const bool only_to_us = from_kernel && number == SIGHUP && ::getsid(0) == ::getpid();
@@ -245,10 +240,12 @@ void EventLoop::handle(const signalfd_siginfo& signal) {
   ::kill(child_, number);
 }
 
-bool EventLoop::sent_by_workload(const signalfd_siginfo& signal) {
+bool EventLoop::sent_by_workload(const siginfo_t& signal) {
+  // Other codes keep something else in the place of the sender.
+  if (signal.si_code != SI_USER && signal.si_code != SI_TKILL && signal.si_code != SI_QUEUE) return false;
   constexpr int kDeepest = 64;
   const int self = ::getpid();
-  int pid = static_cast<int>(signal.ssi_pid);
+  int pid = signal.si_pid;
   if (pid == self || !scanner_) return false;
   for (int depth = 0; depth < kDeepest && pid > 1; ++depth) {
     if (pid == child_) return true;
@@ -347,11 +344,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::create(const SupervisorOptions& 
   if (!(options.grace_seconds >= 0 && options.grace_seconds <= 1e6)) {
     return user_error(fmt::format("a grace of {} s is not possible", options.grace_seconds));
   }
-  const sigset_t handled = handled_signals();
-  FileDescriptor signals(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals.valid())
-    return environment_error(fmt::format("can't receive signals (signalfd): {}", errno_text(errno)));
-  return std::make_unique<EventLoop>(options, std::move(signals));
+  return std::make_unique<EventLoop>(options);
 }
 
 }  // namespace joulery::meter

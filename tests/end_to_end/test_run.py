@@ -235,7 +235,8 @@ def test_live_line_only_where_it_harms_nothing(joulery):
     quiet = joulery("run", "--", "sleep", "1.2")
     assert "\r" not in quiet.stderr
     asked = joulery("run", "--live", "--", "sleep", "1.2")
-    assert "machine" in asked.stderr.split("\r\x1b[K")[1]
+    line = asked.stderr.split("\r\x1b[K")[1]
+    assert "machine ~" in line and "so far ~" in line, "a modelled figure without its mark"
 
 
 def test_missing_sys_and_proc_of_sensors_is_no_reason_to_fail(joulery):
