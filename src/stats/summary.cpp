@@ -2,12 +2,19 @@
 
 #include <boost/math/distributions/students_t.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 namespace joulery::stats {
 
 double student_t_quantile(double probability, double degrees_of_freedom) {
   return boost::math::quantile(boost::math::students_t(degrees_of_freedom), probability);
+}
+
+double student_t_probability(double t, double degrees_of_freedom) {
+  // An infinite t is out of Boost's domain.
+  constexpr double kBeyond = 1e150;
+  return boost::math::cdf(boost::math::students_t(degrees_of_freedom), std::clamp(t, -kBeyond, kBeyond));
 }
 
 MeanInterval mean_interval(std::span<const double> values, double level) {

@@ -18,6 +18,8 @@ MeanInterval mean_interval(std::span<const double> values, double level);
 
 /// Quantile of Student's t distribution: P(T <= result) = probability.
 double student_t_quantile(double probability, double degrees_of_freedom);
+/// P(T <= t) of Student's t distribution.
+double student_t_probability(double t, double degrees_of_freedom);
 
 /// Lag-1 autocorrelation; 0 for fewer than 3 values or no variance.
 double lag1_autocorrelation(std::span<const double> values);
