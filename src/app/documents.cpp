@@ -30,6 +30,25 @@ Json quantity(const Quantity<Unit>& figure) {
           {"basis", figure.basis()}};
 }
 
+/// What the figure is made of, so that another run's can be set against it later: what both rest on cancels.
+Json parts_json(const UncertainValue& figure) {
+  Json parts = Json::array();
+  for (const UncertainValue::Part& part : figure.parts()) {
+    Json sources = Json::array();
+    for (const SystematicSource& source : part.sources) {
+      sources.push_back({{"id", source.id},
+                         {"low", source.low},
+                         {"high", source.high},
+                         {"provenance", provenance_name(source.provenance)},
+                         {"basis", source.basis}});
+    }
+    parts.push_back({{"value", part.value},
+                     {"provenance", provenance_name(part.provenance)},
+                     {"sources", std::move(sources)}});
+  }
+  return {{"standard_deviation", figure.standard_deviation()}, {"parts", std::move(parts)}};
+}
+
 Json device_json(const meter::DeviceReport& device) {
   Json flags = Json::object();
   static constexpr const char* kFlagNames[] = {"wrapped", "implausible", "backwards",           "missing",
@@ -182,6 +201,8 @@ std::string run_document(const meter::MeteredRun& run) {
     warnings.push_back({{"text", warning.text}, {"hint", warning.hint}});
   }
   document["warnings"] = std::move(warnings);
+  document["uncertainty"] = {{"energy_joules", parts_json(run.energy.untyped())},
+                             {"carbon_gco2e", parts_json(run.carbon.untyped())}};
   return dump(document);
 }
 

@@ -31,7 +31,8 @@ void split_command(const Verb& verb, std::vector<std::string>& words, std::vecto
         const bool named = word == "--" + flag->name ||
                            (flag->short_name != 0 && word.size() == 2 && word[1] == flag->short_name);
         // "--" is no value: it ends our flags.
-        if (named && !flag->value.empty() && i + 1 < words.size() && words[i + 1] != "--") ++i;
+        if (!named || flag->value.empty()) continue;
+        for (int k = 0; k < flag->value_count && i + 1 < words.size() && words[i + 1] != "--"; ++k) ++i;
       }
       continue;
     }
@@ -143,7 +144,7 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& words) {
       parser.add_flag(spelling, switches[flag->name]);
     } else {
       parser.add_option(spelling, values[flag->name])
-          ->expected(1)
+          ->expected(flag->value_count)
           ->allow_extra_args(false)
           ->multi_option_policy(flag->repeatable ? CLI::MultiOptionPolicy::TakeAll
                                                  : CLI::MultiOptionPolicy::TakeLast);

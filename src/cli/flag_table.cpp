@@ -17,6 +17,7 @@ Verb run_verb() {
       {"joulery run --repeat 5 --warmup 1 -- ./infer", "means with confidence intervals over five runs"},
       {"joulery run --per \"1000 images\" -- ./infer", "also the cost of one image"},
       {"joulery run --json --output cost.json -- make", "the figures as JSON, in a file"},
+      {"joulery run --versus 'python3 a.py' 'python3 b.py' --repeat 10", "which of two costs less"},
   };
   verb.flags = {
       {.name = "name",
@@ -38,6 +39,14 @@ Verb run_verb() {
        .help = "run the command N times; each is a run of its own",
        .short_name = 'r'},
       {.name = "warmup", .value = "K", .help = "run it K times before, unrecorded", .short_name = 'w'},
+      {.name = "versus",
+       .value = "'A' 'B'",
+       .help = "run two command lines in turn (5 times each, or --repeat) and compare them",
+       .value_count = 2},
+      {.name = "seed", .value = "N", .help = "order of the runs of --versus (default: by chance)"},
+      {.name = "margin",
+       .value = "PERCENT",
+       .help = "with --versus: test that they differ by less than this"},
       {.name = "hz", .value = "F", .help = "power samples per second (default: 10)", .setting = "run.hz"},
       {.name = "idle",
        .value = "POLICY",
@@ -71,9 +80,43 @@ Verb run_verb() {
       "those of\n"
       "a shell: 125 if metering failed, 126 if the command can't be executed, 127 if it isn't found, 128+N "
       "if signal N\n"
-      "ended it.\n";
+      "ended it.\n"
+      "--versus takes each command as one word and splits it at blanks; quotes and backslashes keep blanks "
+      "as in "
+      "a shell,\n"
+      "but no shell is run: for pipes and variables write \"sh -c '...'\".\n";
   verb.takes_command = true;
   return verb;
+}
+
+Verb compare_verb() {
+  return {
+      .name = "compare",
+      .summary = "what B costs against A, and how sure that is",
+      .usage = "compare [A B] [FLAGS]",
+      .examples = {{"joulery compare old new", "two runs or series, by name or id"},
+                   {"joulery compare", "the two sides of the last `run --versus`"},
+                   {"joulery compare --by framework --where \"tags.task = 'digits'\"",
+                    "groups of runs by the value of a tag"},
+                   {"joulery compare old new --margin 3", "is the difference below 3 %?"}},
+      .flags = {{.name = "by", .value = "TAG", .help = "compare runs by the value of this tag"},
+                {.name = "where", .value = "FILTER", .help = "with --by: only runs that match"},
+                {.name = "baseline",
+                 .value = "VALUE",
+                 .help = "with --by: the value to compare with (default: the first)"},
+                {.name = "margin",
+                 .value = "PERCENT",
+                 .help = "test whether they differ by less than this: only then \"no difference\""},
+                {.name = "single", .help = "only the runs named, not the series they belong to"},
+                json_flag()},
+      .details =
+          "A and B are names (all runs of that name), ids of series, or runs as `show` takes them (with the "
+          "series\n"
+          "they belong to). Alone, a run of `run --versus` stands for both sides of its session. Exit code 0 "
+          "whatever\n"
+          "the verdict: `compare` informs.\n",
+      .most_operands = 2,
+      .operands_are_runs = true};
 }
 
 std::vector<Verb> make_verbs() {
@@ -122,6 +165,7 @@ std::vector<Verb> make_verbs() {
                  .details = "RUN is an id, the start of one, the name of a run, or \"last\".\n",
                  .most_operands = 1,
                  .operands_are_runs = true});
+  all.push_back(compare_verb());
   all.push_back(
       {.name = "export",
        .summary = "write runs or power series as CSV or JSON",

@@ -16,6 +16,7 @@ struct Flag {
   std::string setting = {};               // setting that this flag sets, if any
   std::vector<std::string> choices = {};  // for completion
   bool takes_file = false;                // for completion
+  int value_count = 1;                    // words that a value has
 };
 
 struct Verb {

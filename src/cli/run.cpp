@@ -9,6 +9,7 @@
 #include "base/files.hpp"
 #include "base/ids.hpp"
 #include "base/text.hpp"
+#include "cli/run_request.hpp"
 #include "cli/run_summary.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
@@ -60,6 +61,8 @@ Status check_length(const std::string& flag, const std::string& text, std::size_
   return user_error(fmt::format("{} is {} bytes long; {} are the most", flag, text.size(), longest));
 }
 
+}  // namespace
+
 Result<app::WorkloadRequest> read_request(const Arguments& arguments, const config::Config& config) {
   app::WorkloadRequest request;
   request.command = arguments.command;
@@ -92,6 +95,8 @@ Result<app::WorkloadRequest> read_request(const Arguments& arguments, const conf
   JOULERY_ASSIGN(request.warmup, arguments.integer("warmup", 0, 0, 100000));
   return request;
 }
+
+namespace {
 
 struct Series {
   std::vector<std::string> documents;
@@ -154,14 +159,14 @@ std::string series_text(const Series& series, const Palette& colors) {
   return text;
 }
 
-/// Where the figures go: --output's file, or stderr.
+}  // namespace
+
 Status deliver(const Arguments& arguments, const std::string& text) {
   if (const auto file = arguments.value("output"))
     return write_file_atomically(*file, text + (text.ends_with('\n') ? "" : "\n"));
   return print(Stream::err, text + (text.ends_with('\n') ? "" : "\n"));
 }
 
-/// A file that can't be written is better known before the command has run for hours.
 Status check_output(const Arguments& arguments) {
   const auto file = arguments.value("output");
   if (!file) return {};
@@ -171,9 +176,11 @@ Status check_output(const Arguments& arguments) {
   return user_error(fmt::format("--output: can't write into '{}': {}", printable(folder), errno_text(errno)));
 }
 
-}  // namespace
-
 VerbResult run_verb(app::Application& application, const Arguments& arguments) {
+  if (arguments.has("versus")) return versus_verb(application, arguments);
+  for (const char* flag : {"seed", "margin"}) {
+    if (arguments.has(flag)) return user_error(fmt::format("--{} goes with --versus only", flag));
+  }
   JOULERY_ASSIGN(const app::WorkloadRequest request, read_request(arguments, application.config()));
   JOULERY_CHECK_OK(check_output(arguments));
   const bool json = arguments.has("json");

@@ -13,6 +13,9 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments);
 VerbResult doctor_verb(app::Application& application, const Arguments& arguments);
 VerbResult runs_verb(app::Application& application, const Arguments& arguments);
 VerbResult show_verb(app::Application& application, const Arguments& arguments);
+VerbResult compare_verb(app::Application& application, const Arguments& arguments);
+/// `run --versus`.
+VerbResult versus_verb(app::Application& application, const Arguments& arguments);
 VerbResult export_verb(app::Application& application, const Arguments& arguments);
 VerbResult remove_verb(app::Application& application, const Arguments& arguments);
 VerbResult gc_verb(app::Application& application, const Arguments& arguments);

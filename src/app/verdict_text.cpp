@@ -1,0 +1,105 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "app/comparison.hpp"
+
+namespace joulery::app {
+namespace {
+
+/// 0.1234 → "12", 0.0345 → "3.5", 0.994 → "99.4": no more digits than say something.
+std::string percent(double share) {
+  const double value = 100 * std::fabs(share);
+  const bool fine = value < 10 || (value >= 99 && value < 100);
+  return fmt::format("{:.{}f}", value, fine ? 1 : 0);
+}
+
+std::string verb_of(const std::string& key) {
+  if (key == "carbon_gco2e") return "emits";
+  return key == "duration_seconds" ? "takes" : "uses";
+}
+
+/// "12 % less energy (8.0 to 16 %)", "3.1 times as much energy (2.9 to 3.3 times)".
+std::string change(const FigureComparison& figure, bool with_range) {
+  const double ratio = figure.repeated->ratio;
+  const Interval& range = figure.range;
+  const bool wide = with_range && (range.low != range.high);
+  constexpr double kTimesFrom = 2;
+  if (ratio >= kTimesFrom) {
+    return fmt::format("{:.3g} times as much {}", ratio, figure.label) +
+           (wide ? fmt::format(" ({:.3g} to {:.3g} times)", range.low, range.high) : "");
+  }
+  const bool less = ratio < 1;
+  std::string text = fmt::format("{} % {} {}", percent(ratio - 1), less ? "less" : "more", figure.label);
+  if (wide) {
+    const double near = less ? range.high : range.low;
+    const double far = less ? range.low : range.high;
+    if ((near - 1) * (far - 1) >= 0) {
+      text += fmt::format(" ({} to {} %)", percent(near - 1), percent(far - 1));
+    } else {
+      text += fmt::format(" (from {} % less to {} % more)", percent(range.low - 1), percent(range.high - 1));
+    }
+  }
+  return text;
+}
+
+/// "1.2 % less to 3.4 % more": where the ratio may lie.
+std::string reach(const Interval& range) {
+  const auto side = [](double ratio) {
+    return fmt::format("{} % {}", percent(ratio - 1), ratio < 1 ? "less" : "more");
+  };
+  return fmt::format("B may need {} to {}", side(range.low), side(range.high));
+}
+
+std::string more_runs(const FigureComparison& figure) {
+  const std::size_t have = std::min(figure.repeated->count_a, figure.repeated->count_b);
+  const std::size_t more = *figure.runs_needed - have;
+  if (figure.repeated->paired) return fmt::format("{} more pair{}", more, more == 1 ? "" : "s");
+  return fmt::format("{} more run{} of each", more, more == 1 ? "" : "s");
+}
+
+}  // namespace
+
+std::string verdict_text(const FigureComparison& figure, const ComparisonOptions& options) {
+  const std::string wanted = percent(options.margin.value_or(options.wanted_change));
+  switch (figure.verdict) {
+    case Verdict::less:
+    case Verdict::more: {
+      std::string text = fmt::format("B {} {}", verb_of(figure.key), change(figure, true));
+      if (figure.noise_floor &&
+          std::fabs(std::log(figure.repeated->ratio)) < std::log1p(*figure.noise_floor)) {
+        text += fmt::format("; that is within what runs of one and the same command differ by here (±{} %)",
+                            percent(*figure.noise_floor));
+      }
+      return text;
+    }
+    case Verdict::equivalent:
+      return fmt::format("no difference in {} (within ±{} %): {}", figure.label, percent(*options.margin),
+                         reach(figure.range));
+    case Verdict::too_few_runs:
+      if (options.margin) {
+        return fmt::format(
+            "no difference in {} found, and none within ±{} % shown: too few runs; {} would show it; {}",
+            figure.label, wanted, more_runs(figure), reach(figure.range));
+      }
+      return fmt::format("no difference in {} found: too few runs; {} would show one of {} %; {}",
+                         figure.label, more_runs(figure), wanted, reach(figure.range));
+    case Verdict::not_found:
+      return fmt::format("no difference in {} found; {}{}", figure.label, reach(figure.range),
+                         options.margin ? "" : "; --margin tests whether there is none that matters");
+    case Verdict::no_common_base:
+      return fmt::format(
+          "no difference in {} can be told: what the figures of A and B rest on differs, and more runs do "
+          "not "
+          "mend that; {}",
+          figure.label, reach(figure.range));
+    case Verdict::single_runs:
+      return fmt::format("in these runs B had {}; so few say nothing of chance: repeat them",
+                         change(figure, false));
+    case Verdict::unknown:
+      return fmt::format("{} is not known of all runs", figure.label);
+  }
+  return {};
+}
+
+}  // namespace joulery::app

@@ -1,0 +1,64 @@
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "cli/comparison_text.hpp"
+#include "cli/terminal.hpp"
+#include "cli/verb.hpp"
+
+namespace joulery::cli {
+namespace {
+
+Status check_flags(const Arguments& arguments) {
+  const bool by = arguments.has("by");
+  for (const char* flag : {"where", "baseline"}) {
+    if (arguments.has(flag) && !by) {
+      return user_error(fmt::format("--{} goes with --by", flag), "for example --by framework");
+    }
+  }
+  if (by && !arguments.operands.empty()) {
+    return user_error(
+        fmt::format("--by takes its runs from a tag, not from '{}'", printable(arguments.operands.front())),
+        "narrow them down with --where");
+  }
+  return {};
+}
+
+Result<std::vector<app::RunGroup>> find_groups(record::Store& store, const Arguments& arguments) {
+  if (const auto tag = arguments.value("by")) {
+    return app::group_by_tag(store, *tag, arguments.value("where").value_or(""), arguments.value("baseline"));
+  }
+  if (arguments.operands.size() < 2) {
+    return app::find_versus_groups(store, arguments.operands.empty() ? "last" : arguments.operands.front());
+  }
+  std::vector<app::RunGroup> groups;
+  for (const std::string& operand : arguments.operands) {
+    JOULERY_ASSIGN(app::RunGroup group, app::find_group(store, operand, arguments.has("single")));
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+}  // namespace
+
+VerbResult compare_verb(app::Application& application, const Arguments& arguments) {
+  JOULERY_CHECK_OK(check_flags(arguments));
+  app::ComparisonOptions options;
+  JOULERY_ASSIGN(options.margin, margin_of(arguments));
+  JOULERY_ASSIGN(const auto store,
+                 open_store_and_tell(application, app::Application::StoreAccess::read_only));
+  JOULERY_ASSIGN(std::vector<app::RunGroup> groups, find_groups(*store, arguments));
+  // With several groups against one, all intervals together hold at the level (Bonferroni).
+  options.level = 1 - (1 - options.level) / static_cast<double>(groups.size() - 1);
+  std::vector<app::Comparison> comparisons;
+  for (std::size_t i = 1; i < groups.size(); ++i) {
+    JOULERY_ASSIGN(app::Comparison comparison, app::compare_groups(groups.front(), groups[i], options));
+    comparisons.push_back(std::move(comparison));
+  }
+  const std::string text = arguments.has("json")
+                               ? app::comparison_document(comparisons) + "\n"
+                               : comparison_text(comparisons, palette(application, Stream::out));
+  JOULERY_CHECK_OK(print(Stream::out, text));
+  return kExitOk;
+}
+
+}  // namespace joulery::cli
