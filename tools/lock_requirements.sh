@@ -9,13 +9,13 @@ trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet uv
 
-lock() { # lock FILE PURPOSE PACKAGE…
+lock() { # lock FILE PURPOSE PACKAGE…; more options of uv in $uv_options
   local file=$1 purpose=$2
   shift 2
   {
     echo "# $purpose Written by tools/lock_requirements.sh from: $*"
     printf '%s\n' "$@" | "$folder/venv/bin/uv" pip compile - --universal --python-version 3.11 \
-      --generate-hashes --no-header --no-annotate --quiet
+      --generate-hashes --no-header --no-annotate --quiet ${uv_options:+"$uv_options"}
   } >"$folder/locked.txt"
   mv "$folder/locked.txt" "$file"
   echo "$file: $(grep -c '==' "$file") packages"
@@ -24,5 +24,8 @@ lock() { # lock FILE PURPOSE PACKAGE…
 lock requirements-native.txt "What the examples train with and run models in." \
   scikit-learn numpy scipy joblib skl2onnx onnx onnxruntime
 lock requirements-test.txt "What the end-to-end tests need." pytest jsonschema ruff
+# What it needs itself is in requirements-native.txt already.
+uv_options=--no-deps lock requirements-frameworks.txt \
+  "What examples/frameworks trains with, on top of requirements-native.txt." lightgbm
 lock requirements-peers-codecarbon.txt "A tool that bench/peers compares with." codecarbon
 lock requirements-peers-zeus.txt "A tool that bench/peers compares with." zeus

@@ -57,10 +57,12 @@ set_up() { # set_up FOR
   fi
   case $1 in
     demo) python_environment .deps/venv requirements-native.txt ;;
-    test | coverage) python_environment .deps/venv requirements-native.txt requirements-test.txt ;;
+    test | coverage)
+      python_environment .deps/venv requirements-native.txt requirements-test.txt requirements-frameworks.txt
+      ;;
     bench) peer_environments ;;
     all)
-      python_environment .deps/venv requirements-native.txt requirements-test.txt
+      python_environment .deps/venv requirements-native.txt requirements-test.txt requirements-frameworks.txt
       peer_environments
       ;;
   esac

@@ -166,6 +166,13 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& words) {
     if (word.size() > 1 && word.front() == '-') return std::unexpected(unknown_flag(verb, word));
     arguments.operands.push_back(word);
   }
+  for (const Flag* flag : flags_of(verb)) {
+    const std::size_t given = values[flag->name].size();
+    if (given % static_cast<std::size_t>(flag->value_count) != 0) {
+      return user_error(fmt::format("--{} needs {} values: --{} {}", flag->name, flag->value_count,
+                                    flag->name, flag->value));
+    }
+  }
   for (auto& [name, list] : values) {
     if (!list.empty()) arguments.flags[name] = std::move(list);
   }
