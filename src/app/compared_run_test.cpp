@@ -27,9 +27,12 @@ meter::MeteredRun metered(const record::Run& run, double joules) {
                                      .provenance = Provenance::modelled,
                                      .basis = "a model"}});
   result.energy += Quantity<Joules>(1, Provenance::derived);
-  result.carbon =
-      result.energy * Quantity<GramsCo2ePerJoule>(1e-4, Provenance::assumed, 0,
-                                                  {{.id = "grid:world", .low = 0.1, .high = 1.7, .provenance = Provenance::assumed, .basis = "a grid"}});
+  result.carbon = result.energy * Quantity<GramsCo2ePerJoule>(1e-4, Provenance::assumed, 0,
+                                                              {{.id = "grid:world",
+                                                                .low = 0.1,
+                                                                .high = 1.7,
+                                                                .provenance = Provenance::assumed,
+                                                                .basis = "a grid"}});
   return result;
 }
 

@@ -22,7 +22,7 @@ bool CsvReader::next(std::vector<std::string>& fields) {
       }
     } else if (c == '"' && field.empty()) {
       quoted = true;
-    } else if (c == ',') {
+    } else if (c == separator_) {
       fields.push_back(std::move(field));
       field.clear();
     } else if (c == '\n') {

@@ -11,12 +11,13 @@ namespace joulery {
 class CsvReader {
  public:
   /// `text` must outlive the reader.
-  explicit CsvReader(std::string_view text) : rest_(text) {}
+  explicit CsvReader(std::string_view text, char separator = ',') : rest_(text), separator_(separator) {}
   /// Fills `fields` with the next row; false at the end. Blank lines are skipped.
   bool next(std::vector<std::string>& fields);
 
  private:
   std::string_view rest_;
+  char separator_;
 };
 
 }  // namespace joulery

@@ -190,6 +190,20 @@ std::vector<Verb> make_verbs() {
                  {.name = "json", .help = "the same as --format json"}},
        .most_operands = 1000,
        .operands_are_runs = true});
+  all.push_back(
+      {.name = "import",
+       .summary = "take over runs from CodeCarbon's emissions.csv",
+       .usage = "import FILE... [FLAGS]",
+       .examples = {{"joulery import emissions.csv", "each run once, however often it is imported"}},
+       .flags = {{.name = "experiment",
+                  .value = "NAME",
+                  .help = "experiment they belong to (default: CodeCarbon)",
+                  .short_name = 'e'},
+                 json_flag()},
+       .details = "Also reads rows that a version of CodeCarbon wrote too short, and semicolons with "
+                  "decimal commas.\n",
+       .fewest_operands = 1,
+       .most_operands = 1000});
   all.push_back({.name = "rm",
                  .summary = "delete runs; they can be restored until gc",
                  .usage = "rm RUN... [FLAGS]",

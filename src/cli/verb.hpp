@@ -17,6 +17,7 @@ VerbResult compare_verb(app::Application& application, const Arguments& argument
 /// `run --versus`.
 VerbResult versus_verb(app::Application& application, const Arguments& arguments);
 VerbResult export_verb(app::Application& application, const Arguments& arguments);
+VerbResult import_verb(app::Application& application, const Arguments& arguments);
 VerbResult remove_verb(app::Application& application, const Arguments& arguments);
 VerbResult gc_verb(app::Application& application, const Arguments& arguments);
 VerbResult config_verb(app::Application& application, const Arguments& arguments);

@@ -1,0 +1,259 @@
+#include "app/codecarbon_csv.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/csv.hpp"
+#include "base/text.hpp"
+
+namespace joulery::app {
+namespace {
+
+using Type = CodeCarbonType;
+
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+/// Without these a row says nothing.
+constexpr std::array<std::string_view, 4> kNeeded = {"timestamp", "duration", "emissions", "energy_consumed"};
+/// Wider files are none of CodeCarbon's.
+constexpr std::size_t kMostColumns = 200;
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+bool looks_like_timestamp(std::string_view text) {
+  // 2026-01-31T12:34:56, perhaps with a blank for the T, perhaps with more after it.
+  static constexpr std::string_view kShape = "dddd-dd-dd?dd:dd:dd";
+  if (text.size() < kShape.size()) return false;
+  for (std::size_t i = 0; i < kShape.size(); ++i) {
+    const bool fits = kShape[i] == 'd' ? is_digit(text[i]) : kShape[i] == '?' || kShape[i] == text[i];
+    if (!fits) return false;
+  }
+  return true;
+}
+
+bool looks_like_uuid(std::string_view text) {
+  return text.size() == 36 && text[8] == '-' && text[13] == '-' && text[18] == '-' && text[23] == '-';
+}
+
+/// How badly a value fits a column; infinity if it can't be meant.
+double misfit(Type type, std::string_view value) {
+  constexpr double kNever = std::numeric_limits<double>::infinity();
+  constexpr double kUnlikely = 1;
+  if (value.empty()) return 0;
+  const auto parsed = parse_double(value);
+  const bool number = parsed.has_value();
+  switch (type) {
+    case Type::timestamp:
+      return looks_like_timestamp(value) ? 0 : kNever;
+    case Type::number:
+      return number ? 0 : kNever;
+    case Type::count:
+      if (!number) return kNever;
+      return *parsed >= 0 && *parsed == std::floor(*parsed) ? 0 : kUnlikely;
+    case Type::uuid:
+      return looks_like_uuid(value) ? 0 : kUnlikely;
+    case Type::country:
+      return value.size() == 3 && !number ? 0 : kUnlikely;
+    case Type::tracking_mode:
+      return value == "machine" || value == "process" ? 0 : kNever;
+    case Type::yes_no:
+      return value == "Y" || value == "N" ? 0 : kNever;
+    case Type::text:
+      return number ? kUnlikely : 0;
+  }
+  return kNever;
+}
+
+const CodeCarbonColumn* column_of(std::string_view name) {
+  for (const CodeCarbonColumn& column : codecarbon_columns()) {
+    if (column.name == name) return &column;
+  }
+  return nullptr;
+}
+
+double cost_of_dropping(const CodeCarbonColumn* column) {
+  constexpr double kSeldom = 10;
+  if (column == nullptr || !column->droppable) return kSeldom;
+  // The number of GPUs is known to be 0 more often than a place or a model is known.
+  if (column->name == "gpu_count") return 0.15;
+  return 0.1;
+}
+
+char separator_of(std::string_view header) {
+  const auto count = [&](char c) { return std::count(header.begin(), header.end(), c); };
+  if (count(';') > count(',') && count(';') >= count('\t')) return ';';
+  return count('\t') > count(',') ? '\t' : ',';
+}
+
+/// "1,5" to "1.5" in columns of numbers, where the comma is not what separates.
+void mend_decimal_commas(std::map<std::string, std::string>& values) {
+  for (auto& [name, value] : values) {
+    const CodeCarbonColumn* column = column_of(name);
+    if (column == nullptr || (column->type != Type::number && column->type != Type::count)) continue;
+    const auto comma = value.find(',');
+    if (comma == std::string::npos || value.find('.') != std::string::npos) continue;
+    std::string mended = value;
+    mended[comma] = '.';
+    if (parse_double(mended)) value = std::move(mended);
+  }
+}
+
+class Reader {
+ public:
+  Reader(std::string_view text, char separator) : text_(text), separator_(separator), csv_(text, separator) {}
+
+  Result<CodeCarbonFile> read() {
+    if (!csv_.next(header_)) return user_error("the file is empty");
+    if (header_.size() > kMostColumns) return not_codecarbon("has too many columns");
+    for (std::string& name : header_) name = std::string(trim(name));
+    for (const std::string_view needed : kNeeded) {
+      if (std::find(header_.begin(), header_.end(), needed) == header_.end()) {
+        return not_codecarbon(fmt::format("has no column '{}'", needed).c_str());
+      }
+    }
+    std::vector<std::string> fields;
+    bool more = csv_.next(fields);
+    while (more) {
+      std::vector<std::string> next_fields;
+      more = csv_.next(next_fields);
+      read_row(fields, !more && !text_.ends_with('\n'));
+      fields = std::move(next_fields);
+    }
+    return std::move(file_);
+  }
+
+ private:
+  static std::unexpected<Error> not_codecarbon(const char* why) {
+    return user_error(fmt::format("this is no emissions file of CodeCarbon: it {}", why),
+                      "the first line has to name the columns, as CodeCarbon writes it");
+  }
+
+  void read_row(const std::vector<std::string>& fields, bool maybe_cut_off) {
+    CodeCarbonRow row;
+    row.number = ++number_;
+    const auto problem = [&](std::string reason) {
+      file_.problems.push_back({row.number, std::move(reason)});
+    };
+    if (fields.size() == header_.size()) {
+      for (std::size_t i = 0; i < fields.size(); ++i) {
+        if (!fields[i].empty()) row.values[header_[i]] = fields[i];
+      }
+    } else if (fields.size() > header_.size()) {
+      return problem(fmt::format("{} fields under {} columns", fields.size(), header_.size()));
+    } else if (maybe_cut_off) {
+      return problem("the last line is cut off");
+    } else {
+      row.values = realign_codecarbon_row(header_, fields);
+      row.realigned = true;
+      if (row.values.empty()) {
+        return problem(
+            fmt::format("{} fields under {} columns, which fit none of them", fields.size(), header_.size()));
+      }
+    }
+    if (separator_ != ',') mend_decimal_commas(row.values);
+    for (const std::string_view needed : kNeeded) {
+      const auto found = row.values.find(std::string(needed));
+      if (found == row.values.end()) return problem(fmt::format("no {}", needed));
+      const CodeCarbonColumn* column = column_of(needed);
+      if (misfit(column->type, found->second) > 0) {
+        return problem(fmt::format("{} is '{}'", needed, printable(found->second).substr(0, 60)));
+      }
+    }
+    file_.rows.push_back(std::move(row));
+  }
+
+  std::string_view text_;
+  char separator_;
+  CsvReader csv_;
+  std::vector<std::string> header_;
+  std::uint64_t number_ = 0;
+  CodeCarbonFile file_;
+};
+
+}  // namespace
+
+const std::array<CodeCarbonColumn, 38>& codecarbon_columns() {
+  static constexpr std::array<CodeCarbonColumn, 38> kColumns = {{
+      {"timestamp", Type::timestamp, false},
+      {"project_name", Type::text, false},
+      {"run_id", Type::uuid, false},
+      {"experiment_id", Type::uuid, false},
+      {"duration", Type::number, false},
+      {"emissions", Type::number, false},
+      {"emissions_rate", Type::number, false},
+      {"cpu_power", Type::number, false},
+      {"gpu_power", Type::number, false},
+      {"ram_power", Type::number, false},
+      {"cpu_energy", Type::number, false},
+      {"gpu_energy", Type::number, false},
+      {"ram_energy", Type::number, false},
+      {"energy_consumed", Type::number, false},
+      {"water_consumed", Type::number, false},
+      {"country_name", Type::text, false},
+      {"country_iso_code", Type::country, false},
+      {"region", Type::text, true},
+      {"cloud_provider", Type::text, true},
+      {"cloud_region", Type::text, true},
+      {"os", Type::text, false},
+      {"python_version", Type::text, false},
+      {"codecarbon_version", Type::text, false},
+      {"cpu_count", Type::count, false},
+      {"cpu_model", Type::text, false},
+      {"gpu_count", Type::count, true},
+      {"gpu_model", Type::text, true},
+      {"longitude", Type::number, true},
+      {"latitude", Type::number, true},
+      {"ram_total_size", Type::number, false},
+      {"tracking_mode", Type::tracking_mode, false},
+      {"cpu_utilization_percent", Type::number, false},
+      {"gpu_utilization_percent", Type::number, false},
+      {"ram_utilization_percent", Type::number, false},
+      {"ram_used_gb", Type::number, false},
+      {"on_cloud", Type::yes_no, false},
+      {"pue", Type::number, false},
+      {"wue", Type::number, false},
+  }};
+  return kColumns;
+}
+
+std::map<std::string, std::string> realign_codecarbon_row(const std::vector<std::string>& header,
+                                                          const std::vector<std::string>& fields) {
+  const std::size_t columns = header.size();
+  const std::size_t count = fields.size();
+  constexpr double kNever = std::numeric_limits<double>::infinity();
+  if (count > columns || columns > kMostColumns) return {};
+  // cost[c][f]: of the first c columns taking the first f fields, as in an edit distance with deletions only.
+  std::vector<std::vector<double>> cost(columns + 1, std::vector<double>(count + 1, kNever));
+  std::vector<std::vector<bool>> taken(columns + 1, std::vector<bool>(count + 1, false));
+  cost[0][0] = 0;
+  for (std::size_t c = 0; c < columns; ++c) {
+    const CodeCarbonColumn* column = column_of(header[c]);
+    const Type type = column != nullptr ? column->type : Type::text;
+    for (std::size_t f = 0; f <= std::min(c + 1, count); ++f) {
+      const double dropped = cost[c][f] + cost_of_dropping(column);
+      const double kept = f > 0 ? cost[c][f - 1] + misfit(type, fields[f - 1]) : kNever;
+      taken[c + 1][f] = kept <= dropped;
+      cost[c + 1][f] = std::min(kept, dropped);
+    }
+  }
+  if (cost[columns][count] == kNever) return {};
+  std::map<std::string, std::string> values;
+  std::size_t f = count;
+  for (std::size_t c = columns; c > 0; --c) {
+    if (!taken[c][f]) continue;
+    --f;
+    if (!fields[f].empty()) values[header[c - 1]] = fields[f];
+  }
+  return values;
+}
+
+Result<CodeCarbonFile> parse_codecarbon_csv(std::string_view text) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  return Reader(text, separator_of(text.substr(0, text.find('\n')))).read();
+}
+
+}  // namespace joulery::app

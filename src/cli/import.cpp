@@ -1,0 +1,80 @@
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "app/codecarbon_import.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "cli/terminal.hpp"
+#include "cli/verb.hpp"
+
+namespace joulery::cli {
+namespace {
+
+constexpr std::size_t kLargestFile = std::size_t{1} << 30;
+constexpr std::size_t kMostProblemsShown = 10;
+
+std::string report_text(const std::string& file, const app::CodeCarbonImport& report) {
+  std::string text = fmt::format("{}: {} new runs, {} with later figures, {} there already\n",
+                                 printable(file), report.added, report.updated, report.unchanged);
+  if (report.superseded > 0)
+    text += fmt::format("  {} rows are earlier states of these runs\n", report.superseded);
+  if (report.realigned > 0) {
+    text += fmt::format("  {} rows lacked fields and were realigned by the types of their values\n",
+                        report.realigned);
+  }
+  for (std::size_t i = 0; i < std::min(report.problems.size(), kMostProblemsShown); ++i) {
+    text += fmt::format("  row {} is left out: {}\n", report.problems[i].row, report.problems[i].reason);
+  }
+  if (report.problems.size() > kMostProblemsShown) {
+    text += fmt::format("  and {} more\n", report.problems.size() - kMostProblemsShown);
+  }
+  return text;
+}
+
+nlohmann::ordered_json report_json(const std::string& file, const app::CodeCarbonImport& report) {
+  nlohmann::ordered_json json = {{"file", file},
+                                 {"added", report.added},
+                                 {"updated", report.updated},
+                                 {"unchanged", report.unchanged},
+                                 {"superseded", report.superseded},
+                                 {"realigned", report.realigned},
+                                 {"problems", nlohmann::ordered_json::array()},
+                                 {"run_ids", report.run_ids}};
+  for (const auto& problem : report.problems) {
+    json["problems"].push_back({{"row", problem.row}, {"reason", problem.reason}});
+  }
+  return json;
+}
+
+}  // namespace
+
+VerbResult import_verb(app::Application& application, const Arguments& arguments) {
+  const std::string experiment = arguments.value("experiment").value_or("CodeCarbon");
+  // All are read before the first is stored, so that a wrong name changes nothing.
+  std::vector<app::CodeCarbonFile> files;
+  for (const std::string& path : arguments.operands) {
+    JOULERY_ASSIGN(const std::string text, read_file(path, kLargestFile));
+    auto file = app::parse_codecarbon_csv(text);
+    if (!file)
+      return user_error(fmt::format("{}: {}", printable(path), file.error().message), file.error().hint);
+    files.push_back(std::move(*file));
+  }
+  JOULERY_ASSIGN(const auto store,
+                 open_store_and_tell(application, app::Application::StoreAccess::read_write));
+  nlohmann::ordered_json document = {{"schema_version", 1}, {"files", nlohmann::ordered_json::array()}};
+  std::string text;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    JOULERY_ASSIGN(const app::CodeCarbonImport report, app::import_codecarbon(*store, files[i], experiment));
+    text += report_text(arguments.operands[i], report);
+    document["files"].push_back(report_json(arguments.operands[i], report));
+  }
+  if (arguments.has("json")) {
+    constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
+    JOULERY_CHECK_OK(print(Stream::out, document.dump(2, ' ', false, kReplace) + "\n"));
+  } else {
+    JOULERY_CHECK_OK(print(Stream::err, text));
+  }
+  return kExitOk;
+}
+
+}  // namespace joulery::cli
