@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/text.hpp"
+#include "meter/command_line.hpp"
 #include "meter/figures.hpp"
 #include "meter/redaction.hpp"
 #include "meter/series_recorder.hpp"
