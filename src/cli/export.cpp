@@ -149,7 +149,8 @@ VerbResult export_verb(app::Application& application, const Arguments& arguments
   if (const auto file = arguments.value("output")) {
     JOULERY_CHECK_OK(write_file_atomically(*file, text));
   } else {
-    JOULERY_CHECK_OK(print(Stream::out, text));
+    // A file gets what was recorded; a terminal would obey some of it.
+    JOULERY_CHECK_OK(print(Stream::out, is_terminal(Stream::out) ? printable_lines(text) : text));
   }
   return kExitOk;
 }

@@ -1,9 +1,11 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <pwd.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <climits>
 #include <exception>
 
@@ -77,7 +79,20 @@ int fail(const Arguments* arguments, const Error& error, const Palette& colors) 
   return metering && error.kind != Error::Kind::user ? 125 : exit_code_of(error);
 }
 
+/// A standard stream that our caller closed would be the next file that we open, and what we print would go
+/// into it. So something stands there that can't be used, as before, and that a command we start does not
+/// get.
+void hold_closed_streams() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
+    // The lowest free number is this one. Input can only be written, and output only be read: EBADF for us.
+    const int mode = descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    if (::open("/dev/null", mode | O_CLOEXEC) < 0) static_cast<void>(::open("/", O_PATH | O_CLOEXEC));
+  }
+}
+
 int run_program(int argc, char** argv, char** variables) {
+  hold_closed_streams();
   const meter::InheritedSignals signals = meter::InheritedSignals::capture();
   // A closed pipe is seen as EPIPE where it is written to.
   ::signal(SIGPIPE, SIG_IGN);

@@ -154,6 +154,16 @@ std::string series_text(const Series& series, const Palette& colors) {
   return text;
 }
 
+/// `number`: which of the warm-ups, from 1.
+Error failed_warmup(const meter::MeteredRun& run, int number, const app::WorkloadRequest& request) {
+  const int code = run.child.shell_code();
+  return {.kind = Error::Kind::user,
+          .message = fmt::format("warm-up run {} of {} {}: '{}' ended with exit {}", number, request.warmup,
+                                 code == 0 ? "was interrupted" : "failed",
+                                 printable(request.command.front()).substr(0, kLongestTagKey), code),
+          .hint = "nothing was metered or recorded: run the command alone to see what it lacks"};
+}
+
 /// Where the figures go: --output's file, or stderr.
 Status deliver(const Arguments& arguments, const std::string& text) {
   if (const auto file = arguments.value("output"))
@@ -177,13 +187,13 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
   JOULERY_ASSIGN(const app::WorkloadRequest request, read_request(arguments, application.config()));
   JOULERY_CHECK_OK(check_output(arguments));
   const bool json = arguments.has("json");
+  const bool quiet = arguments.has("quiet");
   const bool series_run = request.repeat > 1;
   const bool to_file = arguments.value("output").has_value();
   // A line that is rewritten would tear the command's own output on the same terminal, so there it must be
   // asked for.
-  const bool live =
-      arguments.has("live") ||
-      (is_terminal(Stream::err) && !same_terminal(Stream::out, Stream::err) && !arguments.has("quiet"));
+  const bool live = arguments.has("live") ||
+                    (is_terminal(Stream::err) && !same_terminal(Stream::out, Stream::err) && !quiet);
   const Palette colors = to_file ? Palette{} : palette(application, Stream::err);
   const std::string series_id =
       series_run || request.warmup > 0 ? make_run_id(application.clock().realtime_ns()) : "";
@@ -206,7 +216,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
     if (index >= 1) {
       series.documents.push_back(outcome->document);
       if (!cut_short) series.add(run);
-      if (!json && !arguments.has("quiet")) {
+      if (!json && (to_file || !quiet)) {
         // Warnings that came after the document was made, such as a store that could not be opened.
         JOULERY_ASSIGN(const std::string summary, run_summary(app::run_document(run), colors));
         if (to_file) {
@@ -214,7 +224,8 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
         } else {
           static_cast<void>(print(Stream::err, summary));
         }
-      } else if (!outcome->stored && !run.warnings.empty()) {
+      }
+      if ((json || quiet) && !outcome->stored && !run.warnings.empty()) {
         print_error({.kind = Error::Kind::environment,
                      .message = run.warnings.back().text,
                      .hint = run.warnings.back().hint},
@@ -223,9 +234,12 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
     }
     // A failing or interrupted command ends a series: the user would not wait for the rest.
     if (cut_short) {
-      if (index < request.repeat && !arguments.has("quiet")) {
+      if (index < 1) {
+        // Nothing else tells of it: a warm-up has no document and no record.
+        print_error(failed_warmup(run, index + request.warmup, request), palette(application, Stream::err));
+      } else if (index < request.repeat && !quiet) {
         static_cast<void>(print(Stream::err, fmt::format("the series ended after run {} of {}: exit {}\n",
-                                                         std::max(index, 0), request.repeat, code)));
+                                                         index, request.repeat, code)));
       }
       break;
     }
@@ -237,7 +251,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
       text = series_run ? app::series_document(series_id, series.documents, means, kLevel)
                         : series.documents.front();
     }
-  } else if (series_run && series.wall.size() > 1 && !arguments.has("quiet")) {
+  } else if (series_run && series.wall.size() > 1 && (to_file || !quiet)) {
     const std::string means = series_text(series, colors);
     if (to_file) {
       text += means;

@@ -25,9 +25,9 @@ struct Figure {
         low(json.at("low")),
         high(json.at("high")),
         level(json.at("level")),
-        provenance(json.at("provenance")),
-        basis(json.at("basis")),
-        interval(json.at("interval")) {}
+        provenance(printable(json.at("provenance").get<std::string>())),
+        basis(printable(json.at("basis").get<std::string>())),
+        interval(printable(json.at("interval").get<std::string>())) {}
   std::string range(const char* unit) const {
     if (low == high) return {};
     return fmt::format("{} to {}, {} range", format_si(low, unit), format_si(high, unit), interval);
@@ -142,14 +142,15 @@ class Summary {
   }
 
   void basis() {
-    text_ += fmt::format("  {:<10} CPU time by {}", "known by", run_.at("attribution").get<std::string>());
+    text_ += fmt::format("  {:<10} CPU time by {}", "known by",
+                         printable(run_.at("attribution").get<std::string>()));
     for (const Json& device : run_.at("devices")) {
       if (device.at("counted").get<bool>())
-        text_ += fmt::format("; {} by {}", device.at("name").get<std::string>(),
-                             device.at("via").get<std::string>());
+        text_ += fmt::format("; {} by {}", printable(device.at("name").get<std::string>()),
+                             printable(device.at("via").get<std::string>()));
     }
     text_ += "\n";
-    const std::string basis = run_.at("energy_joules").at("basis");
+    const std::string basis = Figure(run_.at("energy_joules")).basis;
     for (std::string_view rest = basis; !rest.empty();) {
       const auto end = rest.find("; ");
       continuation(std::string(rest.substr(0, end)));
@@ -170,7 +171,7 @@ class Summary {
   void footer() {
     const std::string id = run_.at("run_id");
     const bool modelled = run_.at("energy_joules").at("provenance") == "modelled";
-    text_ += fmt::format("  {}run {}{}\n", colors_.dim, id, colors_.reset);
+    text_ += fmt::format("  {}run {}{}\n", colors_.dim, printable(id), colors_.reset);
     if (modelled) {
       text_ += fmt::format(
           "  {}joules here come from a model: compare CPU time, which is measured; `joulery doctor` says "

@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import os
+import pty
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+import unicodedata
 
 import pytest
 from conftest import check_schema
@@ -287,3 +289,66 @@ def test_store_from_a_setting_or_a_flag(joulery):
     assert len(joulery.json("runs", schema="runs")["runs"]) == 1
     assert oct((joulery.home / "here.db").stat().st_mode & 0o777) == "0o600"
     assert "SQLite only" in joulery("runs", "--store", "postgresql://x", code=2).stderr
+
+
+def on_a_terminal(joulery, *arguments):
+    """What the program writes if stdout and stderr are a terminal."""
+    ours, theirs = pty.openpty()
+    process = joulery.start(*arguments, stdout=theirs, stderr=theirs, env={"TERM": "xterm", "NO_COLOR": "1"})
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            got = os.read(ours, 65536)
+        except OSError:
+            break
+        if not got:
+            break
+        text += got
+    os.close(ours)
+    assert process.wait(20) == 0, text
+    return text.decode()
+
+
+def test_texts_from_outside_can_not_play_with_the_terminal(joulery):
+    nasty = "x\x1b]0;title\x07\x1b[31m\u202egpj.sh\u200b\ufeff\u2066\x9b31m\ny"
+    joulery(
+        "run",
+        "-q",
+        "--name",
+        nasty,
+        "--experiment",
+        nasty,
+        "--tag",
+        f"{nasty}={nasty}",
+        "--per",
+        f"3 {nasty}",
+        "--",
+        "sh",
+        "-c",
+        "exit 0",
+        nasty,
+        env={"USER": nasty, "LOGNAME": nasty},
+    )
+    # Also where another program wrote the record.
+    with sqlite3.connect(store_of(joulery)) as database:
+        database.execute("UPDATE runs SET name = ?", (nasty,))
+        database.execute("UPDATE tags SET value = ? WHERE key NOT LIKE 'joulery.%'", (nasty,))
+    shown = [
+        joulery("runs").stdout,
+        joulery("show").stdout,
+        joulery("show", nasty).stdout,
+        joulery("runs", "--experiment", nasty).stdout,
+        joulery("runs", "--experiment", nasty + "z", code=None).stderr,
+        joulery("rm", nasty).stderr,
+        joulery("rm", "--restore", "last", code=None).stderr,
+        joulery("runs", "--deleted").stdout,
+        joulery("config", "show", env={"JOULERY_RUN_EXPERIMENT": nasty}).stdout,
+        on_a_terminal(joulery, "export", "--format", "csv").replace("\r\n", "\n"),
+    ]
+    for text in shown:
+        bad = [c for c in text if c != "\n" and (unicodedata.category(c) in ("Cc", "Cf"))]
+        assert not bad, repr(text)
+    for text in shown[:4]:
+        assert "<U+202E>gpj.sh<U+200B><U+FEFF><U+2066>" in text, repr(text)
+    assert joulery("runs", "--experiment", nasty).stdout.count("\n") in (0, 2)

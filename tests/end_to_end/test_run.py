@@ -453,3 +453,67 @@ def test_the_rate_changes_no_total(joulery):
 def test_json_schema_of_a_failed_run(joulery):
     document = joulery.run("sh", "-c", "exit 5", code=5)
     assert document["status"] == "FAILED" and document["exit_code"] == 5
+
+
+def test_quiet_keeps_the_summary_for_its_file(joulery):
+    output = joulery.home / "summary.txt"
+    result = joulery("run", "-q", "-o", output, "--", "echo", "hello")
+    assert result.stdout == "hello\n" and result.stderr == ""
+    assert "wall time" in output.read_text() and "energy" in output.read_text()
+    result = joulery("run", "-q", "-o", output, "--repeat", "2", "--", "true")
+    assert result.stderr == "" and "mean of 2 runs" in output.read_text()
+    result = joulery("run", "-q", "--json", "-o", output, "--", "sh", "-c", "exit 3", code=3)
+    assert result.stderr == "" and json.loads(output.read_text())["exit_code"] == 3
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"], ["-q"], ["--json", "--output", "d.json"]])
+def test_a_warmup_that_fails_is_said(joulery, flags):
+    result = joulery("run", "--warmup", "2", *flags, "--", "sh", "-c", "exit 5", code=5)
+    assert "error: warm-up run 1 of 2 failed: 'sh' ended with exit 5\n" in result.stderr
+    assert "hint:" in result.stderr and "{" not in result.stderr
+    assert not (joulery.home / "d.json").exists()
+
+
+@pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_closed_streams_stay_closed_for_the_command_and_catch_nothing_of_ours(joulery, closing):
+    program = joulery.home / "seen.py"
+    program.write_text(
+        "import os, sys\n"
+        "sys.stdin is None or os.fstat(0)\n"
+        "seen = [name for name, stream in (('0', sys.stdin), ('1', sys.stdout), ('2', sys.stderr)) if stream is None]\n"
+        f"open({str(joulery.home / 'seen')!r}, 'w').write(' '.join(seen))\n"
+    )
+    store = joulery.home / ".local/share/joulery/joulery.db"
+
+    def seen_by(*before):
+        script = f'exec "$@" {closing}'
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", *map(str, before), sys.executable, str(program)],
+            env=joulery.environment,
+            cwd=joulery.home,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return (joulery.home / "seen").read_text()
+
+    expected = seen_by()
+    assert expected.split() == [str(number) for number, sign in enumerate(["<", " >", "2>"]) if sign in " " + closing]
+    assert seen_by(joulery.binary, "run", "--") == expected
+    assert store.read_bytes().startswith(b"SQLite format 3\0")
+    for path in (joulery.home / ".local").rglob("*"):
+        assert path.is_dir() or b"wall time" not in path.read_bytes()[:4096], path
+    assert joulery.json("show", schema="show")["run"]["status"] == "FINISHED"
+
+
+def test_output_into_a_closed_stream_is_still_an_error(joulery):
+    joulery("run", "-q", "--", "true")
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", joulery.binary, "runs"],
+        env=joulery.environment,
+        cwd=joulery.home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3 and "can't write to stdout" in done.stderr
