@@ -64,7 +64,7 @@ Verb run_verb() {
        .help = "write the summary or the JSON to FILE",
        .short_name = 'o',
        .takes_file = true},
-      {.name = "quiet", .help = "no summary", .short_name = 'q'},
+      {.name = "quiet", .help = "no summary on stderr; --output's file still gets it", .short_name = 'q'},
   };
   verb.details =
       "The command keeps its terminal, standard streams, signals and exit code. joulery's own exit codes are "

@@ -333,7 +333,7 @@ def test_texts_from_outside_can_not_play_with_the_terminal(joulery):
     # Also where another program wrote the record.
     with sqlite3.connect(store_of(joulery)) as database:
         database.execute("UPDATE runs SET name = ?", (nasty,))
-        database.execute("UPDATE tags SET value = ? WHERE key NOT LIKE 'joulery.%'", (nasty,))
+        database.execute("UPDATE tags SET value = ? WHERE value LIKE '%gpj%'", (nasty,))
     shown = [
         joulery("runs").stdout,
         joulery("show").stdout,

@@ -479,27 +479,29 @@ def test_closed_streams_stay_closed_for_the_command_and_catch_nothing_of_ours(jo
     program = joulery.home / "seen.py"
     program.write_text(
         "import os, sys\n"
-        "sys.stdin is None or os.fstat(0)\n"
-        "seen = [name for name, stream in (('0', sys.stdin), ('1', sys.stdout), ('2', sys.stderr)) if stream is None]\n"
-        f"open({str(joulery.home / 'seen')!r}, 'w').write(' '.join(seen))\n"
+        "streams = (sys.stdin, sys.stdout, sys.stderr)\n"
+        "closed = [number for number in range(3) if streams[number] is None]\n"
+        "meters = {os.readlink(f'/proc/{os.getppid()}/fd/{number}') for number in closed if len(sys.argv) > 1}\n"
+        "text = ' '.join(map(str, closed)) + '\\n' + ' '.join(sorted(meters))\n"
+        f"open({str(joulery.home / 'seen')!r}, 'w').write(text)\n"
     )
     store = joulery.home / ".local/share/joulery/joulery.db"
 
-    def seen_by(*before):
+    def seen_by(*before, after=()):
         script = f'exec "$@" {closing}'
         done = subprocess.run(
-            ["sh", "-c", script, "sh", *map(str, before), sys.executable, str(program)],
+            ["sh", "-c", script, "sh", *map(str, before), sys.executable, str(program), *after],
             env=joulery.environment,
             cwd=joulery.home,
             capture_output=True,
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        return (joulery.home / "seen").read_text()
+        return (joulery.home / "seen").read_text().split("\n")
 
-    expected = seen_by()
+    expected, _ = seen_by()
     assert expected.split() == [str(number) for number, sign in enumerate(["<", " >", "2>"]) if sign in " " + closing]
-    assert seen_by(joulery.binary, "run", "--") == expected
+    assert seen_by(joulery.binary, "run", "--live", "--", after=["metered"]) == [expected, "/dev/null"]
     assert store.read_bytes().startswith(b"SQLite format 3\0")
     for path in (joulery.home / ".local").rglob("*"):
         assert path.is_dir() or b"wall time" not in path.read_bytes()[:4096], path
