@@ -108,9 +108,13 @@ void Scanner::value_taken() {
 /// never as their first word.
 bool Scanner::names_a_folder(std::string_view name, char before, std::size_t value) const {
   if (name != "PWD") return false;
-  if (before == '$') return true;
   if (is_quote(at(value))) ++value;
-  return (from_start_ || in_script()) && is_one_of(at(value), "/.~$");
+  const bool first = from_start_ && at(text_.find_first_of(";\"'`", value)) != ';';
+  if (before != '$' && !first && !in_script()) return false;
+  const std::string_view folder = text_.substr(std::min(value, text_.size()));
+  if (folder.starts_with('$'))
+    return is_letter_or_digit(at(value + 1)) || at(value + 1) == '{' || folder.starts_with("$(pwd)");
+  return is_one_of(at(value), "/.~");
 }
 
 /// Puts the mark in place of the text up to `end`; a string keeps its quotes.
@@ -312,7 +316,7 @@ std::string Scanner::run() {
     } else {
       if (is_one_of(c, ";&|\n")) words_ = Words();
       // The -u of $(id -u) says nothing of what comes behind.
-      if (c == ')' && words_.next == Words::Next::user) words_.next = Words::Next::nothing;
+      if (c == ')' && words_.next == Words::Next::user && !words_.curl) words_.next = Words::Next::nothing;
       word_starts_ = separates || is_one_of(c, "({[");
       from_start_ = from_start_ && is_one_of(c, "=[]");
       copy_to(i_ + 1);

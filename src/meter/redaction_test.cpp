@@ -231,7 +231,14 @@ TEST(Redaction, HostileArgumentsTakeLinearTime) {
                                   "\\\\\\\"'",
                                   "--user=a",
                                   "\"--user=",
-                                  "token \t"}) {
+                                  "token \t",
+                                  "\"PWD=/x\" ",
+                                  "\"PWD=/x ",
+                                  "$PWD:/",
+                                  "-u 1:1 ",
+                                  "--pass 2 ",
+                                  "token=no,",
+                                  "--token 'no' "}) {
     std::string text;
     while (text.size() < (std::size_t{1} << 20U)) text += piece;
     redacted(text);
@@ -278,6 +285,9 @@ TEST(Redaction, TheWorkingFolderIsNoPassword) {
   }
   EXPECT_EQ(redacted("PWD=hunter"), "PWD=[redacted]");
   EXPECT_EQ(redacted("Server=x;UID=me;PWD=/hunter;Y=1"), "Server=x;UID=me;PWD=[redacted];Y=1");
+  EXPECT_EQ(redacted("PWD=/hunter;UID=me"), "PWD=[redacted]");
+  EXPECT_EQ(redacted_script("PWD=$(cat x) a; $PWD=\"hunter\"; PWD=$(pwd) b"),
+            "PWD=[redacted] a; $PWD=\"[redacted]\"; PWD=$(pwd) b");
   EXPECT_EQ(redacted("UID=me PWD=/hunter"), "UID=me PWD=[redacted]");
   EXPECT_EQ(redacted_script("isql \"Driver=x;PWD=/hunter\""), "isql \"Driver=x;PWD=[redacted]\"");
 }
