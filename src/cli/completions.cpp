@@ -229,7 +229,7 @@ std::string zsh_operands(const Verb& verb) {
   if (!verb.operand_choices.empty()) {
     return quoted(fmt::format("1:what:({})", fmt::join(verb.operand_choices, " ")));
   }
-  if (verb.takes_command) return "'*::command: _normal'";
+  if (verb.takes_command) return "'*::command: _joulery_command'";
   if (verb.operands_are_runs) {
     return quoted(std::string(verb.most_operands > 1 ? "*" : "1") + ":run: _joulery_runs");
   }
@@ -250,6 +250,10 @@ _joulery_ask() { # KIND: asks joulery itself; each line has a tab and a descript
 _joulery_runs() {
   if (( ${+opt_args[--restore]} )); then _joulery_ask deleted; else _joulery_ask runs; fi
 }
+_joulery_command() { # what is metered is completed as if it stood alone
+  [[ $words[1] != -- ]] || { shift words; (( CURRENT-- )) }
+  _normal
+}
 _joulery() {
   local curcontext=$curcontext state line _joulery_program=$words[1]
   local -A opt_args
@@ -258,7 +262,7 @@ _joulery() {
 )zsh";
   for (const Verb* verb : listed_verbs())
     script += "    " + quoted(zsh_escaped(verb->name) + ":" + zsh_escaped(verb->summary)) + "\n";
-  script += "  )\n  _arguments -C -s -S \\\n";
+  script += "  )\n  _arguments -C -s -S -A '-*' \\\n";
   for (const Flag& flag : global_flags()) script += zsh_flag(flag);
   script +=
       "        '1: :->verb' '*:: :->rest' && return\n"
@@ -280,45 +284,42 @@ _joulery() {
 }
 
 constexpr const char* kFishEngine = R"fish(
-# Where the cursor is: the command, then the number of its operands so far; "command" within what is metered.
+function __joulery_takes # VERB FLAG: does the next word belong to it? In "-qn" it is the last letter that counts.
+    set -l flag (string replace -r -- '^-[^-].*(.)$' '-$1' $argv[2])
+    contains -- "$argv[1]:$flag" $__joulery_valued; or contains -- "*:$flag" $__joulery_valued
+end
+# Where the cursor is: the command and the number of its operands so far; or "command" within what is metered, and
+# which word that starts with.
 function __joulery_place
     set -l tokens (commandline -opc)
-    set -e tokens[1]
     set -l verb ''
     set -l operands 0
     set -l skip 0
-    for token in $tokens
-        if test "$token" = -- -a "$verb" = run
-            echo command
+    for index in (seq 2 (count $tokens))
+        set -l token $tokens[$index]
+        if string match -q run -- "$verb"; and string match -q -- -- "$token"
+            printf '%s\n' command (math $index + 1)
             return
         end
         if test $skip = 1
             set skip 0
-            continue
-        end
-        switch $token
-            case '-*'
-                if contains -- "$verb:$token" $__joulery_valued; or contains -- "*:$token" $__joulery_valued
-                    set skip 1
-                end
-            case '*'
-                if test -z "$verb"
-                    set verb $token
-                else if test "$verb" = run
-                    echo command
-                    return
-                else
-                    set operands (math $operands + 1)
-                end
+        else if string match -q -- '-*' "$token"
+            __joulery_takes "$verb" "$token"; and set skip 1
+        else if test -z "$verb"
+            set verb $token
+        else if string match -q run -- "$verb"
+            printf '%s\n' command $index
+            return
+        else
+            set operands (math $operands + 1)
         end
     end
-    echo "$verb"
-    echo $operands
+    printf '%s\n' "$verb" $operands
 end
 function __joulery_is # VERB [MOST]: is it this command, with fewer operands than that?
     set -l place (__joulery_place)
-    test "$place[1]" = "$argv[1]"
-    and test (count $argv) -eq 1 -o "$place[2]" -lt "$argv[2]" 2>/dev/null
+    string match -q -- "$argv[1]" "$place[1]"; or return 1
+    test (count $argv) -eq 1; or test "$place[2]" -lt "$argv[2]"
 end
 function __joulery_ask # KIND: asks joulery itself
     set -l program joulery
@@ -339,32 +340,9 @@ end
 # What is metered is completed as if it stood alone.
 function __joulery_command
     set -l tokens (commandline -opc)
+    set -l place (__joulery_place)
     set -l rest
-    if set -l at (contains -i -- -- $tokens)
-        set rest $tokens[(math $at + 1)..]
-    else
-        set -l place $tokens[2..]
-        set -l verb ''
-        set -l skip 0
-        for index in (seq (count $place))
-            if test $skip = 1
-                set skip 0
-                continue
-            end
-            switch $place[$index]
-                case '-*'
-                    if contains -- "$verb:$place[$index]" $__joulery_valued; or contains -- "*:$place[$index]" $__joulery_valued
-                        set skip 1
-                    end
-                case '*'
-                    if test -n "$verb"
-                        set rest $place[$index..]
-                        break
-                    end
-                    set verb $place[$index]
-            end
-        end
-    end
+    string match -q command -- "$place[1]"; and set rest $tokens[$place[2]..]
     complete -C (string join ' ' -- (string escape -- $rest) (commandline -ct))
 end
 complete -c joulery -f

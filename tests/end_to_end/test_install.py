@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 
 import pytest
-
 from conftest import BINARY
 
 BUILD = pathlib.Path(BINARY).resolve().parents[1]
@@ -23,9 +22,7 @@ INSTALLED = (
 
 
 def install(prefix, **options):
-    return subprocess.run(
-        ["cmake", "--install", BUILD, "--prefix", prefix], capture_output=True, text=True, **options
-    )
+    return subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix], capture_output=True, text=True, **options)
 
 
 @pytest.fixture
