@@ -56,7 +56,7 @@ CodePoint code_point_at(std::string_view text, std::size_t i) {
 }
 
 /// Has no shape of its own but changes how its neighbours look: marks of direction, of no width, of line
-/// ends.
+/// ends. Not U+200C and U+200D, without which Persian words and many emoji fall apart.
 bool is_unseen(std::uint32_t point) {
   struct Range {
     std::uint32_t first, last;
@@ -66,7 +66,8 @@ bool is_unseen(std::uint32_t point) {
                                                         {0x61C, 0x61C},
                                                         {0x115F, 0x1160},
                                                         {0x180E, 0x180E},
-                                                        {0x200B, 0x200F},
+                                                        {0x200B, 0x200B},
+                                                        {0x200E, 0x200F},
                                                         {0x2028, 0x202E},
                                                         {0x2060, 0x206F},
                                                         {0x3164, 0x3164},

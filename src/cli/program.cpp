@@ -8,9 +8,11 @@
 #include <cerrno>
 #include <climits>
 #include <exception>
+#include <optional>
 
 #include "base/text.hpp"
 #include "cli/arguments.hpp"
+#include "cli/completions.hpp"
 #include "cli/help.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
@@ -66,10 +68,24 @@ VerbResult dispatch(app::Application& application, const Arguments& arguments) {
   if (name == "rm") return remove_verb(application, arguments);
   if (name == "gc") return gc_verb(application, arguments);
   if (name == "config") return config_verb(application, arguments);
-  const std::string text =
-      name == "man" ? manual_page(app::version()) : completion_script(arguments.operands.front());
-  JOULERY_CHECK_OK(print(Stream::out, text));
-  return kExitOk;
+  return kExitInternal;
+}
+
+/// What needs neither settings nor a store, so that nothing wrong with them is in its way.
+std::optional<VerbResult> without_settings(const Arguments& arguments) {
+  if (arguments.verb == nullptr) return std::nullopt;
+  if (arguments.verb->name == "man") return man_verb();
+  if (arguments.verb->name != "completions") return std::nullopt;
+  if (const Status printed = print(Stream::out, completion_script(arguments.operands.front())); !printed) {
+    return VerbResult(std::unexpected(printed.error()));
+  }
+  return VerbResult(kExitOk);
+}
+
+/// Nobody wants to read messages in the middle of a word.
+void complete_quietly(const Arguments& arguments, char** variables, meter::InheritedSignals signals) {
+  auto application = app::Application::create(read_environment(variables), signals);
+  if (application && set_flags(**application, arguments)) complete_verb(**application, arguments);
 }
 
 /// The exit code of an error: `run` keeps a shell's codes for everything that is ours.
@@ -107,6 +123,15 @@ int run_program(int argc, char** argv, char** variables) {
     static_cast<void>(
         print(Stream::out, arguments->verb != nullptr ? verb_text(*arguments->verb) : overview_text()));
     return kExitOk;
+  }
+  if (arguments) {
+    if (const auto code = without_settings(*arguments)) {
+      return *code ? **code : fail(&*arguments, code->error(), {});
+    }
+    if (arguments->verb != nullptr && arguments->verb->internal) {
+      complete_quietly(*arguments, variables, signals);
+      return kExitOk;
+    }
   }
   auto application = app::Application::create(read_environment(variables), signals);
   if (!arguments) {

@@ -14,19 +14,15 @@ namespace {
 Result<std::string> order_of(const std::string& key) {
   const bool descending = key.rfind('-', 0) == 0;
   const std::string name = descending ? key.substr(1) : key;
-  static const std::vector<std::pair<std::string, std::string>> kColumns = {
-      {"energy", "metrics.energy_joules"},  {"cpu", "metrics.cpu_seconds"},
-      {"wall", "metrics.duration_seconds"}, {"carbon", "metrics.carbon_gco2e"},
-      {"start", "attributes.start_time"},   {"name", "attributes.run_name"}};
   std::string column;
-  for (const auto& [short_name, full] : kColumns) {
+  for (const auto& [short_name, full] : sort_keys()) {
     if (name == short_name) column = full;
   }
   if (column.empty() && name.find('.') != std::string::npos) column = name;
   if (column.empty()) {
     std::vector<std::string> names;
-    names.reserve(kColumns.size());
-    for (const auto& entry : kColumns) names.push_back(entry.first);
+    names.reserve(sort_keys().size());
+    for (const auto& entry : sort_keys()) names.push_back(entry.first);
     const auto meant = did_you_mean(name, names);
     return user_error(fmt::format("--sort knows no '{}'", printable(name)),
                       meant ? fmt::format("did you mean '{}'?", *meant)

@@ -17,6 +17,12 @@ VerbResult export_verb(app::Application& application, const Arguments& arguments
 VerbResult remove_verb(app::Application& application, const Arguments& arguments);
 VerbResult gc_verb(app::Application& application, const Arguments& arguments);
 VerbResult config_verb(app::Application& application, const Arguments& arguments);
+/// Shows the manual page on a terminal, else writes its source. Needs no settings.
+VerbResult man_verb();
+/// Lists what the completions ask for, a tab and a description after each: "runs", "deleted" or "experiments"
+/// that start with the second operand. It is called while somebody types: it changes nothing, waits for
+/// nobody, and what goes wrong is an empty list.
+void complete_verb(app::Application& application, const Arguments& arguments);
 
 /// Opens the store and tells of runs that were recovered or kept on the way.
 Result<std::unique_ptr<record::Store>> open_store_and_tell(app::Application& application,
