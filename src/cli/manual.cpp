@@ -12,13 +12,11 @@
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
 
-extern char** environ;  // NOLINT(readability-redundant-declaration): unistd.h has it only with _GNU_SOURCE
-
 namespace joulery::cli {
 namespace {
 
 /// Starts `man -l -` with `page` as its input and waits for it. False if there is none that could show it.
-bool show_with_man(const std::string& page) {
+bool show_with_man(const std::string& page, char** environment) {
   // A file and not a pipe: whoever leaves the pager early would leave us with half of the page unwritten.
   const int file = ::memfd_create("joulery.1", MFD_CLOEXEC);
   if (file < 0) return false;
@@ -40,7 +38,7 @@ bool show_with_man(const std::string& page) {
     std::string words[] = {"man", "-l", "-"};
     char* const arguments[] = {words[0].data(), words[1].data(), words[2].data(), nullptr};
     pid_t child = 0;
-    if (::posix_spawnp(&child, "man", &actions, &attributes, arguments, environ) == 0) {
+    if (::posix_spawnp(&child, "man", &actions, &attributes, arguments, environment) == 0) {
       int status = 0;
       while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
       }
@@ -55,11 +53,11 @@ bool show_with_man(const std::string& page) {
 
 }  // namespace
 
-VerbResult man_verb() {
+VerbResult man_verb(char** environment) {
   const std::string page = manual_page(app::version());
   if (!is_terminal(Stream::out)) {
     JOULERY_CHECK_OK(print(Stream::out, page));
-  } else if (!show_with_man(page)) {
+  } else if (!show_with_man(page, environment)) {
     JOULERY_CHECK_OK(print(Stream::out, manual_text(app::version())));
   }
   return kExitOk;

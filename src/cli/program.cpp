@@ -72,9 +72,9 @@ VerbResult dispatch(app::Application& application, const Arguments& arguments) {
 }
 
 /// What needs neither settings nor a store, so that nothing wrong with them is in its way.
-std::optional<VerbResult> without_settings(const Arguments& arguments) {
+std::optional<VerbResult> without_settings(const Arguments& arguments, char** variables) {
   if (arguments.verb == nullptr) return std::nullopt;
-  if (arguments.verb->name == "man") return man_verb();
+  if (arguments.verb->name == "man") return man_verb(variables);
   if (arguments.verb->name != "completions") return std::nullopt;
   if (const Status printed = print(Stream::out, completion_script(arguments.operands.front())); !printed) {
     return VerbResult(std::unexpected(printed.error()));
@@ -125,7 +125,7 @@ int run_program(int argc, char** argv, char** variables) {
     return kExitOk;
   }
   if (arguments) {
-    if (const auto code = without_settings(*arguments)) {
+    if (const auto code = without_settings(*arguments, variables)) {
       return *code ? **code : fail(&*arguments, code->error(), {});
     }
     if (arguments->verb != nullptr && arguments->verb->internal) {

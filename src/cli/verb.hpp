@@ -18,7 +18,8 @@ VerbResult remove_verb(app::Application& application, const Arguments& arguments
 VerbResult gc_verb(app::Application& application, const Arguments& arguments);
 VerbResult config_verb(app::Application& application, const Arguments& arguments);
 /// Shows the manual page on a terminal, else writes its source. Needs no settings.
-VerbResult man_verb();
+/// `environment` is for man, which chooses its pager by it.
+VerbResult man_verb(char** environment);
 /// Lists what the completions ask for, a tab and a description after each: "runs", "deleted" or "experiments"
 /// that start with the second operand. It is called while somebody types: it changes nothing, waits for
 /// nobody, and what goes wrong is an empty list.
