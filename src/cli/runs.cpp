@@ -48,13 +48,14 @@ std::string table(const std::vector<record::Run>& runs, const Palette& colors) {
                   "start (UTC)", "status", "wall", "CPU", "energy", "plausible range", "name", colors.reset);
   for (const record::Run& run : runs) {
     const double energy = metric(run, "energy_joules");
-    std::string joules = "-";
+    const auto provenance = run.tags.find(record::kEnergyProvenanceTag);
+    const bool unknown = provenance != run.tags.end() && provenance->second == record::kEnergyUnknown;
+    std::string joules = unknown ? "unknown" : "-";
     std::string range;
     if (energy >= 0) {
       // A modelled figure never stands alone: ~ and the range say that it is none of a counter.
       const double low = metric(run, "energy_joules_low");
       const double high = metric(run, "energy_joules_high");
-      const auto provenance = run.tags.find("joulery.energy_provenance");
       const bool modelled =
           provenance == run.tags.end() || provenance->second == "modelled" || provenance->second == "assumed";
       joules = fmt::format("{}{}", modelled ? "~" : "", format_si(energy, "J"));

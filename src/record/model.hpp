@@ -17,6 +17,10 @@ std::optional<RunStatus> run_status_from_name(const std::string& name);
 /// What the keys of metrics that we log ourselves begin with, so that they never meet a user's.
 constexpr const char* kOwnMetricPrefix = "joulery/";
 
+/// Tag of a run that we metered: how its energy is known ("measured", "derived" …), or that it is not.
+constexpr const char* kEnergyProvenanceTag = "joulery.energy_provenance";
+constexpr const char* kEnergyUnknown = "unknown";
+
 struct MetricPoint {
   double value = 0;
   std::int64_t timestamp_ms = 0;
@@ -55,6 +59,11 @@ struct Boot {
   std::string host_id;
   std::int64_t booted_utc_ns = 0;
 };
+
+/// Device of the series of what was attributed to the workload, by how that is known: a host may be metered
+/// by a model today and by a sensor tomorrow.
+constexpr const char* kDerivedWorkloadDevice = "workload";
+constexpr const char* kModelledWorkloadDevice = "workload:modelled";
 
 /// A source that power series belong to.
 struct Device {

@@ -126,6 +126,10 @@ class Store {
   virtual Status transaction(TransactionBody& body) = 0;
 };
 
+/// False for a series of zeros: its source never moved, which tells of no energy, not of none drawn. What
+/// was attributed to the workload is known wherever any series of the run is; it may have used nothing.
+bool energy_is_known(const Store::PowerSeries& series, std::span<const Store::PowerSeries> of_run);
+
 struct SqliteStoreOptions {
   /// Makes the file and its folder if they do not exist.
   bool create = true;
