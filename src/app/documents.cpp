@@ -208,16 +208,12 @@ std::string series_document(const std::string& series_id, const std::vector<std:
       mean_json[mean.key] = nullptr;
       continue;
     }
-    mean_json[mean.key] = {{"mean", mean.interval.mean},
-                           {"low", mean.interval.low},
-                           {"high", mean.interval.high},
-                           {"level", level},
-                           {"interval", "confidence"},
-                           {"standard_deviation", mean.interval.standard_deviation},
-                           {"provenance", mean.provenance},
-                           {"basis", mean.basis},
-                           {"runs", mean.interval.count},
-                           {"left_out", mean.left_out}};
+    mean_json[mean.key] = {
+        {"mean", mean.interval.mean},    {"low", mean.interval.low},
+        {"high", mean.interval.high},    {"level", level},
+        {"interval", "confidence"},      {"standard_deviation", mean.interval.standard_deviation},
+        {"provenance", mean.provenance}, {"basis", mean.basis},
+        {"runs", mean.interval.count},   {"left_out", mean.left_out}};
   }
   document["means"] = std::move(mean_json);
   document["runs"] = Json::array();

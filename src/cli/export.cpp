@@ -84,9 +84,9 @@ Result<std::string> power_csv(record::Store& store, const std::vector<record::Ru
         const std::string figures =
             known ? fmt::format("{:.9g},{:.6g}", sample.joules, window > 0 ? sample.joules / window : 0)
                   : ",";
-        text += fmt::format("{},{},{:.4f},{:.4f},{:.4f},{},{},{}\n", run.id, csv_field(series.device_id),
-                            utc, double(sample.boottime_ns) / 1e9, window, figures,
-                            provenance[series.device_id], sample.flags);
+        text += fmt::format("{},{},{:.4f},{:.4f},{:.4f},{},{},{}\n", run.id, csv_field(series.device_id), utc,
+                            double(sample.boottime_ns) / 1e9, window, figures, provenance[series.device_id],
+                            sample.flags);
         before = sample.boottime_ns;
       }
     }

@@ -125,6 +125,10 @@ Result<std::unique_ptr<record::Store>> open_store_and_tell(app::Application& app
   }
   for (const auto& [file, why] : report.kept)
     text += fmt::format("note: {} is kept: {}\n", printable(file), printable(why));
+  for (const record::IngestReport::Refused& refused : report.refused) {
+    text += fmt::format("note: {} can't be taken into the store and is now {}: {}\n", printable(refused.path),
+                        printable(refused.moved_to), printable(refused.reason));
+  }
   if (!text.empty()) static_cast<void>(print(Stream::err, text));
   return store;
 }

@@ -148,9 +148,8 @@ std::string series_text(const Series& series, const Palette& colors) {
     text += line("energy", mean_of(series.energy), "J", series.energy_provenance);
   }
   if (const std::size_t left_out = series.without_energy(); left_out > 0 && !series.energy.empty()) {
-    text += fmt::format(
-        "  {}!{} the energy is the mean of {} runs: {} left out, in which no power counter moved\n",
-        colors.yellow, colors.reset, series.energy.size(), left_out);
+    text += fmt::format("  {}!{} the energy is that of {} of the {} runs: in {} no power counter moved\n",
+                        colors.yellow, colors.reset, series.energy.size(), series.wall.size(), left_out);
   }
   const double lag1 = stats::lag1_autocorrelation(series.wall);
   if (series.wall.size() >= 5 && lag1 > 0.4) {

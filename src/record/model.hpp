@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -32,6 +33,9 @@ struct LatestMetric {
   std::string key;
   MetricPoint point;
 };
+
+constexpr const char* kDefaultExperiment = "Default";
+constexpr std::size_t kMaxExperimentNameBytes = 500;
 
 struct Experiment {
   std::int64_t id = 0;
