@@ -96,11 +96,11 @@ Result<std::string> power_csv(record::Store& store, const std::vector<record::Ru
 
 Result<std::vector<record::Run>> chosen_runs(record::Store& store, const Arguments& arguments) {
   if (arguments.operands.empty()) {
-    return store.search_runs({.experiments = {},
-                              .filter = arguments.value("filter").value_or(""),
-                              .order_by = {},
-                              .metric_prefix = record::kOwnMetricPrefix,
-                              .max_results = kMostRuns});
+    return search_and_tell(store, {.experiments = {},
+                                   .filter = arguments.value("filter").value_or(""),
+                                   .order_by = {},
+                                   .metric_prefix = record::kOwnMetricPrefix,
+                                   .max_results = kMostRuns});
   }
   if (arguments.has("filter")) return user_error("joulery export takes runs or --filter, not both");
   std::vector<record::Run> runs;

@@ -91,7 +91,7 @@ VerbResult runs_verb(app::Application& application, const Arguments& arguments) 
   if (arguments.has("deleted")) query.view = record::RunQuery::View::deleted;
   JOULERY_ASSIGN(const auto store,
                  open_store_and_tell(application, app::Application::StoreAccess::read_only));
-  JOULERY_ASSIGN(const std::vector<record::Run> runs, store->search_runs(query));
+  JOULERY_ASSIGN(const std::vector<record::Run> runs, search_and_tell(*store, query));
   if (arguments.has("json")) {
     JOULERY_CHECK_OK(print(Stream::out, app::runs_document(runs) + "\n"));
     return kExitOk;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -11,6 +12,8 @@ namespace joulery::record {
 
 /// MLflow's run states, plus what recovery needs.
 enum class RunStatus { running, scheduled, finished, failed, killed };
+constexpr std::array kRunStatuses{RunStatus::running, RunStatus::scheduled, RunStatus::finished,
+                                  RunStatus::failed, RunStatus::killed};
 /// "RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED", as MLflow spells them.
 const char* run_status_name(RunStatus status);
 std::optional<RunStatus> run_status_from_name(const std::string& name);
