@@ -3,8 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <vector>
+
+#include "power/sampler_bench.hpp"
 
 namespace joulery::meter {
 namespace {
@@ -12,22 +13,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
-
-/// A counter that rises by a given power, or does as it is told.
-class ScriptedSource final : public power::Source {
- public:
-  ScriptedSource(power::SourceInfo info, double watts) : info_(std::move(info)), watts_(watts) {}
-  const power::SourceInfo& info() const override { return info_; }
-  power::Reading read(const Clock& clock) override {
-    return {.value = watts_ * double(clock.boottime_ns()) / 1e9,
-            .boottime_ns = clock.boottime_ns(),
-            .valid = true};
-  }
-
- private:
-  power::SourceInfo info_;
-  double watts_;
-};
 
 power::SourceInfo package() {
   power::SourceInfo info;
@@ -55,16 +40,13 @@ class Figures : public testing::Test {
  protected:
   /// Ten seconds at 30 W, of which the cores draw 20 W; the machine idles at 10 W.
   void meter(double workload_share, double watts = 30, int ticks = 100, double core_watts = -1) {
-    std::vector<std::unique_ptr<power::Source>> sources;
-    sources.push_back(std::make_unique<ScriptedSource>(package(), watts));
-    sources.push_back(
-        std::make_unique<ScriptedSource>(core_of_package(), core_watts < 0 ? watts * 2 / 3 : core_watts));
-    sampler_ = std::make_unique<power::Sampler>(std::move(sources), clock_);
-    sampler_->start();
+    const double cores = core_watts < 0 ? watts * 2 / 3 : core_watts;
+    bench_.add(package(), 5000);
+    bench_.add(core_of_package(), 3000);
+    bench_.start();
     EnergyAccount account;
     for (int i = 0; i < ticks; ++i) {
-      clock_.advance_seconds(0.1);
-      const power::Tick& tick = sampler_->tick();
+      const power::Tick& tick = bench_.step({0.1 * watts, 0.1 * cores}, 0.1);
       account.add({.seconds = tick.window_seconds,
                    .end_seconds = double(tick.boottime_ns) / 1e9,
                    .machine_joules = tick.machine_joules,
@@ -75,8 +57,8 @@ class Figures : public testing::Test {
     result_.machine_cpus = 2;
     result_.ticks = static_cast<std::uint64_t>(ticks);
     result_.split = account.split(10, IdlePolicy::proportional);
-    fill_figures(*sampler_, result_);
-    add_warnings(*sampler_, result_);
+    fill_figures(*bench_.sampler, result_);
+    add_warnings(*bench_.sampler, result_);
   }
   /// Of the record; -1 if it is not there.
   double value(const std::string& key) const {
@@ -85,8 +67,7 @@ class Figures : public testing::Test {
     }
     return -1.0;
   }
-  ManualClock clock_;
-  std::unique_ptr<power::Sampler> sampler_;
+  power::Bench bench_;
   MeteredRun result_;
 };
 
@@ -194,7 +175,7 @@ TEST_F(Figures, APartThatNeverMovedIsUnknownBesideAMachineThatIsKnown) {
 }
 
 TEST_F(Figures, WithoutASourceNothingIsKnown) {
-  power::Sampler none({}, clock_);
+  power::Sampler none({}, bench_.clock);
   none.start();
   fill_figures(none, result_);
   fill_record(result_);
