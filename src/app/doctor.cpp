@@ -258,7 +258,8 @@ void check_store(Application& application, DoctorReport& report) {
     return;
   }
   const bool network = filesystem_kind(*path) == FilesystemKind::network;
-  check.state = network || !recovered.kept.empty() ? State::limited : State::good;
+  const bool all_stored = recovered.kept.empty() && recovered.refused.empty();
+  check.state = network || !all_stored ? State::limited : State::good;
   check.reason = fmt::format("{} can be written", printable(*path));
   if (network) {
     check.reason += ", on a network file system";
@@ -271,6 +272,9 @@ void check_store(Application& application, DoctorReport& report) {
   }
   for (const auto& [file, why] : recovered.kept) {
     check.reason += fmt::format("; kept {}: {}", printable(file), printable(why));
+  }
+  for (const record::IngestReport::Refused& refused : recovered.refused) {
+    check.reason += fmt::format("; moved to {}: {}", printable(refused.moved_to), printable(refused.reason));
   }
   report.checks.push_back(std::move(check));
 }

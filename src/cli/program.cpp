@@ -165,8 +165,25 @@ Result<std::unique_ptr<record::Store>> open_store_and_tell(app::Application& app
   }
   for (const auto& [file, why] : report.kept)
     text += fmt::format("note: {} is kept: {}\n", printable(file), printable(why));
+  for (const record::IngestReport::Refused& refused : report.refused) {
+    text += fmt::format("note: {} can't be taken into the store and is now {}: {}\n", printable(refused.path),
+                        printable(refused.moved_to), printable(refused.reason));
+  }
   if (!text.empty()) static_cast<void>(print(Stream::err, text));
   return store;
+}
+
+Result<std::vector<record::Run>> search_and_tell(record::Store& store, const record::RunQuery& query) {
+  JOULERY_ASSIGN(auto runs, store.search_runs(query));
+  JOULERY_ASSIGN(const auto unknown, store.unknown_metrics(query));
+  std::string text;
+  for (const record::UnknownMetric& metric : unknown) {
+    text += fmt::format(
+        "note: no run has a metric '{}'{}\n", printable(metric.key),
+        metric.suggestion.empty() ? "" : fmt::format("; did you mean '{}'?", printable(metric.suggestion)));
+  }
+  if (!text.empty()) static_cast<void>(print(Stream::err, text));
+  return runs;
 }
 
 int main(int argc, char** argv, char** environment) {

@@ -95,19 +95,22 @@ Result<app::WorkloadRequest> read_request(const Arguments& arguments, const conf
 
 struct Series {
   std::vector<std::string> documents;
-  /// Of the runs that went through: one that failed says nothing of what the work costs.
+  /// Of the runs that went through: one that failed says nothing of what the work costs. Energy only where it
+  /// is known.
   std::vector<double> energy, machine_energy, cpu, wall;
   std::string energy_provenance;
   std::string energy_basis;
 
   void add(const meter::MeteredRun& run) {
-    energy.push_back(run.energy.value());
-    machine_energy.push_back(run.energy_machine.value());
     cpu.push_back(run.cpu_seconds);
     wall.push_back(run.duration_seconds);
+    if (!run.energy_known()) return;
+    energy.push_back(run.energy.value());
+    machine_energy.push_back(run.energy_machine.value());
     energy_provenance = provenance_name(run.energy.provenance());
     energy_basis = run.energy.basis();
   }
+  std::size_t without_energy() const { return wall.size() - energy.size(); }
 };
 
 stats::MeanInterval mean_of(const std::vector<double>& values) {
@@ -119,10 +122,11 @@ stats::MeanInterval mean_of(const std::vector<double>& values) {
 
 std::vector<app::SeriesMean> means_of(const Series& series) {
   const std::string measured = provenance_name(Provenance::measured);
-  return {{"duration_seconds", mean_of(series.wall), measured, ""},
-          {"cpu_seconds", mean_of(series.cpu), measured, ""},
-          {"energy_joules", mean_of(series.energy), series.energy_provenance, series.energy_basis},
-          {"energy_machine_joules", mean_of(series.machine_energy), series.energy_provenance,
+  const std::size_t left_out = series.without_energy();
+  return {{"duration_seconds", mean_of(series.wall), 0, measured, ""},
+          {"cpu_seconds", mean_of(series.cpu), 0, measured, ""},
+          {"energy_joules", mean_of(series.energy), left_out, series.energy_provenance, series.energy_basis},
+          {"energy_machine_joules", mean_of(series.machine_energy), left_out, series.energy_provenance,
            series.energy_basis}};
 }
 
@@ -138,7 +142,15 @@ std::string series_text(const Series& series, const Palette& colors) {
                                  series.wall.size(), colors.reset);
   text += line("wall time", mean_of(series.wall), "s", "measured");
   text += line("CPU time", mean_of(series.cpu), "s", "measured");
-  text += line("energy", mean_of(series.energy), "J", series.energy_provenance);
+  if (series.energy.empty()) {
+    text += fmt::format("  {:<10} {:>9}  in none of the runs a power counter moved\n", "energy", "unknown");
+  } else {
+    text += line("energy", mean_of(series.energy), "J", series.energy_provenance);
+  }
+  if (const std::size_t left_out = series.without_energy(); left_out > 0 && !series.energy.empty()) {
+    text += fmt::format("  {}!{} the energy is that of {} of the {} runs: in {} no power counter moved\n",
+                        colors.yellow, colors.reset, series.energy.size(), series.wall.size(), left_out);
+  }
   const double lag1 = stats::lag1_autocorrelation(series.wall);
   if (series.wall.size() >= 5 && lag1 > 0.4) {
     text += fmt::format(

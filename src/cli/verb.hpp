@@ -29,6 +29,9 @@ void complete_verb(app::Application& application, const Arguments& arguments);
 Result<std::unique_ptr<record::Store>> open_store_and_tell(app::Application& application,
                                                            app::Application::StoreAccess access);
 
+/// Searches, and tells on stderr which metrics that were asked for no run has.
+Result<std::vector<record::Run>> search_and_tell(record::Store& store, const record::RunQuery& query);
+
 /// The program. `environment` is as main got it.
 int main(int argc, char** argv, char** environment);
 

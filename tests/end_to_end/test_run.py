@@ -1,5 +1,6 @@
 """`joulery run`: the command's life is its own, and the figures hold together."""
 
+import csv
 import json
 import os
 import pty
@@ -382,9 +383,78 @@ def rapl_tree(joulery, zones):
 
 def test_a_counter_that_stands_still_is_never_called_zero(joulery):
     root, _ = rapl_tree(joulery, {"intel-rapl:0": ("package-0", 5_000_000)})
-    document = joulery.run(*burn(0.5), env={"JOULERY_SYSTEM_ROOT": str(root)})
+    document = joulery.run(*burn(0.5), flags=["--per", "10 images"], env={"JOULERY_SYSTEM_ROOT": str(root)})
     assert any("stood still" in warning["text"] for warning in document["warnings"])
+    assert_energy_is_absent(joulery, document)
+    assert document["per"]["energy_joules"] is None and document["per"]["cpu_seconds"] > 0
+    assert all(device["energy_joules"] is None for device in document["devices"])
+
+
+def test_without_any_source_there_is_no_figure(joulery):
+    """A model needs to know the machine; a root without one gives nothing to model from."""
+    root = joulery.home / "bare"
+    (root / "proc").mkdir(parents=True)
+    document = joulery.run(*burn(0.2), env={"JOULERY_SYSTEM_ROOT": str(root)})
+    if document["devices"]:
+        pytest.skip("even this machine is modelled")
+    assert_energy_is_absent(joulery, document)
+
+
+def assert_energy_is_absent(joulery, document):
+    """Of the last run: in its document, the record, and everything that is printed of it."""
+    for key, value in document.items():
+        if ("joules" in key or "watts" in key or "gco2e" in key) and key != "idle_watts":
+            assert value is None, key
     assert "unknown" in joulery("show").stdout
+    stored = joulery.json("show", "--power", schema="show")
+    assert not [key for key in stored["run"]["metrics"] if "joules" in key or "watts" in key or "gco2e" in key]
+    assert stored["run"]["tags"]["joulery.energy_provenance"] == "unknown"
+    for series in stored["power"]:
+        assert {sample["energy_joules"] for sample in series["samples"]} <= {None}
+    assert "unknown" in joulery("runs").stdout
+    header, row = csv.reader(joulery("export").stdout.splitlines())
+    assert not [name for name in header if "joules" in name]
+    assert joulery.json("runs", "metrics.energy_joules >= 0", schema="runs")["runs"] == []
+    for row in csv.DictReader(joulery("export", "last", "--what", "power").stdout.splitlines()):
+        assert row["energy_joules"] == row["mean_watts"] == ""
+
+
+def test_runs_of_unknown_energy_are_sorted_last_and_left_out_of_means(joulery):
+    root, counters = rapl_tree(joulery, {"intel-rapl:0": ("package-0", 5_000_000)})
+    script = f"""
+import os, sys, time
+marker, counter = {str(joulery.home / "marker")!r}, {str(counters["intel-rapl:0"])!r}
+if not os.path.exists(marker):
+    open(marker, "w").close()
+    time.sleep(0.5)
+    sys.exit()
+value = int(open(counter).read())
+with open(counter, "r+") as file:
+    for step in range(40):
+        value += 150_000
+        file.seek(0)
+        file.write(f"{{value}}\\n")
+        file.flush()
+        time.sleep(0.02)
+"""
+    settings = {"JOULERY_SYSTEM_ROOT": str(root)}
+    command = [sys.executable, "-c", script]
+    series = joulery.run(*command, flags=["--repeat", "3"], env=settings)
+    assert [run["energy_joules"] is None for run in series["runs"]] == [True, False, False]
+    assert series["means"]["energy_joules"]["runs"] == 2
+    assert series["means"]["energy_joules"]["left_out"] == 1
+    known = [run["energy_machine_joules"]["value"] for run in series["runs"][1:]]
+    assert series["means"]["energy_machine_joules"]["mean"] == pytest.approx(sum(known) / 2)
+    assert series["means"]["cpu_seconds"]["runs"] == 3
+    for order in ("energy", "-energy"):
+        listed = joulery.json("runs", "--sort", order, schema="runs")["runs"]
+        assert listed[-1]["run_id"] == series["runs"][0]["run_id"]
+    (joulery.home / "marker").unlink()
+    said = joulery("run", "--repeat", "2", "--", *command, env=settings).stderr
+    assert "that of 1 of the 2 runs: in 1 no power counter moved" in said
+    still = joulery.run("sleep", "0.3", flags=["--repeat", "2"], env=settings)
+    assert still["means"]["energy_joules"] is None
+    assert "unknown" in joulery("run", "--repeat", "2", "--", "sleep", "0.3", env=settings).stderr
 
 
 @pytest.mark.parametrize("seconds", [0.6, 3.0])
