@@ -67,10 +67,9 @@ TEST(Text, PrintableHasNoControlCharacters) {
 
 TEST(Text, PrintableSpellsOutWhatIsNotSeen) {
   EXPECT_EQ(printable("evil\u202Egpj.sh"), "evil<U+202E>gpj.sh");
-  for (const std::string text :
-       {"\u200B", "\u200E", "\u200F", "\u2028",    "\u2029", "\u202A",
-        "\u202B", "\u202C", "\u202D", "\u202E", "\u2060", "\u2061",    "\u2066", "\u2067",
-        "\u2068", "\u2069", "\uFEFF", "\u061C", "\u00AD", "\U000E0041"}) {
+  for (const std::string text : {"\u200B", "\u200E", "\u200F", "\u2028", "\u2029", "\u202A",    "\u202B",
+                                 "\u202C", "\u202D", "\u202E", "\u2060", "\u2061", "\u2066",    "\u2067",
+                                 "\u2068", "\u2069", "\uFEFF", "\u061C", "\u00AD", "\U000E0041"}) {
     const std::string shown = printable("a" + text + "b");
     EXPECT_EQ(shown.find(text), std::string::npos) << shown;
     EXPECT_EQ(shown.rfind("a<U+", 0), 0U) << shown;

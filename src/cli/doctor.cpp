@@ -99,7 +99,8 @@ void add_devices(const app::DoctorReport& report, const std::string& parent, int
 std::string doctor_text(const app::DoctorReport& report, const Palette& colors, std::size_t width) {
   std::string text =
       fmt::format("{}{}{}\n{}{}, {} threads, {:.1f} GiB, {}{}\n", colors.bold, report.verdict, colors.reset,
-                  colors.dim, printable(report.host.cpu_model), report.host.cpu_threads, report.identity.memory_gib,
+                  colors.dim, printable(report.host.cpu_model), report.host.cpu_threads,
+                  report.identity.memory_gib,
                   report.identity.virtual_machine ? "virtual machine" : "bare metal", colors.reset) +
       fmt::format("{} works, {} works with limits, {} is not available here\n", mark(State::good, colors),
                   mark(State::limited, colors), mark(State::unavailable, colors));
