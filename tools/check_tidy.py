@@ -2,13 +2,16 @@
 """Runs clang-tidy on our own source files, two at once, and remembers by content which were clean.
 
 A file is checked again when it, a header of ours that it includes, its compile command, .clang-tidy or clang-tidy
-itself has changed. `--changed` keeps to the files that differ from the main branch (on the main branch: from the
-commit before), a changed header standing for one source file that includes it.
+itself has changed. Files that differ from the main branch (on the main branch: from the commit before) come first, a
+changed header standing for one source file that includes it. `--minutes` starts no other file once they are over; the
+changed ones are checked in any case. What is left is said, and comes in another order at the next commit, so that a
+machine that forgets what was clean gets round to all.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import json
 import os
@@ -108,6 +111,28 @@ def affected(changed: set[str], sources: list[str], included: dict[str, set[str]
     return sorted(chosen)
 
 
+def first_files(sources: list[str], included: dict[str, set[str]]) -> set[str]:
+    changed = changed_files()
+    if changed is None:
+        print("git cannot tell what has changed")
+        return set()
+    return set(affected(changed, sources, included))
+
+
+@functools.cache
+def head_commit() -> str:
+    try:
+        return git("rev-parse", "HEAD")[0]
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return ""
+
+
+def shuffled(source: str) -> str:
+    """A place in an order that is another one for each commit."""
+    commit = head_commit()
+    return hashlib.sha256(f"{commit} {source}".encode()).hexdigest()
+
+
 class Cache:
     """Empty files named by the hash of all that decides the outcome; only clean outcomes are kept."""
 
@@ -151,8 +176,7 @@ def check(program: str, build: Path, source: str) -> tuple[bool, str, float]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=Path, required=True, help="a build folder that is up to date")
-    parser.add_argument("--changed", action="store_true", help="only what differs from the main branch")
-    parser.add_argument("--limit", type=int, default=0, help="check at most so many files that are not known clean")
+    parser.add_argument("--minutes", type=float, help="after so many, check only what differs from the main branch")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--program", default="clang-tidy-19")
     parser.add_argument("--cache", type=Path, default=default_cache())
@@ -165,25 +189,28 @@ def main() -> int:
     entries = compile_commands(build)
     included = included_files(build)
     sources = sorted(entries)
-    if arguments.changed:
-        changed = changed_files()
-        if changed is None:
-            print("git cannot tell what has changed: all files count as changed")
-        else:
-            sources = affected(changed, sources, included)
-
     cache = Cache(arguments.cache, build, arguments.program)
     keys = {source: cache.key(source, entries[source], included.get(source, set())) for source in sources}
     pending = [source for source in sources if not keys[source].exists()]
+    first = first_files(sources, included)
+    pending.sort(key=lambda source: (source not in first, shuffled(source)))
     print(f"{len(sources)} files, {len(sources) - len(pending)} of them known to be clean", flush=True)
-    if arguments.limit and len(pending) > arguments.limit:
-        print(f"{len(pending) - arguments.limit} more are left for the next time; ./dev lint checks all")
-        pending = pending[: arguments.limit]
+
+    end = time.monotonic() + arguments.minutes * 60 if arguments.minutes else float("inf")
+
+    def check_in_time(source: str) -> tuple[str, bool, str, float] | None:
+        if source not in first and time.monotonic() > end:
+            return None
+        return (source, *check(arguments.program, build, source))
 
     failed = []
+    left = 0
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        results = pool.map(lambda source: (source, *check(arguments.program, build, source)), pending)
-        for number, (source, clean, text, seconds) in enumerate(results, 1):
+        for number, result in enumerate(pool.map(check_in_time, pending), 1):
+            if result is None:
+                left += 1
+                continue
+            source, clean, text, seconds = result
             print(
                 f"[{number}/{len(pending)}] {source} {seconds:.1f} s{'' if clean else '  NOT CLEAN'}",
                 flush=True,
@@ -193,6 +220,8 @@ def main() -> int:
             else:
                 failed.append(source)
                 print(text, flush=True)
+    if left:
+        print(f"\n{left} of {len(sources)} files were NOT checked: time was up; ./dev lint checks all")
     if failed:
         print(f"\n{len(failed)} files are not clean: {' '.join(failed)}")
     return 1 if failed else 0

@@ -5,7 +5,7 @@
 readonly build_packages="clang-19 lld-19 cmake ninja-build ccache pkg-config ca-certificates libfmt-dev
   nlohmann-json3-dev libsqlite3-dev libcli11-dev libtomlplusplus-dev libxxhash-dev libssl-dev libsystemd-dev"
 readonly python_packages="python3 python3-venv"
-readonly test_packages="libgtest-dev libgmock-dev librapidcheck-dev dbus-daemon git procps clang-format-19 clang-tidy-19
+readonly test_packages="libgtest-dev libgmock-dev librapidcheck-dev dbus-daemon git procps zsh fish clang-format-19 clang-tidy-19
   libclang-rt-19-dev llvm-19"
 
 # The headers of Boost.Math come in one package with all other headers of Boost, whose name has the release in it.

@@ -8,9 +8,12 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <string_view>
+#include <system_error>
 
 namespace joulery::meter {
 namespace {
@@ -108,6 +111,34 @@ void remove_if_empty(const Service& service) {
   if (!service.scope.empty()) ::rmdir(folder.c_str());
 }
 
+/// Kills what is in a scope and removes it.
+void remove_scope(const std::string& folder) {
+  std::ifstream members(folder + "/cgroup.procs");
+  for (int pid = 0; members >> pid;) ::kill(pid, SIGKILL);
+  // The kernel takes a moment to let go of those that were killed.
+  constexpr int kAttempts = 100;
+  for (int i = 0; i < kAttempts && ::rmdir(folder.c_str()) != 0 && errno == EBUSY; ++i) ::usleep(10'000);
+}
+
+/// Removes scopes that test programs left when they were killed, and this one's own. A scope is named after
+/// the process that asked for it, "joulery-<pid>-test.scope"; that of another one that lives is its own
+/// business.
+void remove_left_scopes(const std::string& folder) {
+  constexpr std::string_view kPrefix = "joulery-";
+  constexpr std::string_view kSuffix = "-test.scope";
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
+    int owner = 0;
+    const char* end_of_pid = name.data() + name.size() - kSuffix.size();
+    const auto [end, error] = std::from_chars(name.data() + kPrefix.size(), end_of_pid, owner);
+    if (error != std::errc() || end != end_of_pid || owner <= 0) continue;
+    const bool dead = ::kill(owner, 0) != 0 && errno == ESRCH;
+    if (dead || owner == ::getpid()) remove_scope(entry.path());
+  }
+}
+
 [[noreturn]] void serve(Service service, const std::string& address, int ready) {
   sd_bus* bus = nullptr;
   sd_bus_new(&bus);
@@ -163,10 +194,12 @@ int start_daemon(const std::string& config, std::string& address) {
 
 std::unique_ptr<FakeSystemd> FakeSystemd::start(FakeBehaviour behaviour, const std::string& cgroup_folder,
                                                 const std::string& cgroup_path) {
+  remove_left_scopes(cgroup_folder);
   std::string pattern = (std::filesystem::temp_directory_path() / "joulery_bus_XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) return nullptr;
   std::unique_ptr<FakeSystemd> fake(new FakeSystemd);
   fake->folder_ = pattern;
+  fake->cgroup_folder_ = cgroup_folder;
   const std::string config = pattern + "/bus.conf";
   std::ofstream(config)
       << "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" "
@@ -192,6 +225,7 @@ std::unique_ptr<FakeSystemd> FakeSystemd::start(FakeBehaviour behaviour, const s
 FakeSystemd::~FakeSystemd() {
   end(service_);
   end(daemon_);
+  remove_left_scopes(cgroup_folder_);
   std::filesystem::remove_all(folder_);
 }
 

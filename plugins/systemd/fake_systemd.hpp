@@ -21,8 +21,8 @@ enum class FakeBehaviour {
 
 class FakeSystemd {
  public:
-  /// Null if the bus can't be started. `cgroup_folder` is where scopes are made, `cgroup_path` its path in
-  /// the hierarchy.
+  /// Null if the bus can't be started. Removes scopes that a test left when it was killed. `cgroup_folder` is
+  /// where scopes are made, `cgroup_path` its path in the hierarchy.
   static std::unique_ptr<FakeSystemd> start(FakeBehaviour behaviour, const std::string& cgroup_folder,
                                             const std::string& cgroup_path);
   ~FakeSystemd();
@@ -33,6 +33,7 @@ class FakeSystemd {
  private:
   FakeSystemd() = default;
   std::string folder_;
+  std::string cgroup_folder_;
   std::string address_;
   int daemon_ = -1;
   int service_ = -1;

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -71,6 +72,26 @@ TEST_F(SystemdScopeTest, MetersInAScopeThatVanishesWithItsLastProcess) {
   EXPECT_LE(metered->usage.cpu_seconds, 1.05 * told + 0.05);
   EXPECT_TRUE(metered->usage.valid);
   EXPECT_TRUE(metered->never_decreased);
+}
+
+TEST_F(SystemdScopeTest, TheFakeRemovesWhatKilledTestsLeftAndNothingElse) {
+  const pid_t dead = ::fork();
+  ASSERT_GE(dead, 0);
+  if (dead == 0) ::_exit(0);
+  ASSERT_EQ(::waitpid(dead, nullptr, 0), dead);
+  const auto scope = [&](const std::string& name) {
+    fs::create_directory(folder_ + "/" + name);
+    return folder_ + "/" + name;
+  };
+  const std::string left = scope("joulery-" + std::to_string(dead) + "-test.scope");
+  const std::string of_a_user = scope("joulery-" + std::to_string(dead) + "-0a1b.scope");
+  const std::string of_another_test = scope("joulery-" + std::to_string(::getppid()) + "-test.scope");
+  const std::string foreign = scope("joulery-12x-test.scope");
+  fake_ = FakeSystemd::start(FakeBehaviour::absent, folder_, "");
+  EXPECT_FALSE(fs::exists(left));
+  EXPECT_TRUE(fs::exists(of_a_user));
+  EXPECT_TRUE(fs::exists(of_another_test));
+  EXPECT_TRUE(fs::exists(foreign));
 }
 
 TEST_F(SystemdScopeTest, RefusalIsAReason) {

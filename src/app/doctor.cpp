@@ -80,8 +80,8 @@ std::string describe_resolution(const power::SourceInfo& info) {
 
 std::string describe_accuracy(const power::SourceInfo& info) {
   if (info.accuracy_low == 1 && info.accuracy_high == 1) return info.accuracy_basis;
-  return fmt::format("×{:.2f} to ×{:.2f}{}{}", info.accuracy_low, info.accuracy_high,
-                     info.accuracy_basis.empty() ? "" : ": ", info.accuracy_basis);
+  return fmt::format("the true energy may be ×{:.3g} to ×{:.3g} of what is shown{}{}", info.accuracy_low,
+                     info.accuracy_high, info.accuracy_basis.empty() ? "" : ": ", info.accuracy_basis);
 }
 
 /// Power checks, and the sources that a run would read.
@@ -100,7 +100,10 @@ std::vector<std::unique_ptr<power::Source>> check_power(Application& application
                                                                        : State::unavailable;
     if (!result.sources.empty()) {
       check.resolution = describe_resolution(result.sources.front()->info());
-      check.accuracy = describe_accuracy(result.sources.front()->info());
+      // What the reason says already is not said again.
+      power::SourceInfo info = result.sources.front()->info();
+      if (result.reason.find(info.accuracy_basis) != std::string::npos) info.accuracy_basis.clear();
+      check.accuracy = describe_accuracy(info);
     }
     report.checks.push_back(std::move(check));
   }
@@ -133,7 +136,7 @@ void check_load(Application& application, DoctorReport& report) {
                     .enable = {}};
   if (auto load = power::MachineLoadReader::open(application.sensors())) {
     check.state = State::good;
-    check.reason = fmt::format("{}, {} CPUs", (*load)->via(), (*load)->cpu_count());
+    check.reason = fmt::format("{} CPUs, read from {}", (*load)->cpu_count(), (*load)->via());
     check.in_use = true;
   } else {
     check.reason = load.error().message;
@@ -163,7 +166,7 @@ void check_attribution(Application& application, DoctorReport& report) {
                       .enable = tier.hint};
     if (tier.usable) {
       check.state = State::good;
-      check.reason = "can miss " + tier.can_miss;
+      check.reason = "works; can miss " + tier.can_miss;
       check.in_use = !chosen;
       chosen = true;
     }
@@ -201,7 +204,7 @@ void check_clock(Application& application, DoctorReport& report) {
   const std::int64_t before = clock.monotonic_ns();
   for (int i = 0; i < kReads; ++i) static_cast<void>(clock.boottime_ns());
   const double cost_ns = double(clock.monotonic_ns() - before) / kReads;
-  check.reason = fmt::format("{}, a read takes {:.0f} ns", source, cost_ns);
+  check.reason = fmt::format("clock source {}, a read takes {:.0f} ns", source, cost_ns);
   check.resolution = fmt::format("{} ns", resolution.tv_nsec);
   const bool coarse = resolution.tv_nsec > 1'000'000 || cost_ns > 2000;
   check.state = coarse ? State::limited : State::good;
@@ -224,7 +227,8 @@ void check_noise(Application& application, DoctorReport& report) {
                     .enable = {}};
   check.state = variation < 0.03 ? State::good : State::limited;
   check.reason = fmt::format(
-      "{} equal blocks of {} vary by {:.1f} % (wall) and {:.1f} % (CPU), lag-1 correlation {:.2f}",
+      "the same {1} of work done {0} times varies by {2:.1f} % in wall time and {3:.1f} % in CPU time (lag-1 "
+      "correlation {4:.2f})",
       report.noise.blocks, format_duration(report.noise.block_seconds), 100 * report.noise.wall_variation,
       100 * report.noise.cpu_variation, report.noise.lag1_autocorrelation);
   if (check.state != State::good) {
@@ -254,7 +258,8 @@ void check_store(Application& application, DoctorReport& report) {
     return;
   }
   const bool network = filesystem_kind(*path) == FilesystemKind::network;
-  check.state = network || !recovered.kept.empty() ? State::limited : State::good;
+  const bool all_stored = recovered.kept.empty() && recovered.refused.empty();
+  check.state = network || !all_stored ? State::limited : State::good;
   check.reason = fmt::format("{} can be written", printable(*path));
   if (network) {
     check.reason += ", on a network file system";
@@ -267,6 +272,9 @@ void check_store(Application& application, DoctorReport& report) {
   }
   for (const auto& [file, why] : recovered.kept) {
     check.reason += fmt::format("; kept {}: {}", printable(file), printable(why));
+  }
+  for (const record::IngestReport::Refused& refused : recovered.refused) {
+    check.reason += fmt::format("; moved to {}: {}", printable(refused.moved_to), printable(refused.reason));
   }
   report.checks.push_back(std::move(check));
 }
@@ -284,7 +292,9 @@ void check_spool(Application& application, DoctorReport& report) {
   if (writer) {
     ::unlink(writer->path().c_str());
     check.state = filesystem_kind(folder) == FilesystemKind::network ? State::limited : State::good;
-    check.reason = fmt::format("{} can be written", printable(folder));
+    check.reason =
+        fmt::format("{} can be written; a run goes there first, so that nothing is lost if it is killed",
+                    printable(folder));
     if (check.state == State::limited) {
       check.cost = "every sample goes over the network";
       check.enable = "export JOULERY_SPOOL=/var/tmp/…";
@@ -294,6 +304,52 @@ void check_spool(Application& application, DoctorReport& report) {
     check.enable = writer.error().hint;
     check.cost = "runs are metered, but not kept";
   }
+  report.checks.push_back(std::move(check));
+}
+
+/// What of the settings comes from `place`, as "run.hz, run.idle".
+std::string settings_from(const config::Config& config, const std::string& place) {
+  std::vector<std::string> keys;
+  for (const auto& [key, setting] : config.all()) {
+    if (setting.where.starts_with(place)) keys.push_back(key);
+  }
+  return fmt::format("{}", fmt::join(keys, ", "));
+}
+
+void check_settings(Application& application, DoctorReport& report) {
+  const config::Config& config = application.config();
+  DoctorCheck check{.area = "settings",
+                    .name = "settings",
+                    .state = State::good,
+                    .reason = {},
+                    .resolution = {},
+                    .accuracy = {},
+                    .cost = {},
+                    .enable = {}};
+  std::vector<std::string> found;
+  std::vector<std::string> looked_for;
+  for (const config::SettingsFile& file : config.files()) {
+    const std::string path = printable(file.path);
+    if (file.state == config::SettingsFile::State::read) {
+      const std::string keys = settings_from(config, file.path + ":");
+      found.push_back(fmt::format("{} sets {}", path, keys.empty() ? "nothing that is in effect" : keys));
+    } else if (file.state == config::SettingsFile::State::foreign) {
+      found.push_back(fmt::format("{} is not read: it belongs to another user", path));
+      check.state = State::limited;
+      check.enable =
+          "cp joulery.toml mine && mv mine joulery.toml    # in its folder, if you trust what it says";
+    } else if (looked_for.size() < 2) {
+      looked_for.push_back(path);
+    }
+  }
+  for (const auto& [key, setting] : config.all()) {
+    if (setting.origin == config::Origin::environment)
+      found.push_back(fmt::format("{} sets {}", setting.where, key));
+  }
+  check.reason = found.empty()
+                     ? fmt::format("all as built in; there is no {}, nor a joulery.toml in the folders above",
+                                   fmt::join(looked_for, " and no "))
+                     : fmt::format("{}", fmt::join(found, "; "));
   report.checks.push_back(std::move(check));
 }
 
@@ -366,6 +422,7 @@ Result<DoctorReport> examine(Application& application) {
   check_noise(application, report);
   check_store(application, report);
   check_spool(application, report);
+  check_settings(application, report);
   const bool measured =
       std::any_of(report.devices.begin(), report.devices.end(),
                   [](const DoctorDevice& device) { return device.provenance == "measured"; });

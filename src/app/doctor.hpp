@@ -12,7 +12,7 @@ namespace joulery::app {
 /// One thing that doctor looked at.
 struct DoctorCheck {
   enum class State { good, limited, unavailable };
-  /// "power", "attribution", "load", "clock", "noise", "store", "spool".
+  /// "power", "attribution", "load", "clock", "noise", "store", "spool", "settings".
   std::string area;
   std::string name;
   State state = State::unavailable;

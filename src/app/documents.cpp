@@ -49,6 +49,16 @@ Json parts_json(const UncertainValue& figure) {
   return {{"standard_deviation", figure.standard_deviation()}, {"parts", std::move(parts)}};
 }
 
+/// Null for what is not known: a zero would be read as a figure.
+Json known_or_null(bool known, double value) {
+  return known ? Json(value) : Json(nullptr);
+}
+
+template <class Unit>
+Json quantity_or_null(bool known, const Quantity<Unit>& figure) {
+  return known ? quantity(figure) : Json(nullptr);
+}
+
 Json device_json(const meter::DeviceReport& device) {
   Json flags = Json::object();
   static constexpr const char* kFlagNames[] = {"wrapped", "implausible", "backwards",           "missing",
@@ -63,9 +73,9 @@ Json device_json(const meter::DeviceReport& device) {
           {"parent_id", device.info.parent_id},
           {"counted", device.is_root},
           {"mirror_of", device.mirror_of},
-          {"energy_joules", quantity(device.energy)},
-          {"mean_watts", device.mean_watts},
-          {"peak_watts", device.peak_watts},
+          {"energy_joules", quantity_or_null(device.known(), device.energy)},
+          {"mean_watts", known_or_null(device.known(), device.mean_watts)},
+          {"peak_watts", known_or_null(device.known(), device.peak_watts)},
           {"resolution_joules", device.info.resolution_joules},
           {"bridged_joules", device.total.bridged_joules},
           {"windows", flags}};
@@ -118,9 +128,11 @@ Json power_json(const std::vector<record::Store::PowerSeries>& all) {
   Json power = Json::array();
   for (const record::Store::PowerSeries& series : all) {
     Json samples = Json::array();
+    const bool known = record::energy_is_known(series, all);
     for (const record::PowerSample& sample : series.samples) {
-      samples.push_back(
-          {{"boottime_ns", sample.boottime_ns}, {"energy_joules", sample.joules}, {"flags", sample.flags}});
+      samples.push_back({{"boottime_ns", sample.boottime_ns},
+                         {"energy_joules", known_or_null(known, sample.joules)},
+                         {"flags", sample.flags}});
     }
     power.push_back({{"device_id", series.device_id}, {"samples", std::move(samples)}});
   }
@@ -142,6 +154,7 @@ const char* state_name(DoctorCheck::State state) {
 }  // namespace
 
 std::string run_document(const meter::MeteredRun& run) {
+  const bool known = run.energy_known();
   Json document = {{"schema_version", kSchemaVersion},
                    {"run_id", run.run.id},
                    {"name", run.run.name},
@@ -159,17 +172,17 @@ std::string run_document(const meter::MeteredRun& run) {
                    {"steal_seconds", run.steal_seconds},
                    {"machine_cpus", run.machine_cpus},
                    {"peak_memory_bytes", run.peak_memory_bytes},
-                   {"energy_joules", quantity(run.energy)},
-                   {"energy_active_joules", quantity(run.energy_active)},
-                   {"energy_idle_share_joules", quantity(run.energy_idle_share)},
-                   {"energy_machine_joules", quantity(run.energy_machine)},
-                   {"energy_other_active_joules", quantity(run.energy_other_active)},
-                   {"energy_idle_joules", quantity(run.energy_idle)},
-                   {"energy_residual_joules", run.split.residual_joules},
-                   {"carbon_gco2e", quantity(run.carbon)},
-                   {"machine_mean_watts", run.machine_mean_watts},
-                   {"machine_peak_watts", run.machine_peak_watts},
-                   {"idle_watts", run.idle_watts},
+                   {"energy_joules", quantity_or_null(known, run.energy)},
+                   {"energy_active_joules", quantity_or_null(known, run.energy_active)},
+                   {"energy_idle_share_joules", quantity_or_null(known, run.energy_idle_share)},
+                   {"energy_machine_joules", quantity_or_null(known, run.energy_machine)},
+                   {"energy_other_active_joules", quantity_or_null(known, run.energy_other_active)},
+                   {"energy_idle_joules", quantity_or_null(known, run.energy_idle)},
+                   {"energy_residual_joules", known_or_null(known, run.split.residual_joules)},
+                   {"carbon_gco2e", quantity_or_null(known, run.carbon)},
+                   {"machine_mean_watts", known_or_null(known, run.machine_mean_watts)},
+                   {"machine_peak_watts", known_or_null(known, run.machine_peak_watts)},
+                   {"idle_watts", known_or_null(run.idle_watts > 0, run.idle_watts)},
                    {"idle_basis", run.idle_basis},
                    {"idle_policy", policy_name(run.idle_policy)},
                    {"attribution", meter::tier_name(run.tier)},
@@ -183,7 +196,7 @@ std::string run_document(const meter::MeteredRun& run) {
   if (run.per) {
     document["per"] = {{"count", run.per->count},
                        {"unit", run.per->unit},
-                       {"energy_joules", quantity(run.energy * (1 / run.per->count))},
+                       {"energy_joules", quantity_or_null(known, run.energy * (1 / run.per->count))},
                        {"cpu_seconds", run.cpu_seconds / run.per->count},
                        {"duration_seconds", run.duration_seconds / run.per->count}};
   }
@@ -201,8 +214,10 @@ std::string run_document(const meter::MeteredRun& run) {
     warnings.push_back({{"text", warning.text}, {"hint", warning.hint}});
   }
   document["warnings"] = std::move(warnings);
-  document["uncertainty"] = {{"energy_joules", parts_json(run.energy.untyped())},
-                             {"carbon_gco2e", parts_json(run.carbon.untyped())}};
+  if (run.energy_known()) {
+    document["uncertainty"] = {{"energy_joules", parts_json(run.energy.untyped())},
+                               {"carbon_gco2e", parts_json(run.carbon.untyped())}};
+  }
   return dump(document);
 }
 
@@ -212,11 +227,16 @@ std::string series_document(const std::string& series_id, const std::vector<std:
       {"schema_version", kSchemaVersion}, {"series_id", series_id}, {"repeat", documents.size()}};
   Json mean_json = Json::object();
   for (const SeriesMean& mean : means) {
+    if (mean.interval.count == 0) {
+      mean_json[mean.key] = nullptr;
+      continue;
+    }
     mean_json[mean.key] = {
         {"mean", mean.interval.mean},    {"low", mean.interval.low},
         {"high", mean.interval.high},    {"level", level},
         {"interval", "confidence"},      {"standard_deviation", mean.interval.standard_deviation},
-        {"provenance", mean.provenance}, {"basis", mean.basis}};
+        {"provenance", mean.provenance}, {"basis", mean.basis},
+        {"runs", mean.interval.count},   {"left_out", mean.left_out}};
   }
   document["means"] = std::move(mean_json);
   document["runs"] = Json::array();

@@ -18,7 +18,10 @@ std::string run_document(const meter::MeteredRun& run);
 /// docs/schemas/series.schema.json: the documents of a series of repeated runs and their means.
 struct SeriesMean {
   std::string key;
+  /// Of no run if it is known of none.
   stats::MeanInterval interval;
+  /// Runs that went through, but of which this figure is not known.
+  std::size_t left_out = 0;
   std::string provenance;
   std::string basis;
 };

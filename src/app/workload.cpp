@@ -48,7 +48,7 @@ bool store_run(Application& application, meter::SessionResult& result, const std
                                   .json = document,
                                   .sha256 = sha256_hex(document),
                                   .created_utc_ns = result.run.run.end_utc_ns};
-  const std::string path = result.spool ? result.spool->path() : "";
+  std::string path = result.spool ? result.spool->path() : "";
   Status spooled =
       result.spool ? result.spool->write_evidence(evidence) : environment_error("there is no spool");
   if (spooled) spooled = result.spool->write_end();
@@ -68,16 +68,23 @@ bool store_run(Application& application, meter::SessionResult& result, const std
   for (const auto& [kept, reason] : report.kept) {
     if (kept == path) stored = environment_error(reason);
   }
+  bool comes_later = true;
+  for (const record::IngestReport::Refused& refused : report.refused) {
+    if (refused.path != path) continue;
+    stored = environment_error(refused.reason);
+    path = refused.moved_to;
+    comes_later = false;
+  }
   result.spool.reset();
   if (stored) return true;
   std::string hint = stored.error().hint;
   if (spooled) {
-    hint +=
-        fmt::format("{}the run is safe in {}; the next command moves it in", hint.empty() ? "" : "; ", path);
+    hint += fmt::format("{}the run is safe in {}{}", hint.empty() ? "" : "; ", path,
+                        comes_later ? "; the next command moves it in" : "");
   }
-  result.run.warnings.push_back(
-      {fmt::format("the run is not in the store{}: {}", spooled ? " yet" : "", stored.error().message),
-       std::move(hint)});
+  result.run.warnings.push_back({fmt::format("the run is not in the store{}: {}",
+                                             spooled && comes_later ? " yet" : "", stored.error().message),
+                                 std::move(hint)});
   return false;
 }
 

@@ -32,6 +32,53 @@ std::string three_digits(double value) {
   return fmt::format("{:.2f}", value);
 }
 
+struct CodePoint {
+  std::uint32_t value;
+  std::size_t size;
+};
+
+/// The code point at `i`. A byte that is no UTF-8 comes alone: as a control character where other encodings
+/// have one, else with a value that is no code point.
+CodePoint code_point_at(std::string_view text, std::size_t i) {
+  const auto first = static_cast<unsigned char>(text[i]);
+  const CodePoint none{.value = first < 0xA0 ? first : 0xFFFFFFFFU, .size = 1};
+  if (first < 0x80) return {.value = first, .size = 1};
+  std::size_t size = 2;
+  if (first >= 0xE0) size = first >= 0xF0 ? 4 : 3;
+  if (first < 0xC2 || first > 0xF4 || text.size() - i < size) return none;
+  std::uint32_t value = first & (0x7FU >> size);
+  for (std::size_t k = 1; k < size; ++k) {
+    const auto byte = static_cast<unsigned char>(text[i + k]);
+    if (byte < 0x80 || byte > 0xBF) return none;
+    value = value << 6U | (byte & 0x3FU);
+  }
+  return {.value = value, .size = size};
+}
+
+/// Has no shape of its own but changes how its neighbours look: marks of direction, of no width, of line
+/// ends. Not U+200C and U+200D, without which Persian words and many emoji fall apart.
+bool is_unseen(std::uint32_t point) {
+  struct Range {
+    std::uint32_t first, last;
+  };
+  static constexpr auto kRanges = std::to_array<Range>({{0xAD, 0xAD},
+                                                        {0x34F, 0x34F},
+                                                        {0x61C, 0x61C},
+                                                        {0x115F, 0x1160},
+                                                        {0x180E, 0x180E},
+                                                        {0x200B, 0x200B},
+                                                        {0x200E, 0x200F},
+                                                        {0x2028, 0x202E},
+                                                        {0x2060, 0x206F},
+                                                        {0x3164, 0x3164},
+                                                        {0xFEFF, 0xFEFF},
+                                                        {0xFFA0, 0xFFA0},
+                                                        {0xFFF9, 0xFFFB},
+                                                        {0xE0000, 0xE007F}});
+  return std::any_of(kRanges.begin(), kRanges.end(),
+                     [&](const Range& range) { return point >= range.first && point <= range.last; });
+}
+
 }  // namespace
 
 std::string_view trim(std::string_view text) {
@@ -165,12 +212,26 @@ std::string format_utc(std::int64_t realtime_ns) {
 std::string printable(std::string_view text) {
   std::string safe;
   safe.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    // 0xC2 0x80..0x9F are the C1 control characters in UTF-8; terminals obey some of them.
-    const bool c1 = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if (c1) ++i;
-    safe.push_back(byte < 0x20 || byte == 0x7F || c1 ? '?' : text[i]);
+  for (std::size_t i = 0; i < text.size();) {
+    const CodePoint point = code_point_at(text, i);
+    // U+0080 to U+009F are control characters too; terminals obey some of them.
+    if (point.value < 0x20 || (point.value >= 0x7F && point.value < 0xA0)) {
+      safe += '?';
+    } else if (is_unseen(point.value)) {
+      safe += fmt::format("<U+{:04X}>", point.value);
+    } else {
+      safe += text.substr(i, point.size);
+    }
+    i += point.size;
+  }
+  return safe;
+}
+
+std::string printable_lines(std::string_view text) {
+  std::string safe;
+  for (const std::string_view line : split(text, '\n')) {
+    if (line.data() != text.data()) safe += '\n';
+    safe += printable(line);
   }
   return safe;
 }

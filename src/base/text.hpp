@@ -35,7 +35,12 @@ std::string format_bytes(double bytes);
 /// UTC as "2026-11-21T07:29:07Z".
 std::string format_utc(std::int64_t realtime_ns);
 
-/// A text from outside made safe for a terminal: control characters, including escape, become '?'.
+/// A text from outside made safe for a terminal: control characters, including escape, become '?'. What is
+/// not seen but changes how the rest is read, such as U+202E (right to left) or U+200B (no width), is spelled
+/// out as
+/// "<U+202E>".
 std::string printable(std::string_view text);
+/// The same, but newlines stay.
+std::string printable_lines(std::string_view text);
 
 }  // namespace joulery

@@ -65,5 +65,37 @@ TEST(Text, PrintableHasNoControlCharacters) {
   EXPECT_EQ(printable("größe µ"), "größe µ");
 }
 
+TEST(Text, PrintableSpellsOutWhatIsNotSeen) {
+  EXPECT_EQ(printable("evil\u202Egpj.sh"), "evil<U+202E>gpj.sh");
+  for (const std::string text : {"\u200B", "\u200E", "\u200F", "\u2028", "\u2029", "\u202A",    "\u202B",
+                                 "\u202C", "\u202D", "\u202E", "\u2060", "\u2061", "\u2066",    "\u2067",
+                                 "\u2068", "\u2069", "\uFEFF", "\u061C", "\u00AD", "\U000E0041"}) {
+    const std::string shown = printable("a" + text + "b");
+    EXPECT_EQ(shown.find(text), std::string::npos) << shown;
+    EXPECT_EQ(shown.rfind("a<U+", 0), 0U) << shown;
+    EXPECT_EQ(shown.substr(shown.size() - 2), ">b") << shown;
+    EXPECT_EQ(printable(shown), shown);
+  }
+  for (const std::string text :
+       {"日本語", "\u2010\u2026\u2030", "\u205F", "\u2070", "😀", "\uFFFD", "é\u0301"})
+    EXPECT_EQ(printable(text), text);
+}
+
+TEST(Text, PrintableTakesBytesThatAreNoUtf8) {
+  for (const std::string text : {"\xe2", "\xff\xfe", "\xc3(", "caf\xe9", "\xe2\xa0z"})
+    EXPECT_EQ(printable(text), text);
+  EXPECT_EQ(printable("\x9b"
+                      "31m\xe2\x80"),
+            "?31m\xe2?");
+  EXPECT_EQ(printable("\xe2\x1b[31m"), "\xe2?[31m");
+  EXPECT_EQ(printable("\xe2\xe2\x80\xae"), "\xe2<U+202E>");
+}
+
+TEST(Text, PrintableLinesKeepsNewlinesOnly) {
+  EXPECT_EQ(printable_lines("a\n\x1b[31m\r\n\n"), "a\n?[31m?\n\n");
+  EXPECT_EQ(printable_lines(""), "");
+  EXPECT_EQ(printable_lines("\n"), "\n");
+}
+
 }  // namespace
 }  // namespace joulery

@@ -9,15 +9,6 @@
 namespace joulery::cli {
 namespace {
 
-std::vector<const Flag*> flags_of(const Verb* verb) {
-  std::vector<const Flag*> flags;
-  if (verb != nullptr) {
-    for (const Flag& flag : verb->flags) flags.push_back(&flag);
-  }
-  for (const Flag& flag : global_flags()) flags.push_back(&flag);
-  return flags;
-}
-
 /// Words before the command, and the command. It starts after "--" or at the first word that is neither a
 /// flag nor a flag's value.
 void split_command(const Verb& verb, std::vector<std::string>& words, std::vector<std::string>& command) {
@@ -57,7 +48,9 @@ Error unknown_flag(const Verb* verb, const std::string& word) {
 Error unknown_verb(const std::vector<std::string>& line) {
   const std::string& word = line.front();
   std::vector<std::string> names;
-  for (const Verb& verb : verbs()) names.push_back(verb.name);
+  for (const Verb& verb : verbs()) {
+    if (!verb.internal) names.push_back(verb.name);
+  }
   const auto meant = did_you_mean(word, names);
   return {.kind = Error::Kind::user,
           .message = fmt::format("there is no command '{}'", printable(word)),

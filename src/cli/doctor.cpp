@@ -29,16 +29,18 @@ std::string mark(State state, const Palette& colors) {
 const char* area_title(const std::string& area) {
   if (area == "power") return "Power: where joules come from, best first";
   if (area == "attribution") return "Attribution: how the workload is told from the rest, best first";
-  if (area == "load") return "Load";
+  if (area == "load") return "Load: how busy the machine is";
   if (area == "clock") return "Clock";
-  if (area == "noise") return "Noise";
-  return "Record";
+  if (area == "noise") return "Noise: how far two runs of the same work differ here";
+  if (area == "settings") return "Settings: what is not as built in (joulery config show --origin)";
+  return "Record: where runs are kept";
 }
 
 /// Commands are kept whole, so that they can be copied; sentences are broken at blanks.
 std::string indented(const std::string& content, std::size_t indent, std::size_t width, bool is_command) {
   std::string text;
-  for (const std::string_view line : split(content, '\n')) {
+  const std::string safe = printable_lines(content);
+  for (const std::string_view line : split(safe, '\n')) {
     if (trim(line).empty()) continue;
     if (is_command) {
       text += fmt::format("{:{}}{}\n", "", indent, line);
@@ -66,8 +68,8 @@ std::string indented(const std::string& content, std::size_t indent, std::size_t
 }
 
 std::string check_text(const app::DoctorCheck& check, const Palette& colors, std::size_t width) {
-  std::string text = fmt::format("  {} {}{}{}{}\n", mark(check.state, colors), colors.bold, check.name,
-                                 colors.reset, check.in_use ? "  (in use)" : "");
+  std::string text = fmt::format("  {} {}{}{}{}\n", mark(check.state, colors), colors.bold,
+                                 printable(check.name), colors.reset, check.in_use ? "  (in use)" : "");
   constexpr std::size_t kIndent = 4;
   constexpr std::size_t kLabelled = 16;
   text += indented(check.reason, kIndent, width, false);
@@ -80,16 +82,16 @@ std::string check_text(const app::DoctorCheck& check, const Palette& colors, std
   };
   line("resolution", check.resolution);
   line("accuracy", check.accuracy);
-  line("cost", check.cost);
-  line("to enable", check.enable, true);
+  line("costs you", check.cost);
+  line(check.state == State::unavailable ? "to enable" : "to improve", check.enable, true);
   return text;
 }
 
 void add_devices(const app::DoctorReport& report, const std::string& parent, int depth, std::string& text) {
   for (const app::DoctorDevice& device : report.devices) {
     if (device.parent_id != parent) continue;
-    text += fmt::format("  {:{}}{} by {}, {}{}\n", "", 2 * depth, device.name, device.via, device.provenance,
-                        parent.empty() ? "" : " (part of the one above)");
+    text += fmt::format("  {:{}}{}, {} by {}{}\n", "", 2 * depth, printable(device.name), device.provenance,
+                        printable(device.via), parent.empty() ? "" : " (part of the one above)");
     add_devices(report, device.id, depth + 1, text);
   }
 }
@@ -97,8 +99,11 @@ void add_devices(const app::DoctorReport& report, const std::string& parent, int
 std::string doctor_text(const app::DoctorReport& report, const Palette& colors, std::size_t width) {
   std::string text =
       fmt::format("{}{}{}\n{}{}, {} threads, {:.1f} GiB, {}{}\n", colors.bold, report.verdict, colors.reset,
-                  colors.dim, report.host.cpu_model, report.host.cpu_threads, report.identity.memory_gib,
-                  report.identity.virtual_machine ? "virtual machine" : "bare metal", colors.reset);
+                  colors.dim, printable(report.host.cpu_model), report.host.cpu_threads,
+                  report.identity.memory_gib,
+                  report.identity.virtual_machine ? "virtual machine" : "bare metal", colors.reset) +
+      fmt::format("{} works, {} works with limits, {} is not available here\n", mark(State::good, colors),
+                  mark(State::limited, colors), mark(State::unavailable, colors));
   const char* title = nullptr;
   for (const app::DoctorCheck& check : report.checks) {
     const char* area = area_title(check.area);

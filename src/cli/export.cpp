@@ -75,19 +75,18 @@ Result<std::string> power_csv(record::Store& store, const std::vector<record::Ru
     std::map<std::string, std::string> provenance;
     JOULERY_ASSIGN(const auto devices, store.devices(run.host_id));
     for (const record::Device& device : devices) provenance[device.id] = device.provenance;
-    // What was shared out is no better known than what there was to share.
-    for (const record::Store::PowerSeries& series : all) {
-      if (provenance[series.device_id] == "modelled") provenance["workload"] = "modelled";
-    }
     for (const record::Store::PowerSeries& series : all) {
       std::int64_t before = run.start_boottime_ns;
+      const bool known = record::energy_is_known(series, all);
       for (const record::PowerSample& sample : series.samples) {
         const double window = double(sample.boottime_ns - before) / 1e9;
         const double utc = double(run.start_utc_ns + (sample.boottime_ns - run.start_boottime_ns)) / 1e9;
-        text += fmt::format("{},{},{:.4f},{:.4f},{:.4f},{:.9g},{:.6g},{},{}\n", run.id,
-                            csv_field(series.device_id), utc, double(sample.boottime_ns) / 1e9, window,
-                            sample.joules, window > 0 ? sample.joules / window : 0,
-                            provenance[series.device_id], sample.flags);
+        const std::string figures =
+            known ? fmt::format("{:.9g},{:.6g}", sample.joules, window > 0 ? sample.joules / window : 0)
+                  : ",";
+        text += fmt::format("{},{},{:.4f},{:.4f},{:.4f},{},{},{}\n", run.id, csv_field(series.device_id), utc,
+                            double(sample.boottime_ns) / 1e9, window, figures, provenance[series.device_id],
+                            sample.flags);
         before = sample.boottime_ns;
       }
     }
@@ -97,11 +96,11 @@ Result<std::string> power_csv(record::Store& store, const std::vector<record::Ru
 
 Result<std::vector<record::Run>> chosen_runs(record::Store& store, const Arguments& arguments) {
   if (arguments.operands.empty()) {
-    return store.search_runs({.experiments = {},
-                              .filter = arguments.value("filter").value_or(""),
-                              .order_by = {},
-                              .metric_prefix = record::kOwnMetricPrefix,
-                              .max_results = kMostRuns});
+    return search_and_tell(store, {.experiments = {},
+                                   .filter = arguments.value("filter").value_or(""),
+                                   .order_by = {},
+                                   .metric_prefix = record::kOwnMetricPrefix,
+                                   .max_results = kMostRuns});
   }
   if (arguments.has("filter")) return user_error("joulery export takes runs or --filter, not both");
   std::vector<record::Run> runs;
@@ -149,7 +148,8 @@ VerbResult export_verb(app::Application& application, const Arguments& arguments
   if (const auto file = arguments.value("output")) {
     JOULERY_CHECK_OK(write_file_atomically(*file, text));
   } else {
-    JOULERY_CHECK_OK(print(Stream::out, text));
+    // A file gets what was recorded; a terminal would obey some of it.
+    JOULERY_CHECK_OK(print(Stream::out, is_terminal(Stream::out) ? printable_lines(text) : text));
   }
   return kExitOk;
 }

@@ -7,6 +7,14 @@ Flag json_flag() {
   return {.name = "json", .help = "write JSON to stdout"};
 }
 
+std::vector<std::string> sort_choices() {
+  std::vector<std::string> choices;
+  for (const char* sign : {"", "-"}) {
+    for (const auto& [key, column] : sort_keys()) choices.push_back(sign + key);
+  }
+  return choices;
+}
+
 Verb run_verb() {
   Verb verb;
   verb.name = "run";
@@ -28,7 +36,8 @@ Verb run_verb() {
        .value = "NAME",
        .help = "experiment it belongs to (default: Default)",
        .short_name = 'e',
-       .setting = "run.experiment"},
+       .setting = "run.experiment",
+       .candidates = "experiments"},
       {.name = "tag",
        .value = "KEY=VALUE",
        .help = "tag to search for later; may be repeated",
@@ -73,7 +82,7 @@ Verb run_verb() {
        .help = "write the summary or the JSON to FILE",
        .short_name = 'o',
        .takes_file = true},
-      {.name = "quiet", .help = "no summary", .short_name = 'q'},
+      {.name = "quiet", .help = "no summary on stderr; --output's file still gets it", .short_name = 'q'},
   };
   verb.details =
       "The command keeps its terminal, standard streams, signals and exit code. joulery's own exit codes are "
@@ -142,11 +151,13 @@ std::vector<Verb> make_verbs() {
                   .value = "NAME",
                   .help = "only this experiment; may be repeated",
                   .short_name = 'e',
-                  .repeatable = true},
+                  .repeatable = true,
+                  .candidates = "experiments"},
                  {.name = "sort",
                   .value = "KEY",
                   .help = "energy, cpu, wall, carbon, start, name, or metrics.KEY; \"-KEY\" for descending",
-                  .short_name = 's'},
+                  .short_name = 's',
+                  .choices = sort_choices()},
                  {.name = "limit", .value = "N", .help = "at most N runs (default: 20)", .short_name = 'l'},
                  {.name = "deleted", .help = "deleted runs instead"},
                  json_flag()},
@@ -231,17 +242,26 @@ std::vector<Verb> make_verbs() {
   all.push_back({.name = "completions",
                  .summary = "completions for a shell",
                  .usage = "completions SHELL",
-                 .examples = {{"source <(joulery completions bash)",
-                               "for this shell; `cmake --install` sets them up for good"}},
+                 .examples = {{"source <(joulery completions bash)", "for this shell; the same with zsh"},
+                              {"joulery completions fish | source", "for this fish"}},
                  .flags = {},
+                 .details = "`cmake --install` puts them where the shells find them by themselves.\n",
                  .fewest_operands = 1,
                  .most_operands = 1,
                  .operand_choices = {"bash", "zsh", "fish"}});
   all.push_back({.name = "man",
                  .summary = "the manual page",
                  .usage = "man",
-                 .examples = {{"joulery man | man -l -", "read it"}},
+                 .examples = {{"joulery man", "read it"}, {"joulery man > joulery.1", "its source, for man"}},
                  .flags = {}});
+  all.push_back({.name = "complete",
+                 .summary = "what a word can be completed to",
+                 .usage = "complete KIND [START]",
+                 .examples = {},
+                 .flags = {},
+                 .fewest_operands = 1,
+                 .most_operands = 2,
+                 .internal = true});
   return all;
 }
 
@@ -250,6 +270,23 @@ std::vector<Verb> make_verbs() {
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> kVerbs = make_verbs();
   return kVerbs;
+}
+
+const std::vector<std::pair<std::string, std::string>>& sort_keys() {
+  static const std::vector<std::pair<std::string, std::string>> kKeys = {
+      {"energy", "metrics.energy_joules"},  {"cpu", "metrics.cpu_seconds"},
+      {"wall", "metrics.duration_seconds"}, {"carbon", "metrics.carbon_gco2e"},
+      {"start", "attributes.start_time"},   {"name", "attributes.run_name"}};
+  return kKeys;
+}
+
+std::vector<const Flag*> flags_of(const Verb* verb) {
+  std::vector<const Flag*> flags;
+  if (verb != nullptr) {
+    for (const Flag& flag : verb->flags) flags.push_back(&flag);
+  }
+  for (const Flag& flag : global_flags()) flags.push_back(&flag);
+  return flags;
 }
 
 const Verb* find_verb(const std::string& name) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace joulery::cli {
@@ -13,10 +14,12 @@ struct Flag {
   std::string help = {};   // one line
   char short_name = 0;     // 'q' or 0
   bool repeatable = false;
-  std::string setting = {};               // setting that this flag sets, if any
-  std::vector<std::string> choices = {};  // for completion
-  bool takes_file = false;                // for completion
-  int value_count = 1;                    // words that a value has
+  std::string setting = {};  // setting that this flag sets, if any
+  /// For completion: what the value can be. None of the three means free text.
+  std::vector<std::string> choices = {};
+  bool takes_file = false;
+  std::string candidates = {};  // what `joulery complete` lists: "experiments"
+  int value_count = 1;          // words that a value has
 };
 
 struct Verb {
@@ -31,10 +34,18 @@ struct Verb {
   bool takes_command = false;  // everything after "--" or the first operand is a command
   std::vector<std::string> operand_choices = {};
   bool operands_are_runs = false;  // for completion
+  /// Not in help, manual or completions: the completions themselves call it.
+  bool internal = false;
 };
 
+/// What `joulery runs --sort` takes, beside metrics.KEY and the like, and the column that each stands for.
+const std::vector<std::pair<std::string, std::string>>& sort_keys();
+
+/// All verbs; those meant for people come first.
 const std::vector<Verb>& verbs();
 const Verb* find_verb(const std::string& name);
+/// Its own flags and those that every verb takes; of no verb: only the latter.
+std::vector<const Flag*> flags_of(const Verb* verb);
 /// Flags that every verb takes.
 const std::vector<Flag>& global_flags();
 

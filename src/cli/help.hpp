@@ -12,7 +12,7 @@ std::string overview_text();
 std::string verb_text(const Verb& verb);
 /// roff for man(7).
 std::string manual_page(const std::string& version);
-/// Script for "bash", "zsh" or "fish".
-std::string completion_script(const std::string& shell);
+/// The same for a terminal without man.
+std::string manual_text(const std::string& version);
 
 }  // namespace joulery::cli

@@ -1,14 +1,18 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <pwd.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <climits>
 #include <exception>
+#include <optional>
 
 #include "base/text.hpp"
 #include "cli/arguments.hpp"
+#include "cli/completions.hpp"
 #include "cli/help.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
@@ -66,10 +70,24 @@ VerbResult dispatch(app::Application& application, const Arguments& arguments) {
   if (name == "rm") return remove_verb(application, arguments);
   if (name == "gc") return gc_verb(application, arguments);
   if (name == "config") return config_verb(application, arguments);
-  const std::string text =
-      name == "man" ? manual_page(app::version()) : completion_script(arguments.operands.front());
-  JOULERY_CHECK_OK(print(Stream::out, text));
-  return kExitOk;
+  return kExitInternal;
+}
+
+/// What needs neither settings nor a store, so that nothing wrong with them is in its way.
+std::optional<VerbResult> without_settings(const Arguments& arguments, char** variables) {
+  if (arguments.verb == nullptr) return std::nullopt;
+  if (arguments.verb->name == "man") return man_verb(variables);
+  if (arguments.verb->name != "completions") return std::nullopt;
+  if (const Status printed = print(Stream::out, completion_script(arguments.operands.front())); !printed) {
+    return VerbResult(std::unexpected(printed.error()));
+  }
+  return VerbResult(kExitOk);
+}
+
+/// Nobody wants to read messages in the middle of a word.
+void complete_quietly(const Arguments& arguments, char** variables, meter::InheritedSignals signals) {
+  auto application = app::Application::create(read_environment(variables), signals);
+  if (application && set_flags(**application, arguments)) complete_verb(**application, arguments);
 }
 
 /// The exit code of an error: `run` keeps a shell's codes for everything that is ours.
@@ -79,7 +97,20 @@ int fail(const Arguments* arguments, const Error& error, const Palette& colors) 
   return metering && error.kind != Error::Kind::user ? 125 : exit_code_of(error);
 }
 
+/// A standard stream that our caller closed would be the next file that we open, and what we print would go
+/// into it. So something stands there that can't be used, as before, and that a command we start does not
+/// get.
+void hold_closed_streams() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
+    // The lowest free number is this one. Input can only be written, and output only be read: EBADF for us.
+    const int mode = descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    if (::open("/dev/null", mode | O_CLOEXEC) < 0) static_cast<void>(::open("/", O_PATH | O_CLOEXEC));
+  }
+}
+
 int run_program(int argc, char** argv, char** variables) {
+  hold_closed_streams();
   const meter::InheritedSignals signals = meter::InheritedSignals::capture();
   // A closed pipe is seen as EPIPE where it is written to.
   ::signal(SIGPIPE, SIG_IGN);
@@ -94,6 +125,15 @@ int run_program(int argc, char** argv, char** variables) {
     static_cast<void>(
         print(Stream::out, arguments->verb != nullptr ? verb_text(*arguments->verb) : overview_text()));
     return kExitOk;
+  }
+  if (arguments) {
+    if (const auto code = without_settings(*arguments, variables)) {
+      return *code ? **code : fail(&*arguments, code->error(), {});
+    }
+    if (arguments->verb != nullptr && arguments->verb->internal) {
+      complete_quietly(*arguments, variables, signals);
+      return kExitOk;
+    }
   }
   auto application = app::Application::create(read_environment(variables), signals);
   if (!arguments) {
@@ -127,8 +167,25 @@ Result<std::unique_ptr<record::Store>> open_store_and_tell(app::Application& app
   }
   for (const auto& [file, why] : report.kept)
     text += fmt::format("note: {} is kept: {}\n", printable(file), printable(why));
+  for (const record::IngestReport::Refused& refused : report.refused) {
+    text += fmt::format("note: {} can't be taken into the store and is now {}: {}\n", printable(refused.path),
+                        printable(refused.moved_to), printable(refused.reason));
+  }
   if (!text.empty()) static_cast<void>(print(Stream::err, text));
   return store;
+}
+
+Result<std::vector<record::Run>> search_and_tell(record::Store& store, const record::RunQuery& query) {
+  JOULERY_ASSIGN(auto runs, store.search_runs(query));
+  JOULERY_ASSIGN(const auto unknown, store.unknown_metrics(query));
+  std::string text;
+  for (const record::UnknownMetric& metric : unknown) {
+    text += fmt::format(
+        "note: no run has a metric '{}'{}\n", printable(metric.key),
+        metric.suggestion.empty() ? "" : fmt::format("; did you mean '{}'?", printable(metric.suggestion)));
+  }
+  if (!text.empty()) static_cast<void>(print(Stream::err, text));
+  return runs;
 }
 
 int main(int argc, char** argv, char** environment) {

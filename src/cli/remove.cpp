@@ -16,6 +16,12 @@ class MarkRuns final : public record::Store::TransactionBody {
   Status run(record::Store& store) override {
     for (const std::string& name : names_) {
       JOULERY_ASSIGN(const record::Run found, store.run(name));
+      if (found.deleted != restore_) {
+        unchanged_ids_.push_back(found.id);
+        text_ += fmt::format("note: {} ({}) {}\n", found.id, printable(found.name),
+                             restore_ ? "was not deleted" : "was deleted before");
+        continue;
+      }
       JOULERY_CHECK_OK(restore_ ? store.restore_run(found.id) : store.delete_run(found.id));
       ids_.push_back(found.id);
       text_ +=
@@ -25,12 +31,14 @@ class MarkRuns final : public record::Store::TransactionBody {
   }
   const std::string& text() const { return text_; }
   const std::vector<std::string>& ids() const { return ids_; }
+  const std::vector<std::string>& unchanged_ids() const { return unchanged_ids_; }
 
  private:
   const std::vector<std::string>& names_;
   bool restore_;
   std::string text_;
   std::vector<std::string> ids_;
+  std::vector<std::string> unchanged_ids_;
 };
 
 }  // namespace
@@ -41,8 +49,10 @@ VerbResult remove_verb(app::Application& application, const Arguments& arguments
   MarkRuns mark(arguments.operands, arguments.has("restore"));
   JOULERY_CHECK_OK(store->transaction(mark));
   if (arguments.has("json")) {
-    const nlohmann::ordered_json document = {
-        {"schema_version", 1}, {"restored", arguments.has("restore")}, {"run_ids", mark.ids()}};
+    const nlohmann::ordered_json document = {{"schema_version", 1},
+                                             {"restored", arguments.has("restore")},
+                                             {"run_ids", mark.ids()},
+                                             {"unchanged_run_ids", mark.unchanged_ids()}};
     JOULERY_CHECK_OK(print(Stream::out, document.dump(2) + "\n"));
   } else {
     JOULERY_CHECK_OK(print(Stream::err, mark.text()));

@@ -100,19 +100,22 @@ namespace {
 
 struct Series {
   std::vector<std::string> documents;
-  /// Of the runs that went through: one that failed says nothing of what the work costs.
+  /// Of the runs that went through: one that failed says nothing of what the work costs. Energy only where it
+  /// is known.
   std::vector<double> energy, machine_energy, cpu, wall;
   std::string energy_provenance;
   std::string energy_basis;
 
   void add(const meter::MeteredRun& run) {
-    energy.push_back(run.energy.value());
-    machine_energy.push_back(run.energy_machine.value());
     cpu.push_back(run.cpu_seconds);
     wall.push_back(run.duration_seconds);
+    if (!run.energy_known()) return;
+    energy.push_back(run.energy.value());
+    machine_energy.push_back(run.energy_machine.value());
     energy_provenance = provenance_name(run.energy.provenance());
     energy_basis = run.energy.basis();
   }
+  std::size_t without_energy() const { return wall.size() - energy.size(); }
 };
 
 stats::MeanInterval mean_of(const std::vector<double>& values) {
@@ -124,10 +127,11 @@ stats::MeanInterval mean_of(const std::vector<double>& values) {
 
 std::vector<app::SeriesMean> means_of(const Series& series) {
   const std::string measured = provenance_name(Provenance::measured);
-  return {{"duration_seconds", mean_of(series.wall), measured, ""},
-          {"cpu_seconds", mean_of(series.cpu), measured, ""},
-          {"energy_joules", mean_of(series.energy), series.energy_provenance, series.energy_basis},
-          {"energy_machine_joules", mean_of(series.machine_energy), series.energy_provenance,
+  const std::size_t left_out = series.without_energy();
+  return {{"duration_seconds", mean_of(series.wall), 0, measured, ""},
+          {"cpu_seconds", mean_of(series.cpu), 0, measured, ""},
+          {"energy_joules", mean_of(series.energy), left_out, series.energy_provenance, series.energy_basis},
+          {"energy_machine_joules", mean_of(series.machine_energy), left_out, series.energy_provenance,
            series.energy_basis}};
 }
 
@@ -143,7 +147,15 @@ std::string series_text(const Series& series, const Palette& colors) {
                                  series.wall.size(), colors.reset);
   text += line("wall time", mean_of(series.wall), "s", "measured");
   text += line("CPU time", mean_of(series.cpu), "s", "measured");
-  text += line("energy", mean_of(series.energy), "J", series.energy_provenance);
+  if (series.energy.empty()) {
+    text += fmt::format("  {:<10} {:>9}  in none of the runs a power counter moved\n", "energy", "unknown");
+  } else {
+    text += line("energy", mean_of(series.energy), "J", series.energy_provenance);
+  }
+  if (const std::size_t left_out = series.without_energy(); left_out > 0 && !series.energy.empty()) {
+    text += fmt::format("  {}!{} the energy is that of {} of the {} runs: in {} no power counter moved\n",
+                        colors.yellow, colors.reset, series.energy.size(), series.wall.size(), left_out);
+  }
   const double lag1 = stats::lag1_autocorrelation(series.wall);
   if (series.wall.size() >= 5 && lag1 > 0.4) {
     text += fmt::format(
@@ -157,6 +169,16 @@ std::string series_text(const Series& series, const Palette& colors) {
       "run{}\n",
       colors.dim, colors.reset);
   return text;
+}
+
+/// `number`: which of the warm-ups, from 1.
+Error failed_warmup(const meter::MeteredRun& run, int number, const app::WorkloadRequest& request) {
+  const int code = run.child.shell_code();
+  return {.kind = Error::Kind::user,
+          .message = fmt::format("warm-up run {} of {} {}: '{}' ended with exit {}", number, request.warmup,
+                                 code == 0 ? "was interrupted" : "failed",
+                                 printable(request.command.front()).substr(0, kLongestTagKey), code),
+          .hint = "nothing was metered or recorded: run the command alone to see what it lacks"};
 }
 
 }  // namespace
@@ -184,13 +206,13 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
   JOULERY_ASSIGN(const app::WorkloadRequest request, read_request(arguments, application.config()));
   JOULERY_CHECK_OK(check_output(arguments));
   const bool json = arguments.has("json");
+  const bool quiet = arguments.has("quiet");
   const bool series_run = request.repeat > 1;
   const bool to_file = arguments.value("output").has_value();
   // A line that is rewritten would tear the command's own output on the same terminal, so there it must be
   // asked for.
-  const bool live =
-      arguments.has("live") ||
-      (is_terminal(Stream::err) && !same_terminal(Stream::out, Stream::err) && !arguments.has("quiet"));
+  const bool live = arguments.has("live") ||
+                    (is_terminal(Stream::err) && !same_terminal(Stream::out, Stream::err) && !quiet);
   const Palette colors = to_file ? Palette{} : palette(application, Stream::err);
   const std::string series_id =
       series_run || request.warmup > 0 ? make_run_id(application.clock().realtime_ns()) : "";
@@ -213,7 +235,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
     if (index >= 1) {
       series.documents.push_back(outcome->document);
       if (!cut_short) series.add(run);
-      if (!json && !arguments.has("quiet")) {
+      if (!json && (to_file || !quiet)) {
         // Warnings that came after the document was made, such as a store that could not be opened.
         JOULERY_ASSIGN(const std::string summary, run_summary(app::run_document(run), colors));
         if (to_file) {
@@ -221,7 +243,8 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
         } else {
           static_cast<void>(print(Stream::err, summary));
         }
-      } else if (!outcome->stored && !run.warnings.empty()) {
+      }
+      if ((json || quiet) && !outcome->stored && !run.warnings.empty()) {
         print_error({.kind = Error::Kind::environment,
                      .message = run.warnings.back().text,
                      .hint = run.warnings.back().hint},
@@ -230,9 +253,12 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
     }
     // A failing or interrupted command ends a series: the user would not wait for the rest.
     if (cut_short) {
-      if (index < request.repeat && !arguments.has("quiet")) {
+      if (index < 1) {
+        // Nothing else tells of it: a warm-up has no document and no record.
+        print_error(failed_warmup(run, index + request.warmup, request), palette(application, Stream::err));
+      } else if (index < request.repeat && !quiet) {
         static_cast<void>(print(Stream::err, fmt::format("the series ended after run {} of {}: exit {}\n",
-                                                         std::max(index, 0), request.repeat, code)));
+                                                         index, request.repeat, code)));
       }
       break;
     }
@@ -244,7 +270,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
       text = series_run ? app::series_document(series_id, series.documents, means, kLevel)
                         : series.documents.front();
     }
-  } else if (series_run && series.wall.size() > 1 && !arguments.has("quiet")) {
+  } else if (series_run && series.wall.size() > 1 && (to_file || !quiet)) {
     const std::string means = series_text(series, colors);
     if (to_file) {
       text += means;

@@ -25,9 +25,9 @@ struct Figure {
         low(json.at("low")),
         high(json.at("high")),
         level(json.at("level")),
-        provenance(json.at("provenance")),
-        basis(json.at("basis")),
-        interval(json.at("interval")) {}
+        provenance(printable(json.at("provenance").get<std::string>())),
+        basis(printable(json.at("basis").get<std::string>())),
+        interval(printable(json.at("interval").get<std::string>())) {}
   std::string range(const char* unit) const {
     if (low == high) return {};
     return fmt::format("{} to {}, {} range", format_si(low, unit), format_si(high, unit), interval);
@@ -102,13 +102,14 @@ class Summary {
   }
 
   void energy() {
-    if (run_.at("devices").empty()) return;
-    const Figure figure(run_.at("energy_joules"));
-    const Figure machine(run_.at("energy_machine_joules"));
-    if (machine.value == 0) {
-      text_ += fmt::format("  {:<10} {:>9}  no counter moved in this time\n", "energy", "unknown");
+    if (run_.at("energy_joules").is_null()) {
+      text_ += fmt::format("  {:<10} {:>9}  {}\n", "energy", "unknown",
+                           run_.at("devices").empty() ? "nothing here tells or models power"
+                                                      : "no counter moved in this time");
       return;
     }
+    const Figure figure(run_.at("energy_joules"));
+    const Figure machine(run_.at("energy_machine_joules"));
     line("energy", format_si(figure.value, "J"), figure.provenance, figure.range("J"));
     continuation(fmt::format("active {}, share of idle {}",
                              format_si(run_.at("energy_active_joules").at("value"), "J"),
@@ -122,7 +123,7 @@ class Summary {
   }
 
   void carbon() {
-    if (run_.at("energy_machine_joules").at("value") == 0) return;
+    if (run_.at("carbon_gco2e").is_null()) return;
     const Figure figure(run_.at("carbon_gco2e"));
     line("carbon", grams(figure.value), figure.provenance,
          fmt::format("{} to {} CO2e, {} range", grams(figure.low), grams(figure.high), figure.interval));
@@ -134,22 +135,29 @@ class Summary {
   void per_unit() {
     if (!run_.contains("per")) return;
     const Json& per = run_.at("per");
+    const std::string rest =
+        fmt::format("of {} {}; {} CPU time, {} wall time each", per.at("count").get<double>(),
+                    printable(per.at("unit").get<std::string>()), format_si(per.at("cpu_seconds"), "s"),
+                    format_si(per.at("duration_seconds"), "s"));
+    if (per.at("energy_joules").is_null()) {
+      text_ += fmt::format("  {:<10} {:>9}  {}\n", "per unit", "unknown", rest);
+      return;
+    }
     const Figure figure(per.at("energy_joules"));
-    line("per unit", format_si(figure.value, "J"), figure.provenance,
-         fmt::format("of {} {}; {} CPU time, {} wall time each", per.at("count").get<double>(),
-                     printable(per.at("unit").get<std::string>()), format_si(per.at("cpu_seconds"), "s"),
-                     format_si(per.at("duration_seconds"), "s")));
+    line("per unit", format_si(figure.value, "J"), figure.provenance, rest);
   }
 
   void basis() {
-    text_ += fmt::format("  {:<10} CPU time by {}", "known by", run_.at("attribution").get<std::string>());
+    text_ += fmt::format("  {:<10} CPU time by {}", "known by",
+                         printable(run_.at("attribution").get<std::string>()));
     for (const Json& device : run_.at("devices")) {
       if (device.at("counted").get<bool>())
-        text_ += fmt::format("; {} by {}", device.at("name").get<std::string>(),
-                             device.at("via").get<std::string>());
+        text_ += fmt::format("; {} by {}", printable(device.at("name").get<std::string>()),
+                             printable(device.at("via").get<std::string>()));
     }
     text_ += "\n";
-    const std::string basis = run_.at("energy_joules").at("basis");
+    if (run_.at("energy_joules").is_null()) return;
+    const std::string basis = Figure(run_.at("energy_joules")).basis;
     for (std::string_view rest = basis; !rest.empty();) {
       const auto end = rest.find("; ");
       continuation(std::string(rest.substr(0, end)));
@@ -169,8 +177,9 @@ class Summary {
 
   void footer() {
     const std::string id = run_.at("run_id");
-    const bool modelled = run_.at("energy_joules").at("provenance") == "modelled";
-    text_ += fmt::format("  {}run {}{}\n", colors_.dim, id, colors_.reset);
+    const Json& energy = run_.at("energy_joules");
+    const bool modelled = !energy.is_null() && energy.at("provenance") == "modelled";
+    text_ += fmt::format("  {}run {}{}\n", colors_.dim, printable(id), colors_.reset);
     if (modelled) {
       text_ += fmt::format(
           "  {}joules here come from a model: compare CPU time, which is measured; `joulery doctor` says "

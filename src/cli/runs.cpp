@@ -14,19 +14,15 @@ namespace {
 Result<std::string> order_of(const std::string& key) {
   const bool descending = key.rfind('-', 0) == 0;
   const std::string name = descending ? key.substr(1) : key;
-  static const std::vector<std::pair<std::string, std::string>> kColumns = {
-      {"energy", "metrics.energy_joules"},  {"cpu", "metrics.cpu_seconds"},
-      {"wall", "metrics.duration_seconds"}, {"carbon", "metrics.carbon_gco2e"},
-      {"start", "attributes.start_time"},   {"name", "attributes.run_name"}};
   std::string column;
-  for (const auto& [short_name, full] : kColumns) {
+  for (const auto& [short_name, full] : sort_keys()) {
     if (name == short_name) column = full;
   }
   if (column.empty() && name.find('.') != std::string::npos) column = name;
   if (column.empty()) {
     std::vector<std::string> names;
-    names.reserve(kColumns.size());
-    for (const auto& entry : kColumns) names.push_back(entry.first);
+    names.reserve(sort_keys().size());
+    for (const auto& entry : sort_keys()) names.push_back(entry.first);
     const auto meant = did_you_mean(name, names);
     return user_error(fmt::format("--sort knows no '{}'", printable(name)),
                       meant ? fmt::format("did you mean '{}'?", *meant)
@@ -48,13 +44,14 @@ std::string table(const std::vector<record::Run>& runs, const Palette& colors) {
                   "start (UTC)", "status", "wall", "CPU", "energy", "plausible range", "name", colors.reset);
   for (const record::Run& run : runs) {
     const double energy = metric(run, "energy_joules");
-    std::string joules = "-";
+    const auto provenance = run.tags.find(record::kEnergyProvenanceTag);
+    const bool unknown = provenance != run.tags.end() && provenance->second == record::kEnergyUnknown;
+    std::string joules = unknown ? "unknown" : "-";
     std::string range;
     if (energy >= 0) {
       // A modelled figure never stands alone: ~ and the range say that it is none of a counter.
       const double low = metric(run, "energy_joules_low");
       const double high = metric(run, "energy_joules_high");
-      const auto provenance = run.tags.find("joulery.energy_provenance");
       const bool modelled =
           provenance == run.tags.end() || provenance->second == "modelled" || provenance->second == "assumed";
       joules = fmt::format("{}{}", modelled ? "~" : "", format_si(energy, "J"));
@@ -90,7 +87,7 @@ VerbResult runs_verb(app::Application& application, const Arguments& arguments) 
   if (arguments.has("deleted")) query.view = record::RunQuery::View::deleted;
   JOULERY_ASSIGN(const auto store,
                  open_store_and_tell(application, app::Application::StoreAccess::read_only));
-  JOULERY_ASSIGN(const std::vector<record::Run> runs, store->search_runs(query));
+  JOULERY_ASSIGN(const std::vector<record::Run> runs, search_and_tell(*store, query));
   if (arguments.has("json")) {
     JOULERY_CHECK_OK(print(Stream::out, app::runs_document(runs) + "\n"));
     return kExitOk;

@@ -20,9 +20,11 @@ std::string plain_text(const app::RunDetails& details, const Palette& colors) {
     text += fmt::format("  {}!{} its meter was killed: {}\n", colors.yellow, colors.reset,
                         run.metrics.empty() ? "before there were any figures but the power series"
                                             : "the figures are those of at most half a minute before");
-    if (const auto known = run.tags.find("joulery.energy_provenance"); known != run.tags.end()) {
-      text += fmt::format("  energy is {}, carbon assumed; _low and _high are the plausible range\n",
-                          printable(known->second));
+    if (const auto known = run.tags.find(record::kEnergyProvenanceTag); known != run.tags.end()) {
+      text += known->second == record::kEnergyUnknown
+                  ? std::string("  energy is unknown: no power counter had moved\n")
+                  : fmt::format("  energy is {}, carbon assumed; _low and _high are the plausible range\n",
+                                printable(known->second));
     }
   }
   for (const record::LatestMetric& metric : run.metrics) {

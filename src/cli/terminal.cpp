@@ -60,8 +60,10 @@ Status print(Stream stream, std::string_view text) {
 }
 
 void print_error(const Error& error, const Palette& colors) {
-  std::string text = fmt::format("{}{}error:{} {}\n", colors.bold, colors.red, colors.reset, error.message);
-  if (!error.hint.empty()) text += fmt::format("{}hint:{} {}\n", colors.cyan, colors.reset, error.hint);
+  std::string text =
+      fmt::format("{}{}error:{} {}\n", colors.bold, colors.red, colors.reset, printable_lines(error.message));
+  if (!error.hint.empty())
+    text += fmt::format("{}hint:{} {}\n", colors.cyan, colors.reset, printable_lines(error.hint));
   static_cast<void>(print(Stream::err, text));
 }
 

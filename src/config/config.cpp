@@ -81,7 +81,6 @@ std::string expand_path(const std::string& value, const std::string& base, const
 
 Status read_settings(const std::string& path, Origin origin, const std::string& home,
                      std::map<std::string, Setting>& settings) {
-  if (::access(path.c_str(), F_OK) != 0) return {};
   JOULERY_ASSIGN(const std::string text, read_file(path, kLargestFile));
   JOULERY_ASSIGN(const std::vector<TomlEntry> entries, parse_toml(text, path));
   for (const TomlEntry& entry : entries) {
@@ -105,6 +104,39 @@ Status read_settings(const std::string& path, Origin origin, const std::string& 
     settings[entry.key] = Setting{std::move(value), origin, where};
   }
   return {};
+}
+
+SettingsFile::State state_of(const std::string& path, Origin origin) {
+  using State = SettingsFile::State;
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) return State::missing;
+  // The folder of the user file was named by the user; any folder above the working one was not.
+  const bool trusted = origin == Origin::user_file || info.st_uid == ::geteuid() || info.st_uid == 0;
+  return trusted ? State::read : State::foreign;
+}
+
+bool same_folder(const std::string& a, const std::string& b) {
+  struct stat first{};
+  struct stat second{};
+  return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
+
+/// From the working folder upward, where a project's file may lie.
+std::vector<std::string> project_files(const Environment& environment) {
+  std::vector<std::string> files;
+  std::string folder = environment.working_directory;
+  while (!folder.empty() && folder.front() == '/') {
+    if (folder.size() > 1 && folder.back() == '/') {
+      folder.pop_back();
+      continue;
+    }
+    files.push_back(folder == "/" ? "/joulery.toml" : folder + "/joulery.toml");
+    if (folder == "/" || ::access((folder + "/.git").c_str(), F_OK) == 0) break;
+    if (!environment.home.empty() && same_folder(folder, environment.home)) break;
+    folder.resize(std::max<std::size_t>(folder.rfind('/'), 1));
+  }
+  return files;
 }
 
 }  // namespace
@@ -174,6 +206,28 @@ Folders find_folders(const Environment& environment, unsigned user_id) {
           .spool = fmt::format("/var/tmp/joulery-{}", user_id)};
 }
 
+Status Config::read_files(const Environment& environment, const Folders& folders) {
+  using State = SettingsFile::State;
+  const auto look_at = [&](const std::string& path, Origin origin) {
+    files_.push_back({.path = path, .origin = origin, .state = state_of(path, origin)});
+    return files_.back().state;
+  };
+  if (!folders.config.empty()) look_at(folders.config + "/config.toml", Origin::user_file);
+  for (const std::string& path : project_files(environment)) {
+    const State state = look_at(path, Origin::project_file);
+    if (state == State::read) break;
+    if (state == State::foreign) {
+      notes_.push_back(
+          fmt::format("{} belongs to another user and is not read; copy it to make it yours", path));
+    }
+  }
+  for (const SettingsFile& file : files_) {
+    if (file.state != State::read) continue;
+    JOULERY_CHECK_OK(read_settings(file.path, file.origin, environment.home, settings_));
+  }
+  return {};
+}
+
 Result<Config> Config::load(const Environment& environment, const Folders& folders) {
   Config config;
   for (const SettingDefinition& definition : setting_definitions()) {
@@ -182,18 +236,7 @@ Result<Config> Config::load(const Environment& environment, const Folders& folde
   if (!folders.data.empty()) config.settings_["store"].value = folders.data + "/joulery.db";
   config.settings_["spool"].value = folders.spool;
   const std::string& home = environment.home;
-  if (!folders.config.empty()) {
-    JOULERY_CHECK_OK(
-        read_settings(folders.config + "/config.toml", Origin::user_file, home, config.settings_));
-  }
-  const std::string project = environment.working_directory + "/joulery.toml";
-  struct stat info{};
-  if (::stat(project.c_str(), &info) == 0 && info.st_uid != ::geteuid() && info.st_uid != 0) {
-    config.notes_.push_back(
-        fmt::format("{} belongs to another user and is not read; copy it to make it yours", project));
-  } else {
-    JOULERY_CHECK_OK(read_settings(project, Origin::project_file, home, config.settings_));
-  }
+  JOULERY_CHECK_OK(config.read_files(environment, folders));
   std::vector<std::string> names;
   for (const SettingDefinition& definition : setting_definitions())
     names.push_back(variable_name(definition.key));

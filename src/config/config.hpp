@@ -58,12 +58,21 @@ struct Folders {
 };
 Folders find_folders(const Environment& environment, unsigned user_id);
 
-/// Settings by precedence: flag > JOULERY_* > ./joulery.toml > user file > built in.
+/// A place where settings are looked for.
+struct SettingsFile {
+  std::string path;
+  Origin origin = Origin::user_file;
+  enum class State { read, missing, foreign } state = State::missing;
+};
+
+/// Settings by precedence: flag > JOULERY_* > project file > user file > built in.
 class Config {
  public:
-  /// Reads both files. A project file of another user (neither ours nor root's) is passed over with a note:
-  /// whoever can write into a folder must not say where our runs are written to. An unknown key, wrong type
-  /// or broken TOML is a user error that names file, line and the nearest key. A missing file is none.
+  /// Reads both files. The project file is the first joulery.toml from the working folder upward; the search
+  /// ends with the first folder that holds .git, the home folder or the root. A file of another user (neither
+  /// ours nor root's) is passed over with a note, and the search goes on: whoever can write into a folder
+  /// must not say where our runs are written to. An unknown key, wrong type or broken TOML is a user error
+  /// that names file, line and the nearest key. A missing file is none.
   static Result<Config> load(const Environment& environment, const Folders& folders);
   Status set_flag(const std::string& key, const std::string& value, const std::string& flag);
   const Setting& get(const std::string& key) const;
@@ -73,8 +82,12 @@ class Config {
   const std::map<std::string, Setting>& all() const { return settings_; }
   /// What a person should know of how the settings were read, such as a file that was passed over.
   const std::vector<std::string>& notes() const { return notes_; }
+  /// Everywhere that was looked, in this order: the user file, then from the working folder upward.
+  const std::vector<SettingsFile>& files() const { return files_; }
 
  private:
+  Status read_files(const Environment& environment, const Folders& folders);
+  std::vector<SettingsFile> files_;
   std::vector<std::string> notes_;
   std::map<std::string, Setting> settings_;
 };

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -59,6 +60,78 @@ TEST_F(ConfigFiles, FlagBeatsEnvironmentBeatsProjectBeatsUser) {
   EXPECT_EQ(config.get("run.wait").where, project_ + "/joulery.toml:3");
   EXPECT_EQ(config.text("run.experiment"), "mine");
   EXPECT_EQ(config.get("run.experiment").origin, Origin::user_file);
+}
+
+TEST_F(ConfigFiles, TheProjectFileIsTheNearestFromTheWorkingFolderUpward) {
+  const std::string deep = project_ + "/a/b";
+  fs::create_directories(deep);
+  environment_.working_directory = deep;
+  write_project("run.hz = 3\nstore = \"runs.db\"\n");
+  EXPECT_EQ(load().value().get("run.hz").where, project_ + "/joulery.toml:1");
+  EXPECT_EQ(load().value().text("store"), project_ + "/runs.db");
+  std::ofstream(project_ + "/a/joulery.toml") << "run.idle = \"all\"\n";
+  const Config nearer = load().value();
+  EXPECT_EQ(nearer.text("run.idle"), "all");
+  EXPECT_EQ(nearer.number("run.hz"), 10) << "only one project file counts";
+  ASSERT_EQ(nearer.files().size(), 3U);
+  EXPECT_EQ(nearer.files()[1].path, deep + "/joulery.toml");
+  EXPECT_EQ(nearer.files()[1].state, SettingsFile::State::missing);
+  EXPECT_EQ(nearer.files()[2].state, SettingsFile::State::read);
+}
+
+TEST_F(ConfigFiles, TheSearchUpwardEndsAtARepositoryOrTheHomeFolder) {
+  const std::string repository = project_ + "/repository";
+  fs::create_directories(repository + "/source");
+  environment_.working_directory = repository + "/source/";
+  write_project("run.hz = 3\n");
+  EXPECT_EQ(load().value().number("run.hz"), 3);
+  std::ofstream(repository + "/.git") << "gitdir: elsewhere\n";
+  EXPECT_EQ(load().value().number("run.hz"), 10);
+  std::ofstream(repository + "/joulery.toml") << "run.hz = 4\n";
+  EXPECT_EQ(load().value().number("run.hz"), 4) << "the repository's own folder is looked at, too";
+
+  fs::remove_all(repository + "/joulery.toml");
+  fs::remove(repository + "/.git");
+  fs::create_directory_symlink(repository, home_ + "/linked");
+  environment_.home = home_ + "/linked";
+  EXPECT_EQ(load().value().number("run.hz"), 10) << "nothing above the home folder, by whatever name";
+}
+
+TEST_F(ConfigFiles, FilesOfOtherUsersArePassedOverAndTheSearchGoesOn) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  fs::create_directories(project_ + "/shared");
+  environment_.working_directory = project_ + "/shared";
+  write_project("run.hz = 3\n");
+  const std::string foreign = project_ + "/shared/joulery.toml";
+  std::ofstream(foreign) << "run.hz = 4\n";
+  ASSERT_EQ(chown(foreign.c_str(), 12345, 12345), 0);
+  const Config config = load().value();
+  EXPECT_EQ(config.number("run.hz"), 3);
+  EXPECT_THAT(config.notes(), testing::ElementsAre(HasSubstr(foreign + " belongs to another user")));
+  EXPECT_EQ(config.files()[1].state, SettingsFile::State::foreign);
+}
+
+TEST_F(ConfigFiles, AWorkingFolderThatIsGoneHasNoProjectFile) {
+  environment_.working_directory = "(unreachable)/gone";
+  EXPECT_EQ(load().value().files().size(), 1U);
+}
+
+TEST_F(ConfigFiles, TheExampleOfTheGuideHasEverySettingWithItsDefault) {
+  std::ifstream file(JOULERY_SOURCE_DIR "/docs/guide/joulery.toml");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::map<std::string, std::string> shown;
+  for (const TomlEntry& entry : parse_toml(text, "docs/guide/joulery.toml").value())
+    shown[entry.key] = entry.value;
+  for (const SettingDefinition& definition : setting_definitions()) {
+    ASSERT_TRUE(shown.contains(definition.key)) << definition.key << " is missing in docs/guide/joulery.toml";
+    // Paths depend on the person; all else is shown with what holds without the file.
+    if (!definition.built_in.empty()) EXPECT_EQ(shown[definition.key], definition.built_in) << definition.key;
+    for (const std::string& choice : definition.choices)
+      EXPECT_THAT(text, HasSubstr(choice)) << definition.key;
+  }
+  EXPECT_EQ(shown.size(), setting_definitions().size());
+  write_project(text);
+  EXPECT_TRUE(load()) << load_error().message;
 }
 
 TEST_F(ConfigFiles, AWrongKeyNamesTheNearest) {

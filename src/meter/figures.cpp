@@ -107,6 +107,7 @@ void add_warnings(const power::Sampler& sampler, MeteredRun& result) {
   const auto warn = [&](std::string text, std::string hint = {}) {
     result.warnings.push_back({std::move(text), std::move(hint)});
   };
+  const std::size_t warnings_before = result.warnings.size();
   using power::SampleFlag;
   const auto count = [](const power::DeviceTotal& total, SampleFlag flag) {
     for (int bit = 0; bit < power::kSampleFlagCount; ++bit) {
@@ -124,7 +125,8 @@ void add_warnings(const power::Sampler& sampler, MeteredRun& result) {
     if (count(total, SampleFlag::stale) > 0) {
       warn(fmt::format("{} ({}) stood still for {} windows", info.name, info.via,
                        count(total, SampleFlag::stale)),
-           "its energy is a lower bound; `joulery doctor` shows other sources");
+           fmt::format("its energy is {}; `joulery doctor` shows other sources",
+                       total.joules > 0 ? "a lower bound" : "unknown"));
     }
     if (count(total, SampleFlag::missing) > 0) {
       warn(fmt::format("{} gave no reading in {} windows; {} were filled in from the power before", info.name,
@@ -146,6 +148,10 @@ void add_warnings(const power::Sampler& sampler, MeteredRun& result) {
                        format_duration(info.update_seconds)),
            "let the command repeat its work, or use --repeat");
     }
+  }
+  if (!result.energy_known() && sampler.device_count() > 0 && result.warnings.size() == warnings_before) {
+    warn("no power counter moved during the run, so its energy is unknown",
+         "`joulery doctor` shows other sources; a longer run may do");
   }
   if (result.suspended_seconds > 0.5) {
     warn(fmt::format("the machine slept for {} during the run; that time is in neither wall time nor energy",
@@ -190,14 +196,17 @@ void fill_record(MeteredRun& result) {
   metric("cpu_seconds", result.cpu_seconds);
   metric("peak_memory_bytes", result.peak_memory_bytes);
   metric("exit_code", result.child.shell_code());
-  metric("machine_mean_watts", result.machine_mean_watts);
-  metric("machine_peak_watts", result.machine_peak_watts);
-  quantity("energy_joules", result.energy);
-  quantity("energy_active_joules", result.energy_active);
-  quantity("energy_idle_share_joules", result.energy_idle_share);
-  quantity("energy_machine_joules", result.energy_machine);
-  quantity("carbon_gco2e", result.carbon);
-  run.tags["joulery.energy_provenance"] = provenance_name(result.energy.provenance());
+  if (result.energy_known()) {
+    metric("machine_mean_watts", result.machine_mean_watts);
+    metric("machine_peak_watts", result.machine_peak_watts);
+    quantity("energy_joules", result.energy);
+    quantity("energy_active_joules", result.energy_active);
+    quantity("energy_idle_share_joules", result.energy_idle_share);
+    quantity("energy_machine_joules", result.energy_machine);
+    quantity("carbon_gco2e", result.carbon);
+  }
+  run.tags[record::kEnergyProvenanceTag] =
+      result.energy_known() ? provenance_name(result.energy.provenance()) : record::kEnergyUnknown;
   run.tags["joulery.attribution"] = tier_name(result.tier);
   if (result.suspended_seconds > 0.5) run.tags["joulery.suspended"] = "true";
 }

@@ -14,7 +14,8 @@ std::string root_device_ids(const power::Sampler& sampler);
 void fill_figures(const power::Sampler& sampler, MeteredRun& result);
 /// Things the reader should know: mirrors, gaps, steal, a run too short for its counters …
 void add_warnings(const power::Sampler& sampler, MeteredRun& result);
-/// Metrics and params of the run record.
+/// Metrics and params of the run record. What is not known gets no metric, and the tag of the energy's
+/// provenance says so.
 void fill_record(MeteredRun& result);
 
 }  // namespace joulery::meter

@@ -3,30 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <vector>
+
+#include "power/sampler_bench.hpp"
 
 namespace joulery::meter {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-/// A counter that rises by a given power, or does as it is told.
-class ScriptedSource final : public power::Source {
- public:
-  ScriptedSource(power::SourceInfo info, double watts) : info_(std::move(info)), watts_(watts) {}
-  const power::SourceInfo& info() const override { return info_; }
-  power::Reading read(const Clock& clock) override {
-    return {.value = watts_ * double(clock.boottime_ns()) / 1e9,
-            .boottime_ns = clock.boottime_ns(),
-            .valid = true};
-  }
-
- private:
-  power::SourceInfo info_;
-  double watts_;
-};
+using testing::Not;
 
 power::SourceInfo package() {
   power::SourceInfo info;
@@ -53,31 +39,35 @@ power::SourceInfo core_of_package() {
 class Figures : public testing::Test {
  protected:
   /// Ten seconds at 30 W, of which the cores draw 20 W; the machine idles at 10 W.
-  void meter(double workload_share) {
-    std::vector<std::unique_ptr<power::Source>> sources;
-    sources.push_back(std::make_unique<ScriptedSource>(package(), 30));
-    sources.push_back(std::make_unique<ScriptedSource>(core_of_package(), 20));
-    sampler_ = std::make_unique<power::Sampler>(std::move(sources), clock_);
-    sampler_->start();
+  void meter(double workload_share, double watts = 30, int ticks = 100, double core_watts = -1) {
+    const double cores = core_watts < 0 ? watts * 2 / 3 : core_watts;
+    bench_.add(package(), 5000);
+    bench_.add(core_of_package(), 3000);
+    bench_.start();
     EnergyAccount account;
-    for (int i = 0; i < 100; ++i) {
-      clock_.advance_seconds(0.1);
-      const power::Tick& tick = sampler_->tick();
+    for (int i = 0; i < ticks; ++i) {
+      const power::Tick& tick = bench_.step({0.1 * watts, 0.1 * cores}, 0.1);
       account.add({.seconds = tick.window_seconds,
                    .end_seconds = double(tick.boottime_ns) / 1e9,
                    .machine_joules = tick.machine_joules,
                    .busy_seconds = 0.1,
                    .workload_seconds = 0.1 * workload_share});
     }
-    result_.duration_seconds = 10;
+    result_.duration_seconds = ticks / 10.0;
     result_.machine_cpus = 2;
-    result_.ticks = 100;
+    result_.ticks = static_cast<std::uint64_t>(ticks);
     result_.split = account.split(10, IdlePolicy::proportional);
-    fill_figures(*sampler_, result_);
-    add_warnings(*sampler_, result_);
+    fill_figures(*bench_.sampler, result_);
+    add_warnings(*bench_.sampler, result_);
   }
-  ManualClock clock_;
-  std::unique_ptr<power::Sampler> sampler_;
+  /// Of the record; -1 if it is not there.
+  double value(const std::string& key) const {
+    for (const auto& metric : result_.run.metrics) {
+      if (metric.key == "joulery/" + key) return metric.point.value;
+    }
+    return -1.0;
+  }
+  power::Bench bench_;
   MeteredRun result_;
 };
 
@@ -145,18 +135,52 @@ TEST_F(Figures, TheRecordHasEachFigureWithItsRange) {
   meter(1);
   result_.run.end_utc_ns = 5'000'000;
   fill_record(result_);
-  const auto value = [&](const std::string& key) {
-    for (const auto& metric : result_.run.metrics) {
-      if (metric.key == "joulery/" + key) return metric.point.value;
-    }
-    return -1.0;
-  };
   EXPECT_NEAR(value("energy_joules"), 300, 1e-6);
   EXPECT_LT(value("energy_joules_low"), value("energy_joules"));
   EXPECT_GT(value("energy_joules_high"), value("energy_joules"));
   EXPECT_EQ(value("duration_seconds"), 10);
   EXPECT_EQ(result_.run.metrics.front().point.timestamp_ms, 5);
   EXPECT_EQ(result_.run.tags.at("joulery.energy_provenance"), "derived");
+}
+
+TEST_F(Figures, ACounterThatNeverMovedLeavesNoFigure) {
+  meter(1, 0);
+  fill_record(result_);
+  EXPECT_FALSE(result_.energy_known());
+  EXPECT_FALSE(result_.devices[0].known());
+  for (const auto& metric : result_.run.metrics) {
+    EXPECT_THAT(metric.key, Not(HasSubstr("joules")));
+    EXPECT_THAT(metric.key, Not(HasSubstr("watts")));
+    EXPECT_THAT(metric.key, Not(HasSubstr("gco2e")));
+  }
+  EXPECT_EQ(value("duration_seconds"), 10);
+  EXPECT_EQ(result_.run.tags.at("joulery.energy_provenance"), "unknown");
+  ASSERT_FALSE(result_.warnings.empty());
+  EXPECT_THAT(result_.warnings[0].text, HasSubstr("stood still"));
+  EXPECT_THAT(result_.warnings[0].hint, HasSubstr("unknown"));
+}
+
+TEST_F(Figures, ARunTooShortForItsCounterSaysSo) {
+  meter(1, 0, 2);
+  EXPECT_FALSE(result_.energy_known());
+  ASSERT_EQ(result_.warnings.size(), 1U);
+  EXPECT_THAT(result_.warnings[0].text, HasSubstr("no power counter moved"));
+}
+
+TEST_F(Figures, APartThatNeverMovedIsUnknownBesideAMachineThatIsKnown) {
+  meter(1, 30, 100, 0);
+  EXPECT_TRUE(result_.energy_known());
+  EXPECT_TRUE(result_.devices[0].known());
+  EXPECT_FALSE(result_.devices[1].known());
+}
+
+TEST_F(Figures, WithoutASourceNothingIsKnown) {
+  power::Sampler none({}, bench_.clock);
+  none.start();
+  fill_figures(none, result_);
+  fill_record(result_);
+  EXPECT_FALSE(result_.energy_known());
+  EXPECT_EQ(value("energy_joules"), -1);
 }
 
 }  // namespace

@@ -13,7 +13,4 @@ namespace joulery::meter {
 /// length.
 std::vector<std::string> redact_arguments(const std::vector<std::string>& arguments);
 
-/// Arguments as one line that bash would read back, without control characters.
-std::string command_line(const std::vector<std::string>& arguments);
-
 }  // namespace joulery::meter

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "meter/command_line.hpp"
+
 namespace joulery::meter {
 namespace {
 
@@ -229,7 +231,14 @@ TEST(Redaction, HostileArgumentsTakeLinearTime) {
                                   "\\\\\\\"'",
                                   "--user=a",
                                   "\"--user=",
-                                  "token \t"}) {
+                                  "token \t",
+                                  "\"PWD=/x\" ",
+                                  "\"PWD=/x ",
+                                  "$PWD:/",
+                                  "-u 1:1 ",
+                                  "--pass 2 ",
+                                  "token=no,",
+                                  "--token 'no' "}) {
     std::string text;
     while (text.size() < (std::size_t{1} << 20U)) text += piece;
     redacted(text);
@@ -237,6 +246,89 @@ TEST(Redaction, HostileArgumentsTakeLinearTime) {
     redacted_script("curl " + text + " :");
     SUCCEED();
   }
+}
+/// Kept as arguments and in a script.
+void expect_kept(const std::vector<std::string>& arguments) {
+  EXPECT_EQ(redact_arguments(arguments), arguments);
+  std::string script;
+  for (const std::string& word : arguments) script += word + ' ';
+  EXPECT_EQ(redacted_script(script), script);
+}
+TEST(Redaction, AUserAndGroupOfNumbersIsNoPassword) {
+  expect_kept({"docker", "run", "-u", "1000:1000", "--rm", "python:3.12", "true"});
+  expect_kept({"docker", "run", "--user", "0:", "--user=1000:1000", "-u", "1000", "python:3.12"});
+  expect_kept({"sudo", "-u", "postgres", "psql", "-d", "a:b"});
+  for (const std::string script : {"docker run -u $(id -u):$(id -g) -v \"$PWD\":/app python:3.12 x:y",
+                                   "docker run -u \"$(id -u):$(id -g)\" img:1",
+                                   "docker run --user=\"1000:1000\" img:1", "docker run -u $(id -u) img:1",
+                                   "docker run -u $UID:$GID img:1", "docker run -u `id -u`:`id -g` img:1"}) {
+    EXPECT_EQ(redacted_script(script), script);
+  }
+  EXPECT_THAT(redact_arguments({"curl", "-u", "1000:1234", "h"}),
+              ElementsAre("curl", "-u", "1000:[redacted]", "h"));
+  EXPECT_EQ(redacted_script("curl -u 1000:1234 h"), "curl -u 1000:[redacted] h");
+  EXPECT_EQ(redacted_script("docker run -u 1000:1000 curl -u 7:8 h"),
+            "docker run -u 1000:1000 curl -u 7:[redacted] h");
+  EXPECT_THAT(redact_arguments({"docker", "run", "-u", "1000:pw", "-u", "me:1000"}),
+              ElementsAre("docker", "run", "-u", "1000:[redacted]", "-u", "me:[redacted]"));
+  EXPECT_EQ(redacted_script("http -u $(id -u):hunter h"), "http -u $(id -u):[redacted] h");
+}
+TEST(Redaction, TheWorkingFolderIsNoPassword) {
+  expect_kept({"env", "PWD=/some/path", "OLDPWD=/other", "OLDPWD=", "PWD=", "PWD=.", "PWD=~/x", "make"});
+  expect_kept({"singularity", "exec", "--pwd", "/work", "image.sif", "true"});
+  EXPECT_EQ(redacted_script("cd /a; PWD=/b make && PWD=\"$HOME/x\" ls"),
+            "cd /a; PWD=/b make && PWD=\"$HOME/x\" ls");
+  EXPECT_EQ(redacted_script("docker run -v \"$PWD\":/app -v $PWD:/b i"),
+            "docker run -v \"$PWD\":/app -v $PWD:/b i");
+  for (const std::string name : {"DB_PWD", "MYSQL_PWD", "pwd", "Pwd", "--pwd", "OLD_PWD"}) {
+    EXPECT_EQ(redacted(name + "=/hunter"), name + "=[redacted]");
+  }
+  EXPECT_EQ(redacted("PWD=hunter"), "PWD=[redacted]");
+  EXPECT_EQ(redacted("Server=x;UID=me;PWD=/hunter;Y=1"), "Server=x;UID=me;PWD=[redacted];Y=1");
+  EXPECT_EQ(redacted("PWD=/hunter;UID=me"), "PWD=[redacted]");
+  EXPECT_EQ(redacted_script("PWD=$(cat x) a; $PWD=\"hunter\"; PWD=$(pwd) b"),
+            "PWD=[redacted] a; $PWD=\"[redacted]\"; PWD=$(pwd) b");
+  EXPECT_EQ(redacted("UID=me PWD=/hunter"), "UID=me PWD=[redacted]");
+  EXPECT_EQ(redacted_script("isql \"Driver=x;PWD=/hunter\""), "isql \"Driver=x;PWD=[redacted]\"");
+}
+TEST(Redaction, LeavesTheTokensOfModels) {
+  expect_kept({"--token-count", "5", "--max-tokens", "100", "--tokenizer", "x", "--key-bits", "2048"});
+  expect_kept({"--pad-token", "<pad>", "--eos-token=</s>", "model.bos_token=x", "pad_token_id=0",
+               "--max-token", "5", "--cost-per-token", "0.1", "--stop-token", "x", "--num-token=7",
+               "--token-weight", "2"});
+  expect_kept({"pass=2", "--pass", "2", "-pass", "1", "--n-pass=12", "LOWPASS=300", "use_auth_token=True",
+               "--token=none", "--auth", "false", "--password-stdin", "registry.io", "n_passes=3"});
+  EXPECT_EQ(redacted(R"({"eos_token": "</s>", "token": null, "pass": 2, "use_auth_token": false})"),
+            R"({"eos_token": "</s>", "token": null, "pass": 2, "use_auth_token": false})");
+  EXPECT_EQ(redacted_script("f(token=None, use_auth_token=True); export TOKEN=; x"),
+            "f(token=None, use_auth_token=True); export TOKEN=; x");
+  for (const std::string secret :
+       {"--pass=hunter", "pass=123", "--token=5", "--token=nonesuch", "--password=truelove", "--auth=12",
+        "--hub-token=true1", "--pass=2 hunter", "--api-token=7", "--user-token=x", "password=no way"}) {
+    EXPECT_EQ(redacted(secret), secret.substr(0, secret.find('=') + 1) + "[redacted]");
+  }
+  EXPECT_THAT(redact_arguments({"--token", "no", "hunter", "--pass", "222", "--password", "true", "x"}),
+              ElementsAre("--token", "no", "hunter", "--pass", "[redacted]", "--password", "true", "x"));
+  EXPECT_EQ(redacted_script("run --pass 2'hunter' --token none\"hunter\" x"),
+            "run --pass [redacted] --token [redacted] x");
+}
+TEST(Redaction, LeavesIdsFilesAndDigests) {
+  expect_kept({"--commit", "1f0d9fa34edc58eea1f0e79f2a2b1c3d4e5f6a7b", "--id",
+               "123e4567-e89b-12d3-a456-426614174000",
+               "python@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
+               "ghcr.io/team/auth@sha256:9f86d081884c7d65", "team/token-server:1.2"});
+  expect_kept({"--token-file", "/run/secrets/token", "--password-file=pw.txt", "AWS_TOKEN_PATH=/x",
+               "--private-key-path", "id.pem", "--secret-name", "db", "PUBLIC_KEY=abc", "SORT_KEY=date"});
+  expect_kept({"hf_llama_finetune.py", "hf_hub_download.sh", "sk-learn-regression-1", "/a/sk-learn-bench.py",
+               "sk_image_pipeline.py", "/models/auth/weights.bin", "./secrets/x.yaml"});
+  for (const std::string token : {"sk-proj-abcdefghijkl", "hf_abcdefghijklmnop", "sk_live_0123456789ab",
+                                  "sk-ab-cd-ef-gh-ij-kl-mn-op-qr-st-uv-wx-yz-01-23", "github_pat_11_ab_cd_ef",
+                                  "glpat-ab-cd-ef-gh-ij"}) {
+    EXPECT_EQ(redacted(token), "[redacted]") << token;
+    EXPECT_EQ(redacted_script("x " + token + " y"), "x [redacted] y");
+  }
+  EXPECT_THAT(redact_arguments({"--token", "1f0d9fa34edc58eea1f0", "--token-id", "ak-1"}),
+              ElementsAre("--token", "[redacted]", "--token-id", "[redacted]"));
 }
 TEST(CommandLine, QuotesForAShellWithoutControlCharacters) {
   EXPECT_EQ(command_line({"python3", "a b.py", "it's", "", "--x=1,2", "\x1b[31m\n'"}),

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/text.hpp"
+#include "meter/command_line.hpp"
 #include "meter/figures.hpp"
 #include "meter/redaction.hpp"
 #include "meter/series_recorder.hpp"
@@ -18,8 +19,6 @@
 namespace joulery::meter {
 namespace {
 
-/// Series of what was attributed to the workload, beside those of the devices.
-constexpr const char* kWorkloadDevice = "workload";
 /// How often the run so far is written, so that a killed meter leaves figures behind.
 constexpr std::int64_t kCheckpointNs = 30 * kNanosecondsPerSecond;
 
@@ -60,16 +59,21 @@ class Session final : public SupervisorObserver {
   }
 
  private:
-  Status open_sensors();
+  LaunchResult<void> meter(Supervisor& supervisor);
+  void open_sensors();
   void describe_run();
+  void list_devices();
   /// After the sampler's tick.
   power::MachineLoad read_load();
   void start_windows();
   void begin_record();
+  /// The run as it stands, into the spool.
+  Status record_run(const record::Run& run);
   void tick();
   void write_sample(std::int64_t boottime_ns);
   void checkpoint(std::int64_t boottime_ns);
   void finish(const SupervisionResult& supervision);
+  void end_record();
   void choose_idle_power(MeteredRun& result) const;
   void conclude(MeteredRun& result) const;
 
@@ -102,7 +106,7 @@ class Session final : public SupervisorObserver {
   std::int64_t last_sample_ns_ = 0;
 };
 
-Status Session::open_sensors() {
+void Session::open_sensors() {
   if (auto identity = power::read_machine_identity(machine_.sensors)) identity_ = std::move(*identity);
   power::ProbeReport report = power::probe(machine_.sensors, machine_.system_calls);
   auto sources = power::choose_sources(report);
@@ -127,7 +131,6 @@ Status Session::open_sensors() {
     result_.warnings.push_back({"can't read the machine's load: " + load.error().message,
                                 "all active energy is taken to be the workload's"});
   }
-  return {};
 }
 
 power::MachineLoad Session::read_load() {
@@ -141,7 +144,7 @@ void Session::start_windows() {
   first_load_ = last_load_ = read_load();
   record::Run& run = result_.run;
   run.start_utc_ns = machine_.clock.realtime_ns();
-  run.start_boottime_ns = last_boottime_ns_ = machine_.clock.boottime_ns();
+  run.start_boottime_ns = last_boottime_ns_ = last_checkpoint_ns_ = machine_.clock.boottime_ns();
   start_monotonic_ns_ = machine_.clock.monotonic_ns();
 }
 
@@ -173,14 +176,12 @@ void Session::describe_run() {
   }
 }
 
-void Session::begin_record() {
-  describe_run();
-  result_.run.start_utc_ns = machine_.clock.realtime_ns();
-  result_.run.start_boottime_ns = machine_.clock.boottime_ns();
-  std::vector<std::string> ids;
+void Session::list_devices() {
+  // What is shared out is no better known than what there is to share.
+  Provenance shared = Provenance::derived;
   for (std::size_t i = 0; i < sampler_->device_count(); ++i) {
     const power::SourceInfo& info = sampler_->device(i);
-    ids.push_back(info.device_id);
+    if (sampler_->is_root(i)) shared = std::max(shared, info.provenance);
     devices_.push_back({.id = info.device_id,
                         .host_id = result_.host.host.id,
                         .name = info.name,
@@ -192,36 +193,45 @@ void Session::begin_record() {
                         .accuracy_high = info.accuracy_high,
                         .accuracy_basis = info.accuracy_basis});
   }
-  ids.emplace_back(kWorkloadDevice);
   devices_.push_back(
-      {.id = kWorkloadDevice,
+      {.id = shared == Provenance::derived ? record::kDerivedWorkloadDevice : record::kModelledWorkloadDevice,
        .host_id = result_.host.host.id,
        .name = "workload",
        .scope = "workload",
        .via = std::string("share of busy time: ") + tier_name(attribution_.attribution->tier()),
        .parent_id = {},
-       .provenance = provenance_name(Provenance::derived),
+       .provenance = provenance_name(shared),
        .accuracy_basis = {}});
-  samples_.resize(ids.size());
+}
+
+void Session::begin_record() {
+  describe_run();
+  list_devices();
+  result_.run.start_utc_ns = machine_.clock.realtime_ns();
+  last_sample_ns_ = result_.run.start_boottime_ns = machine_.clock.boottime_ns();
+  samples_.resize(devices_.size());
   // Half a tick early is on time.
   const double period_seconds = 1 / options_.hz;
   sample_after_ns_ =
       static_cast<std::int64_t>(1e9 * (period_seconds - 0.5 * std::min(period_seconds, 1 / kSlowestTickHz)));
-  last_sample_ns_ = machine_.clock.boottime_ns();
-  if (options_.spool_folder.empty()) {
-    series_.emplace(nullptr, std::move(ids), machine_.clock.boottime_ns());
-    return;
+  if (!options_.spool_folder.empty()) {
+    auto spool = record::SpoolWriter::create(options_.spool_folder, result_.run.id);
+    if (spool) spool_.emplace(std::move(*spool));
+    const Status written = spool ? record_run(result_.run) : Status(std::unexpected(spool.error()));
+    if (!written) {
+      result_.warnings.push_back(
+          {"the run can't be recorded: " + written.error().message, written.error().hint});
+      spool_.reset();
+    }
   }
-  auto spool = record::SpoolWriter::create(options_.spool_folder, result_.run.id);
-  if (spool) spool_.emplace(std::move(*spool));
-  Status written = spool ? spool_->write_run(result_.run, result_.host.host, result_.host.boot, devices_)
-                         : Status(std::unexpected(spool.error()));
-  if (!written) {
-    result_.warnings.push_back(
-        {"the run can't be recorded: " + written.error().message, written.error().hint});
-    spool_.reset();
-  }
-  series_.emplace(spool_ ? &*spool_ : nullptr, std::move(ids), machine_.clock.boottime_ns());
+  std::vector<std::string> ids;
+  ids.reserve(devices_.size());
+  for (const record::Device& device : devices_) ids.push_back(device.id);
+  series_.emplace(spool_ ? &*spool_ : nullptr, std::move(ids), last_sample_ns_);
+}
+
+Status Session::record_run(const record::Run& run) {
+  return spool_->write_run(run, result_.host.host, result_.host.boot, devices_);
 }
 
 void Session::tick() {
@@ -279,14 +289,12 @@ void Session::write_sample(std::int64_t boottime_ns) {
 
 void Session::checkpoint(std::int64_t boottime_ns) {
   if (!spool_ || boottime_ns - last_checkpoint_ns_ < kCheckpointNs) return;
-  const bool first = last_checkpoint_ns_ == 0;
   last_checkpoint_ns_ = boottime_ns;
-  if (first) return;
   MeteredRun so_far = result_;
   conclude(so_far);
   so_far.run.end_utc_ns = 0;
   // A failure shows again at the end, where it is reported.
-  static_cast<void>(spool_->write_run(so_far.run, result_.host.host, result_.host.boot, devices_));
+  static_cast<void>(record_run(so_far.run));
 }
 
 void Session::choose_idle_power(MeteredRun& result) const {
@@ -299,11 +307,11 @@ void Session::choose_idle_power(MeteredRun& result) const {
                      : std::nullopt) {
     result.idle_watts = *known;
     result.idle_basis = "measured while the machine was quiet (joulery doctor)";
-  } else if (const auto quietest = account_.quietest_watts()) {
+  } else if (const auto quietest = account_.quietest_watts(); quietest && *quietest > 0) {
     result.idle_watts = *quietest;
     result.idle_basis = "quietest second of this run: an upper bound";
   } else {
-    result.idle_basis = "unknown: the run was shorter than a second";
+    result.idle_basis = "unknown: the run was shorter than a second, or no power counter moved";
   }
 }
 
@@ -353,12 +361,14 @@ void Session::finish(const SupervisionResult& supervision) {
   run.status = result_.child.shell_code() == 0 ? record::RunStatus::finished : record::RunStatus::failed;
   if (result_.child.signal != 0) run.status = record::RunStatus::killed;
   conclude(result_);
-  attribution_.attribution->finish();
-  if (!spool_) return;
+  if (spool_) end_record();
+}
+
+void Session::end_record() {
   if (last_sample_ns_ < last_boottime_ns_) write_sample(last_boottime_ns_);
   series_->flush();
   Status written = series_->failure() ? Status(std::unexpected(*series_->failure())) : Status();
-  if (written) written = spool_->write_run(run, result_.host.host, result_.host.boot, devices_);
+  if (written) written = record_run(result_.run);
   if (!written) {
     result_.warnings.push_back(
         {"the record of this run is not complete: " + written.error().message, written.error().hint});
@@ -366,6 +376,13 @@ void Session::finish(const SupervisionResult& supervision) {
 }
 
 LaunchResult<SessionResult> Session::run(Supervisor& supervisor) {
+  auto metered = meter(supervisor);
+  if (attribution_.attribution) attribution_.attribution->finish();
+  if (!metered) return std::unexpected(std::move(metered.error()));
+  return SessionResult{.run = std::move(result_), .devices = std::move(devices_), .spool = std::move(spool_)};
+}
+
+LaunchResult<void> Session::meter(Supervisor& supervisor) {
   const AttributionOptions attribution_options{.root = machine_.root,
                                                .clock = machine_.clock,
                                                .system_calls = machine_.system_calls,
@@ -378,30 +395,22 @@ LaunchResult<SessionResult> Session::run(Supervisor& supervisor) {
   attribution_ = std::move(*choice);
   auto child =
       HeldChild::create(options_.command, options_.signals, attribution_.attribution->cgroup_descriptor());
-  if (!child) {
-    attribution_.attribution->finish();
-    return std::unexpected(child.error());
-  }
+  if (!child) return std::unexpected(child.error());
   if (const Status adopted = adopt(attribution_, attribution_options, child->pid()); !adopted) {
-    attribution_.attribution->finish();
     return std::unexpected(launch_error(adopted.error()));
   }
-  if (const Status opened = open_sensors(); !opened) return std::unexpected(launch_error(opened.error()));
+  open_sensors();
   begin_record();
   start_windows();
   if (auto released = child->release(); !released) {
-    attribution_.attribution->finish();
     // Nothing ran, so there is nothing to recover.
     if (spool_) ::unlink(spool_->path().c_str());
     return std::unexpected(released.error());
   }
   auto supervision = supervisor.run(*child, *attribution_.attribution, *this);
-  if (!supervision) {
-    attribution_.attribution->finish();
-    return std::unexpected(launch_error(supervision.error()));
-  }
+  if (!supervision) return std::unexpected(launch_error(supervision.error()));
   finish(*supervision);
-  return SessionResult{.run = std::move(result_), .devices = std::move(devices_), .spool = std::move(spool_)};
+  return {};
 }
 
 }  // namespace

@@ -87,10 +87,13 @@ struct DeviceReport {
   /// Counts towards the machine; false for a part of another device and for a mirror.
   bool is_root = true;
   std::string mirror_of;
+  /// Meaningless, as the powers are, unless `known()`.
   Quantity<Joules> energy;
   double mean_watts = 0;
   double peak_watts = 0;
   power::DeviceTotal total;
+  /// False if its counter never moved: nothing that is switched on draws nothing, so 0 J is no figure.
+  bool known() const { return total.joules > 0; }
 };
 
 /// Something that the reader should know about the figures, and what to do.
@@ -117,6 +120,9 @@ struct MeteredRun {
   int machine_cpus = 0;
   double peak_memory_bytes = 0;
   EnergySplit split;
+  /// False if there is no source, or none moved from start to end: energies, carbon and powers are then
+  /// absent from every document and record.
+  bool energy_known() const { return energy_machine.value() > 0; }
   Quantity<Joules> energy;
   Quantity<Joules> energy_active;
   Quantity<Joules> energy_idle_share;

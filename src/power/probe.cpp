@@ -46,8 +46,8 @@ ProbeResult probe_model(const SystemRoot& root, const Result<MachineIdentity>& i
     return result;
   }
   result.state = ProbeResult::State::available;
-  result.reason = fmt::format("{}: {:.3g} W idle to {:.3g} W at full load, x{:.3g} to x{:.3g}", model.basis,
-                              model.watts(0), model.watts(1), model.low_factor, model.high_factor);
+  result.reason =
+      fmt::format("{}: {:.3g} W idle to {:.3g} W at full load", model.basis, model.watts(0), model.watts(1));
   if (model.has_separate_memory()) {
     if (auto again = MachineLoadReader::open(root, LoadExtent::slice); again.has_value()) {
       result.sources.push_back(make_memory_model_source(model, std::move(*again)));

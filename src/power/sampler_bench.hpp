@@ -41,6 +41,19 @@ struct Bench {
     sampler = std::make_unique<Sampler>(std::move(sources), clock);
     sampler->start();
   }
+  /// Starts with one package, of which one window of `joules` is known.
+  std::shared_ptr<FakeCounter> start_package(double joules = 40) {
+    auto counter = add(package_info(), 5000);
+    start();
+    step({joules});
+    return counter;
+  }
+  /// Starts with packages 0, 1 … whose counters stand at these values.
+  void start_packages(std::initializer_list<double> values) {
+    for (const double value : values)
+      add(package_info("rapl:package-" + std::to_string(counters.size())), value);
+    start();
+  }
   const Tick& tick(double seconds = 1) {
     clock.advance_seconds(seconds);
     return sampler->tick();
@@ -58,6 +71,12 @@ struct Bench {
     }
     last = &tick(seconds);
     return *last;
+  }
+  /// The machine's energy over so many equal windows.
+  double steps(int count, std::initializer_list<double> joules) {
+    double machine = 0;
+    for (int i = 0; i < count; ++i) machine += step(joules).machine_joules;
+    return machine;
   }
   ManualClock clock;
   std::vector<std::shared_ptr<FakeCounter>> counters;

@@ -40,9 +40,7 @@ TEST(SamplerRoots, RootThatNeverMovesGivesWayToItsChildren) {
   bench.add(psys, 0);
   bench.add(package_info("rapl:package-0", "rapl:psys"), 5000);
   bench.start();
-  double machine = 0;
-  for (int i = 0; i < 10; ++i) machine += bench.step({0, 50}).machine_joules;
-  EXPECT_NEAR(machine, 500, 1e-9);
+  EXPECT_NEAR(bench.steps(10, {0, 50}), 500, 1e-9);
   EXPECT_TRUE(bench.sampler->is_root(1));
   EXPECT_FALSE(bench.sampler->is_root(0));
   // If it wakes up, nothing is counted twice.
@@ -51,12 +49,8 @@ TEST(SamplerRoots, RootThatNeverMovesGivesWayToItsChildren) {
 
 TEST(SamplerRoots, MirrorsCountOnce) {
   Bench bench;
-  bench.add(package_info("rapl:package-0"), 6812.5);
-  bench.add(package_info("rapl:package-1"), 6812.5);
-  bench.start();
-  double machine = 0;
-  for (int i = 0; i < 10; ++i) machine += bench.step({68, 68}).machine_joules;
-  EXPECT_NEAR(machine, 680, 1e-9);
+  bench.start_packages({6812.5, 6812.5});
+  EXPECT_NEAR(bench.steps(10, {68, 68}), 680, 1e-9);
   EXPECT_EQ(bench.sampler->mirror_of(1), 0U);
   EXPECT_FALSE(bench.sampler->is_root(1));
   EXPECT_TRUE(bench.sampler->is_root(0));
@@ -64,9 +58,7 @@ TEST(SamplerRoots, MirrorsCountOnce) {
 
 TEST(SamplerRoots, MirrorReadMomentsLaterIsStillAMirror) {
   Bench bench;
-  bench.add(package_info("rapl:package-0"), 6812.5);
-  bench.add(package_info("rapl:package-1"), 6812.53);
-  bench.start();
+  bench.start_packages({6812.5, 6812.53});
   double machine = 0;
   for (int i = 0; i < 10; ++i) machine += bench.step({68, i % 2 == 0 ? 68.02 : 67.98}).machine_joules;
   EXPECT_NEAR(machine, 680, 1e-9);
@@ -75,12 +67,8 @@ TEST(SamplerRoots, MirrorReadMomentsLaterIsStillAMirror) {
 
 TEST(SamplerRoots, NearByChanceIsNoMirrorAndNothingIsLost) {
   Bench bench;
-  bench.add(package_info("rapl:package-0"), 6812.5);
-  bench.add(package_info("rapl:package-1"), 6812.9);
-  bench.start();
-  double machine = 0;
-  for (int i = 0; i < 10; ++i) machine += bench.step({68, 60}).machine_joules;
-  EXPECT_NEAR(machine, 1280, 1e-9);
+  bench.start_packages({6812.5, 6812.9});
+  EXPECT_NEAR(bench.steps(10, {68, 60}), 1280, 1e-9);
   EXPECT_TRUE(bench.sampler->is_root(1));
   EXPECT_EQ(bench.sampler->mirror_of(1), 1U);
 }
@@ -88,21 +76,14 @@ TEST(SamplerRoots, NearByChanceIsNoMirrorAndNothingIsLost) {
 TEST(SamplerRoots, NewCountersOfAlikePackagesAreNoMirrors) {
   // The perf PMU counts from zero for each package.
   Bench bench;
-  bench.add(package_info("rapl:package-0"), 0.01);
-  bench.add(package_info("rapl:package-1"), 0.01);
-  bench.start();
-  double machine = 0;
-  for (int i = 0; i < 20; ++i) machine += bench.step({68, 68}).machine_joules;
-  EXPECT_NEAR(machine, 2720, 1e-9);
+  bench.start_packages({0.01, 0.01});
+  EXPECT_NEAR(bench.steps(20, {68, 68}), 2720, 1e-9);
 }
 
 TEST(SamplerRoots, FourMirrorsAreOne) {
   Bench bench;
-  for (int i = 0; i < 4; ++i) bench.add(package_info("rapl:package-" + std::to_string(i)), 1000);
-  bench.start();
-  double machine = 0;
-  for (int i = 0; i < 10; ++i) machine += bench.step({20, 20, 20, 20}).machine_joules;
-  EXPECT_NEAR(machine, 200, 1e-9);
+  bench.start_packages({1000, 1000, 1000, 1000});
+  EXPECT_NEAR(bench.steps(10, {20, 20, 20, 20}), 200, 1e-9);
   for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(bench.sampler->mirror_of(i), 0U);
 }
 

@@ -68,9 +68,7 @@ TEST(Sampler, WrapWithoutARangeIsBridged) {
 
 TEST(Sampler, BackwardsIsNotAWrap) {
   Bench bench;
-  auto counter = bench.add(package_info(), 5000);
-  bench.start();
-  bench.step({40});
+  auto counter = bench.start_package();
   counter->value -= 100;
   EXPECT_NEAR(bench.step({0}).machine_joules, 40, 1e-9);
   EXPECT_TRUE(bench.flagged(SampleFlag::backwards));
@@ -80,9 +78,7 @@ TEST(Sampler, BackwardsIsNotAWrap) {
 
 TEST(Sampler, JumpIsImplausible) {
   Bench bench;
-  bench.add(package_info(), 5000);
-  bench.start();
-  bench.step({40});
+  bench.start_package();
   EXPECT_NEAR(bench.step({100000}).machine_joules, 40, 1e-9);
   EXPECT_TRUE(bench.flagged(SampleFlag::implausible));
   EXPECT_NEAR(bench.step({30}).machine_joules, 30, 1e-9);
@@ -99,9 +95,7 @@ TEST(Sampler, JumpInTheFirstWindowIsUnknownNotZero) {
 
 TEST(Sampler, GapIsBridgedAndThenCorrected) {
   Bench bench;
-  auto counter = bench.add(package_info(), 5000);
-  bench.start();
-  bench.step({40});
+  auto counter = bench.start_package();
   counter->valid = false;
   EXPECT_NEAR(bench.step({50}).machine_joules, 40, 1e-9);
   EXPECT_TRUE(bench.flagged(SampleFlag::missing));
@@ -115,9 +109,7 @@ TEST(Sampler, GapIsBridgedAndThenCorrected) {
 
 TEST(Sampler, BridgedTooMuchIsTakenOffWhatFollows) {
   Bench bench;
-  auto counter = bench.add(package_info(), 5000);
-  bench.start();
-  bench.step({100});
+  auto counter = bench.start_package(100);
   counter->valid = false;
   bench.step({10});
   counter->valid = true;
@@ -130,9 +122,7 @@ TEST(Sampler, BridgedTooMuchIsTakenOffWhatFollows) {
 
 TEST(Sampler, DeviceThatVanishesGoesOnAtItsLastPower) {
   Bench bench;
-  auto counter = bench.add(package_info(), 5000);
-  bench.start();
-  bench.step({40});
+  auto counter = bench.start_package();
   counter->valid = false;
   for (int i = 0; i < 100; ++i) bench.step({0});
   EXPECT_NEAR(bench.sampler->total(0).joules, 4040, 1e-6);
@@ -151,9 +141,7 @@ TEST(Sampler, DeviceThatWasNeverReadIsUnknown) {
 
 TEST(Sampler, NotANumberIsMissing) {
   Bench bench;
-  auto counter = bench.add(package_info(), 5000);
-  bench.start();
-  bench.step({40});
+  auto counter = bench.start_package();
   const double before = counter->value;
   counter->value = std::numeric_limits<double>::quiet_NaN();
   bench.last = &bench.tick();
@@ -165,9 +153,7 @@ TEST(Sampler, NotANumberIsMissing) {
 
 TEST(Sampler, FrozenCounterIsStaleAndNotZero) {
   Bench bench;
-  bench.add(package_info(), 5000);
-  bench.start();
-  bench.step({40});
+  bench.start_package();
   // Two seconds without a step may be; longer may not.
   bench.step({0});
   bench.step({0});
@@ -231,9 +217,7 @@ TEST(Sampler, GraphicsThatWereOffForLongMayNotJump) {
 
 TEST(Sampler, SuspendIsSeen) {
   Bench bench;
-  auto counter = bench.add(package_info(), 5000);
-  bench.start();
-  bench.step({40});
+  auto counter = bench.start_package();
   // One second awake in an hour; the counter was reset on the way.
   bench.clock.boottime += 3600 * kNanosecondsPerSecond;
   counter->value = 7;
@@ -248,9 +232,7 @@ TEST(Sampler, SuspendIsSeen) {
 
 TEST(Sampler, StandingStillWhileAsleepIsNotStale) {
   Bench bench;
-  bench.add(package_info(), 5000);
-  bench.start();
-  bench.step({40});
+  bench.start_package();
   bench.clock.boottime += 3600 * kNanosecondsPerSecond;
   bench.step({0}, 0.1);
   EXPECT_FALSE(bench.flagged(SampleFlag::stale));
@@ -259,9 +241,7 @@ TEST(Sampler, StandingStillWhileAsleepIsNotStale) {
 
 TEST(Sampler, WindowLongerThanAWrapIsALowerBound) {
   Bench bench;
-  bench.add(package_info(), 5000);
-  bench.start();
-  bench.step({40});
+  bench.start_package();
   EXPECT_NEAR(bench.step({5000}, 600).machine_joules, 5000, 1e-6);
   EXPECT_TRUE(bench.flagged(SampleFlag::maybe_wrapped_unseen));
   bench.step({40});

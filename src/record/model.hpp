@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -10,12 +12,18 @@ namespace joulery::record {
 
 /// MLflow's run states, plus what recovery needs.
 enum class RunStatus { running, scheduled, finished, failed, killed };
+constexpr std::array kRunStatuses{RunStatus::running, RunStatus::scheduled, RunStatus::finished,
+                                  RunStatus::failed, RunStatus::killed};
 /// "RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED", as MLflow spells them.
 const char* run_status_name(RunStatus status);
 std::optional<RunStatus> run_status_from_name(const std::string& name);
 
 /// What the keys of metrics that we log ourselves begin with, so that they never meet a user's.
 constexpr const char* kOwnMetricPrefix = "joulery/";
+
+/// Tag of a run that we metered: how its energy is known ("measured", "derived" …), or that it is not.
+constexpr const char* kEnergyProvenanceTag = "joulery.energy_provenance";
+constexpr const char* kEnergyUnknown = "unknown";
 
 struct MetricPoint {
   double value = 0;
@@ -28,6 +36,9 @@ struct LatestMetric {
   std::string key;
   MetricPoint point;
 };
+
+constexpr const char* kDefaultExperiment = "Default";
+constexpr std::size_t kMaxExperimentNameBytes = 500;
 
 struct Experiment {
   std::int64_t id = 0;
@@ -55,6 +66,11 @@ struct Boot {
   std::string host_id;
   std::int64_t booted_utc_ns = 0;
 };
+
+/// Device of the series of what was attributed to the workload, by how that is known: a host may be metered
+/// by a model today and by a sensor tomorrow.
+constexpr const char* kDerivedWorkloadDevice = "workload";
+constexpr const char* kModelledWorkloadDevice = "workload:modelled";
 
 /// A source that power series belong to.
 struct Device {

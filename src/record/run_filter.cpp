@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "record/iso_time.hpp"
+#include "record/model.hpp"
 
 namespace joulery::record {
 namespace {
@@ -58,6 +60,19 @@ struct Token {
   std::size_t column = 1;
 };
 
+bool is_text(const Token& token) {
+  return token.kind == Token::Kind::text ||
+         (token.kind == Token::Kind::quoted_key && token.raw.front() == '"');
+}
+
+std::string to_upper(std::string_view text) {
+  std::string upper(text);
+  for (char& c : upper) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return upper;
+}
+
 bool is_word_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '/' ||
          c == '-' || c == '.' || static_cast<unsigned char>(c) >= 0x80;
@@ -90,6 +105,9 @@ class FilterParser {
   Status operation(FilterComparison& comparison);
   Status values(FilterComparison& comparison);
   Status value(FilterComparison& comparison);
+  Status time(FilterComparison& comparison);
+  /// The status as it is stored: MLflow's clients write it in capitals, people need not.
+  Status status(const FilterComparison& comparison, std::string& text) const;
   Status check_operator(const FilterComparison& comparison, const Token& at) const;
 
   std::string_view text_;
@@ -285,6 +303,9 @@ Status FilterParser::check_operator(const FilterComparison& comparison, const To
 Status FilterParser::value(FilterComparison& comparison) {
   const bool numeric = comparison.entity == FilterEntity::metric ||
                        (comparison.entity == FilterEntity::attribute && is_numeric(comparison.attribute));
+  if (numeric && comparison.entity == FilterEntity::attribute && token_.kind != Token::Kind::number) {
+    return time(comparison);
+  }
   if (numeric) {
     if (token_.kind != Token::Kind::number) {
       return wrong(fmt::format("a number is expected, not {}", shown(token_)), token_);
@@ -292,9 +313,7 @@ Status FilterParser::value(FilterComparison& comparison) {
     comparison.values.emplace_back(token_.number);
     return advance();
   }
-  const bool is_text = token_.kind == Token::Kind::text ||
-                       (token_.kind == Token::Kind::quoted_key && token_.raw.front() == '"');
-  if (!is_text) {
+  if (!is_text(token_)) {
     return wrong(fmt::format("a text in quotes is expected, not {}", shown(token_)), token_,
                  token_.kind == Token::Kind::end
                      ? kExample
@@ -308,8 +327,48 @@ Status FilterParser::value(FilterComparison& comparison) {
           fmt::format("a pattern has at most {} bytes and {} '%'", kMaxPatternBytes, kMaxPatternWildcards));
     }
   }
-  comparison.values.emplace_back(token_.text);
+  std::string text = token_.text;
+  if (comparison.entity == FilterEntity::attribute && comparison.attribute == RunAttribute::status) {
+    JOULERY_CHECK_OK(status(comparison, text));
+  }
+  comparison.values.emplace_back(std::move(text));
   return advance();
+}
+
+Status FilterParser::time(FilterComparison& comparison) {
+  constexpr const char* kTimes =
+      "times are like '2026-11-20' or '2026-11-20T10:00:00Z', UTC unless they say +01:00, or milliseconds";
+  const std::string text = is_text(token_) ? token_.text : std::string(token_.raw);
+  const auto milliseconds = parse_iso_time_ms(text);
+  if (!milliseconds) return wrong(fmt::format("a time is expected, not {}", shown(token_)), token_, kTimes);
+  if (!is_text(token_)) {
+    return wrong(fmt::format("the time {} is not in quotes", shown(token_)), token_,
+                 fmt::format("put it in quotes: '{}'", text));
+  }
+  const bool exact =
+      comparison.comparison == FilterOperator::equal || comparison.comparison == FilterOperator::not_equal;
+  if (exact && is_iso_date(text)) {
+    return wrong("no run starts at just the midnight of a day", token_,
+                 fmt::format("ask for a range: start_time >= '{}' and start_time < the next day", text));
+  }
+  comparison.values.emplace_back(static_cast<double>(*milliseconds));
+  return advance();
+}
+
+Status FilterParser::status(const FilterComparison& comparison, std::string& text) const {
+  if (comparison.comparison == FilterOperator::like || comparison.comparison == FilterOperator::ilike)
+    return {};
+  std::vector<std::string> names;
+  for (const RunStatus known : kRunStatuses) {
+    names.emplace_back(run_status_name(known));
+    if (to_lower(text) != to_lower(names.back())) continue;
+    text = names.back();
+    return {};
+  }
+  const auto near = did_you_mean(to_upper(text), names);
+  return wrong(fmt::format("no run has the status {}", shown(token_)), token_,
+               near ? fmt::format("did you mean '{}'?", *near)
+                    : fmt::format("it is one of {}", fmt::join(names, ", ")));
 }
 
 Status FilterParser::values(FilterComparison& comparison) {

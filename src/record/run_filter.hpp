@@ -64,7 +64,8 @@ constexpr std::size_t kMaxFilterComparisons = 32;
 constexpr std::size_t kMaxRunOrders = 8;
 
 /// Parses MLflow's filter grammar: comparisons joined by AND, all of which must hold. An empty filter has
-/// none. A user error says what is wrong at which column.
+/// none. Times are milliseconds or a text in ISO 8601 ("start_time >= '2026-11-20'", see iso_time.hpp); a
+/// status is read in any case. A user error says what is wrong at which column.
 Result<std::vector<FilterComparison>> parse_run_filter(std::string_view text);
 
 /// Parses "metrics.loss DESC", "start_time", "tags.`my key` ASC".

@@ -60,12 +60,46 @@ TEST(RunFilter, ErrorsSayWhatAndWhere) {
   EXPECT_NE(error_of("tags.a = 'x").find("closing ' is missing"), std::string::npos);
   EXPECT_NE(error_of("tags. = 'x'").find("a name is expected"), std::string::npos);
   EXPECT_NE(error_of("tags.a").find("not the end at column 7"), std::string::npos) << error_of("tags.a");
-  EXPECT_NE(error_of("status in ('a' 'b')").find("',' or ')'"), std::string::npos);
+  EXPECT_NE(error_of("run_name in ('a' 'b')").find("',' or ')'"), std::string::npos);
   EXPECT_NE(error_of("datasets.size = 'a'").find("name, digest and context"), std::string::npos);
   EXPECT_NE(error_of("tags.a = 'x' tags.b = 'y'").find("AND is expected"), std::string::npos);
   EXPECT_NE(error_of("metrics.a < nan").find("a number is expected"), std::string::npos);
   EXPECT_NE(error_of("\x1b[31m = 'x'").find("expected"), std::string::npos);
   EXPECT_EQ(error_of("\x1b[31m = 'x'").find('\x1b'), std::string::npos) << "nothing a terminal obeys";
+}
+
+double time_of(const std::string& filter) {
+  const auto parsed = parse_run_filter(filter);
+  if (!parsed) ADD_FAILURE() << filter << ": " << parsed.error().message;
+  return parsed ? std::get<double>(parsed->at(0).values.at(0)) : 0;
+}
+
+TEST(RunFilter, TimesAreMillisecondsOrIso) {
+  EXPECT_EQ(time_of("start_time > 1795132800000"), 1795132800000);
+  EXPECT_EQ(time_of("start_time > '2026-11-20'"), 1795132800000);
+  EXPECT_EQ(time_of("attributes.end_time <= \"2026-11-20T10:00:00Z\""), 1795168800000);
+  EXPECT_EQ(time_of("created = '2026-11-20 11:00+01:00'"), 1795168800000);
+  EXPECT_NE(error_of("start_time > 'yesterday'").find("a time is expected, not ''yesterday'' at column 14"),
+            std::string::npos);
+  EXPECT_NE(error_of("start_time > 'yesterday'").find("'2026-11-20T10:00:00Z'"), std::string::npos);
+  EXPECT_NE(error_of("start_time > 2026-11-20").find("put it in quotes: '2026-11-20'"), std::string::npos);
+  EXPECT_NE(error_of("start_time = '2026-11-20'").find("ask for a range: start_time >= '2026-11-20'"),
+            std::string::npos);
+  EXPECT_NE(error_of("start_time >").find("a time is expected, not the end"), std::string::npos);
+  EXPECT_NE(error_of("metrics.a > '2026-11-20'").find("a number is expected"), std::string::npos);
+}
+
+TEST(RunFilter, AStatusIsReadInAnyCase) {
+  const auto parsed = parse_run_filter("status = 'failed' and status in ('Finished', 'KILLED')");
+  ASSERT_TRUE(parsed.has_value()) << parsed.error().message;
+  EXPECT_EQ(std::get<std::string>(parsed->at(0).values.at(0)), "FAILED");
+  EXPECT_EQ(std::get<std::string>(parsed->at(1).values.at(0)), "FINISHED");
+  EXPECT_NE(error_of("status = 'faild'").find("did you mean 'FAILED'?"), std::string::npos);
+  EXPECT_NE(error_of("status != 'x'").find("RUNNING, SCHEDULED, FINISHED, FAILED, KILLED"),
+            std::string::npos);
+  const auto pattern = parse_run_filter("status LIKE 'f%'");
+  ASSERT_TRUE(pattern.has_value());
+  EXPECT_EQ(std::get<std::string>(pattern->at(0).values.at(0)), "f%") << "a pattern is no status";
 }
 
 TEST(RunFilter, SizeIsBounded) {
@@ -166,6 +200,35 @@ TEST_F(SearchTest, FiltersAsMlflowDoes) {
   EXPECT_EQ(names("experiment = 'Default' and `Run name` = 'd'"), Names{"d"});
   EXPECT_EQ(names("tags.team = ''' OR 1=1 --'"), Names{}) << "values are data";
   EXPECT_EQ(names("tags.`x' OR '1'='1` = 'y'"), Names{}) << "keys are data";
+}
+
+TEST_F(SearchTest, TimesAndStatesArePeoples) {
+  add("a", 0, 10, {});  // 2023-11-14T22:13:20Z
+  add("b", 7201, 20, {});
+  using Names = std::set<std::string>;
+  EXPECT_EQ(names("start_time >= '2023-11-15'"), Names{"b"});
+  EXPECT_EQ(names("start_time < '2023-11-15' and start_time > '2023-11-14'"), Names{"a"});
+  EXPECT_EQ(names("start_time = '2023-11-14T22:13:20Z'"), Names{"a"});
+  EXPECT_EQ(names("status = 'failed'"), Names{"b"});
+}
+
+TEST_F(SearchTest, MetricsThatNoRunHasAreToldWithASuggestion) {
+  record::Run run = new_run("a");
+  run.metrics = {{"joulery/energy_joules", {1, 1, 1}}, {"loss", {2, 1, 1}}};
+  run.tags = {{"losss", "a key, but of a tag"}};
+  must(store_->put_run(run));
+  const auto unknown = [&](const std::string& filter, std::vector<std::string> order = {}) {
+    std::string told;
+    const RunQuery query{.filter = filter, .order_by = std::move(order), .metric_prefix = "joulery/"};
+    for (const auto& metric : must(store_->unknown_metrics(query)))
+      told += metric.key + "→" + metric.suggestion + ";";
+    return told;
+  };
+  EXPECT_EQ(unknown("metrics.loss < 1 and metrics.energy_joules > 0 and tags.nosuch = 'x'"), "");
+  EXPECT_EQ(unknown("metrics.losss < 1"), "losss→loss;");
+  EXPECT_EQ(unknown("metrics.accuracy < 1"), "accuracy→;");
+  EXPECT_EQ(unknown("", {"metrics.enrgy_joules DESC", "start_time"}), "enrgy_joules→energy_joules;");
+  EXPECT_EQ(names("metrics.losss < 1"), std::set<std::string>{}) << "not an error";
 }
 
 TEST_F(SearchTest, DatasetsAreSearched) {

@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 
 #include "base/text.hpp"
 #include "record/spool_format.hpp"
+#include "record/spool_repair.hpp"
 
 namespace joulery::record {
 namespace {
@@ -84,13 +86,15 @@ SpoolReader::Read reader_of(int descriptor, std::uint64_t& offset) {
 /// What the frames say, without the samples.
 struct SpoolSummary {
   std::optional<SpooledRun> run;
+  std::set<std::string> series_devices;
+  /// That no store takes.
+  int bad_evidence = 0;
   bool ended = false;
   std::int64_t last_boottime_ns = 0;
 };
 
 std::unexpected<Error> malformed() {
-  return environment_error("a frame holds something else than it says",
-                           "the file is kept; move it away if nothing in it is needed");
+  return user_error("a frame holds something else than it says");
 }
 
 /// Goes through every frame, so that nothing is stored of a file that turns out to be damaged.
@@ -110,8 +114,11 @@ Result<SpoolSummary> summarise_spool(int descriptor) {
       if (!spooled) return malformed();
       JOULERY_ASSIGN(const auto info, read_power_block_info(spooled->block));
       summary.last_boottime_ns = std::max(summary.last_boottime_ns, info.last_boottime_ns);
+      summary.series_devices.insert(spooled->device_id);
     } else if (frame->type == FrameType::evidence) {
-      if (!decode_spooled_evidence(frame->payload)) return malformed();
+      const auto evidence = decode_spooled_evidence(frame->payload);
+      if (!evidence) return malformed();
+      if (!is_storable(*evidence)) ++summary.bad_evidence;
     } else {
       summary.ended = true;
     }
@@ -147,7 +154,7 @@ class SpoolTransaction final : public Store::TransactionBody {
       } else if (frame->type == FrameType::evidence) {
         const auto evidence = decode_spooled_evidence(frame->payload);
         if (!evidence) return malformed();
-        JOULERY_CHECK_OK(store.put_evidence(*evidence));
+        if (is_storable(*evidence)) JOULERY_CHECK_OK(store.put_evidence(*evidence));
       }
     }
   }
@@ -157,28 +164,51 @@ class SpoolTransaction final : public Store::TransactionBody {
   const SpooledRun& spooled_;
 };
 
+/// Stores the run; if the store refuses it for what it says, once more with that changed.
+Status store_run(int descriptor, SpoolSummary& summary, Store& store) {
+  SpooledRun& spooled = *summary.run;
+  if (!summary.ended) mark_recovered(spooled.run, summary.last_boottime_ns);
+  SpoolTransaction as_it_is(descriptor, spooled);
+  const Status stored = store.transaction(as_it_is);
+  if (stored || stored.error().kind != Error::Kind::user) return stored;
+  std::optional<Run> before;
+  if (auto found = store.run(spooled.run.id); found && found->id == spooled.run.id)
+    before = std::move(*found);
+  make_storable(spooled, summary.series_devices, before);
+  SpoolTransaction repaired(descriptor, spooled);
+  return store.transaction(repaired);
+}
+
 enum class Outcome { stored, nothing_to_store, still_written };
 
 Result<Outcome> ingest_open_file(const FileDescriptor& file, const std::string& path, Store& store,
                                  IngestReport& report) {
   struct stat info{};
   if (::fstat(file.get(), &info) != 0) return environment_error(errno_text(errno));
-  if (!S_ISREG(info.st_mode)) return environment_error("it is no regular file");
+  if (!S_ISREG(info.st_mode)) return user_error("it is no regular file");
   if (info.st_uid != ::geteuid()) {
-    return environment_error(fmt::format("it belongs to user {}, not to you", info.st_uid),
-                             "remove it if you can");
+    return user_error(fmt::format("it belongs to user {}, not to you", info.st_uid));
   }
   const bool alive = ::flock(file.get(), LOCK_EX | LOCK_NB) != 0;
   // Somebody else stored and removed it since we opened it.
   if (!alive && (::fstat(file.get(), &info) != 0 || info.st_nlink == 0)) return Outcome::nothing_to_store;
-  JOULERY_ASSIGN(SpoolSummary summary, summarise_spool(file.get()));
+  auto read = summarise_spool(file.get());
+  if (!read) {
+    // Its writer has a use for it where it is.
+    if (alive) read.error().kind = Error::Kind::environment;
+    return std::unexpected(std::move(read.error()));
+  }
+  SpoolSummary& summary = *read;
   if (alive && !summary.ended) return Outcome::still_written;
   if (summary.run) {
-    if (!summary.ended) mark_recovered(summary.run->run, summary.last_boottime_ns);
-    SpoolTransaction body(file.get(), *summary.run);
-    JOULERY_CHECK_OK(store.transaction(body));
+    JOULERY_CHECK_OK(store_run(file.get(), summary, store));
     report.ingested_run_ids.push_back(summary.run->run.id);
     if (!summary.ended) report.recovered_run_ids.push_back(summary.run->run.id);
+  }
+  if (summary.bad_evidence > 0) {
+    return user_error(
+        fmt::format("its run is stored, but without {} documents that were changed after they were made",
+                    summary.bad_evidence));
   }
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
     report.kept.emplace_back(path, fmt::format("it is stored, but can't be removed: {}", errno_text(errno)));
@@ -189,13 +219,31 @@ Result<Outcome> ingest_open_file(const FileDescriptor& file, const std::string& 
 Result<Outcome> ingest_file(const std::string& path, Store& store, IngestReport& report) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file.valid() && errno == ENOENT) return Outcome::nothing_to_store;
-  auto outcome =
-      file.valid()
-          ? ingest_open_file(file, path, store, report)
-          : Result<Outcome>(environment_error(fmt::format("it can't be opened: {}", errno_text(errno))));
-  if (!outcome)
-    outcome.error().message = fmt::format("spool '{}': {}", printable(path), outcome.error().message);
-  return outcome;
+  if (!file.valid() && errno == ELOOP) return user_error("it is a link");
+  if (!file.valid()) return environment_error(fmt::format("it can't be opened: {}", errno_text(errno)));
+  return ingest_open_file(file, path, store, report);
+}
+
+/// Moves a file of the spool folder `place` into the folder for those that can't be stored; its new name
+/// there.
+Result<std::string> set_aside(int place, const std::string& name) {
+  const auto failed = [](const char* what) {
+    return environment_error(
+        fmt::format("can't {} the folder '{}': {}", what, kRefusedFolder, errno_text(errno)));
+  };
+  if (::mkdirat(place, kRefusedFolder, 0700) != 0 && errno != EEXIST) return failed("make");
+  const FileDescriptor folder(
+      ::openat(place, kRefusedFolder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!folder.valid()) return failed("open");
+  constexpr int kMostOfOneName = 1000;
+  for (int number = 0; number < kMostOfOneName; ++number) {
+    std::string kept_as = number == 0 ? name : fmt::format("{}.{}", name, number);
+    struct stat info{};
+    if (::fstatat(folder.get(), kept_as.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) continue;
+    if (::renameat(place, name.c_str(), folder.get(), kept_as.c_str()) == 0) return kept_as;
+    return failed("move it into");
+  }
+  return environment_error(fmt::format("the folder '{}' is full of its like", kRefusedFolder));
 }
 
 bool is_spool_name(std::string_view name) {
@@ -290,8 +338,12 @@ Status SpoolWriter::write_end() {
 }
 
 Status ingest_spool(const std::string& path, Store& store, IngestReport& report) {
-  JOULERY_ASSIGN(const Outcome outcome, ingest_file(path, store, report));
-  if (outcome != Outcome::still_written) return {};
+  auto outcome = ingest_file(path, store, report);
+  if (!outcome) {
+    outcome.error().message = fmt::format("spool '{}': {}", printable(path), outcome.error().message);
+    return std::unexpected(std::move(outcome.error()));
+  }
+  if (*outcome != Outcome::still_written) return {};
   return environment_error(fmt::format("spool '{}': its run is still going on", printable(path)),
                            "it is stored when the run ends");
 }
@@ -299,12 +351,22 @@ Status ingest_spool(const std::string& path, Store& store, IngestReport& report)
 Result<IngestReport> ingest_all_spools(const std::string& folder, Store& store) {
   IngestReport report;
   if (!has_spools(folder)) return report;
-  JOULERY_ASSIGN([[maybe_unused]] const FileDescriptor place, open_folder(folder));
+  JOULERY_ASSIGN(const FileDescriptor place, open_folder(folder));
   for (const std::string& name : SystemRoot("/").list(folder)) {
     if (!is_spool_name(name)) continue;
     const std::string path = folder + "/" + name;
     const auto outcome = ingest_file(path, store, report);
-    if (!outcome) report.kept.emplace_back(path, outcome.error().message);
+    if (outcome) continue;
+    std::string reason = outcome.error().message;
+    if (outcome.error().kind == Error::Kind::user) {
+      const auto kept_as = set_aside(place.get(), name);
+      if (kept_as) {
+        report.refused.push_back({path, folder + "/" + kRefusedFolder + "/" + *kept_as, std::move(reason)});
+        continue;
+      }
+      reason += "; " + kept_as.error().message;
+    }
+    report.kept.emplace_back(path, std::move(reason));
   }
   return report;
 }

@@ -45,16 +45,28 @@ struct IngestReport {
   std::vector<std::string> ingested_run_ids;
   /// Of those, runs whose writer died: marked KILLED and tagged `joulery.recovered`.
   std::vector<std::string> recovered_run_ids;
-  /// Spool files that could not be read or stored, kept, with the reason.
+  /// Spool files that can't be stored now (the disk is full, the store is locked, a newer version wrote
+  /// them): kept for the next time, with the reason.
   std::vector<std::pair<std::string, std::string>> kept;
+  /// Spool files that can never be stored as they are, moved out of the way so that this is said once.
+  struct Refused {
+    std::string path;
+    std::string moved_to;
+    std::string reason;
+  };
+  std::vector<Refused> refused;
 };
 
+/// Where in a spool folder those files go that can never be stored.
+constexpr const char* kRefusedFolder = "refused";
+
 /// Moves one finished spool file into the store in one transaction and removes the file after the commit.
-/// Storing the same file twice changes nothing.
+/// Storing the same file twice changes nothing. What the store refuses of it is changed so that it fits
+/// (spool_repair.hpp). An environment error may pass; a user error won't: the file can never be stored.
 Status ingest_spool(const std::string& path, Store& store, IngestReport& report);
 /// Ingests all files in `folder` whose writer is gone (or has ended the run). Files still locked are left
-/// alone. A truncated last frame is what a kill leaves and is dropped; a corrupt frame in the middle keeps
-/// the file.
+/// alone. A truncated last frame is what a kill leaves and is dropped; a file with a corrupt frame in the
+/// middle goes to the folder `refused` beside it. No file is ever deleted before all of it is stored.
 Result<IngestReport> ingest_all_spools(const std::string& folder, Store& store);
 /// True if there is anything for ingest_all_spools to look at. Cheap: one folder listing.
 bool has_spools(const std::string& folder);

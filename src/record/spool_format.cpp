@@ -98,7 +98,7 @@ Result<SpoolReader> SpoolReader::open(Read read) {
   std::array<std::uint8_t, kSpoolHeaderBytes> header{};
   JOULERY_ASSIGN(const std::size_t got, read(header));
   if (std::memcmp(header.data(), kSpoolMagic.data(), std::min(got, kSpoolMagic.size())) != 0) {
-    return environment_error("it is no spool file", "move it away if it does not belong there");
+    return user_error("it is no spool file");
   }
   SpoolReader reader(std::move(read));
   reader.ended_ = got < header.size();
@@ -116,8 +116,7 @@ Result<std::optional<SpoolFrame>> SpoolReader::next() {
   if (ended_) return std::optional<SpoolFrame>();
   const auto damaged = [&](const char* why) {
     ended_ = true;
-    return environment_error(fmt::format("it is damaged at byte {}: {}", offset_, why),
-                             "the file is kept; move it away if nothing in it is needed");
+    return user_error(fmt::format("it is damaged at byte {}: {}", offset_, why));
   };
   std::array<std::uint8_t, kFrameHeaderBytes> header{};
   JOULERY_ASSIGN(const std::size_t got, read_(header));

@@ -39,11 +39,11 @@ class SpoolReader {
  public:
   /// Fills as much of the buffer as there is: less only at the end of the file.
   using Read = std::function<Result<std::size_t>(std::span<std::uint8_t>)>;
-  /// Environment error if it is no spool, or of a newer version. A file cut off within its header is an empty
-  /// spool.
+  /// User error if it is no spool; environment error if it is of a newer version. A file cut off within its
+  /// header is an empty spool.
   static Result<SpoolReader> open(Read read);
-  /// The next whole frame; nothing at the end, or where a kill cut the last frame off. A damaged frame is an
-  /// environment error.
+  /// The next whole frame; nothing at the end, or where a kill cut the last frame off. A damaged frame is a
+  /// user error: reading again does not help.
   Result<std::optional<SpoolFrame>> next();
 
  private:

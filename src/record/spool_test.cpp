@@ -166,7 +166,7 @@ TEST_F(SpoolTest, CutOffAnywhereGivesAllWholeFrames) {
   EXPECT_EQ(previous, 60U);
 }
 
-TEST_F(SpoolTest, DamageInTheMiddleKeepsTheFile) {
+TEST_F(SpoolTest, DamageInTheMiddleMovesTheFileAsideAndSaysSoOnce) {
   const std::string path = abandoned(spooled_run("damaged"), 6, true);
   const std::string bytes = file_bytes(path);
   // All but the last frame, whose size nothing follows.
@@ -175,10 +175,18 @@ TEST_F(SpoolTest, DamageInTheMiddleKeepsTheFile) {
     damaged[at] = static_cast<char>(damaged[at] ^ 0x20);
     write_bytes(path, damaged);
     const auto report = must(ingest_all_spools(spools(), *store_));
-    ASSERT_EQ(report.kept.size(), 1U) << at;
-    EXPECT_EQ(report.kept[0].first, path);
-    EXPECT_FALSE(report.kept[0].second.empty());
-    EXPECT_TRUE(file_bytes(path) == damaged);
+    if (at >= kSpoolMagic.size() && at < kSpoolHeaderBytes) {
+      ASSERT_EQ(report.kept.size(), 1U) << "another version, says byte " << at;
+      continue;
+    }
+    EXPECT_TRUE(report.kept.empty());
+    ASSERT_EQ(report.refused.size(), 1U) << at;
+    EXPECT_EQ(report.refused[0].path, path);
+    EXPECT_FALSE(report.refused[0].reason.empty());
+    EXPECT_FALSE(std::filesystem::exists(path));
+    EXPECT_TRUE(file_bytes(report.refused[0].moved_to) == damaged);
+    const auto again = must(ingest_all_spools(spools(), *store_));
+    EXPECT_TRUE(again.refused.empty() && again.kept.empty());
   }
   EXPECT_TRUE(must(store_->search_runs({})).empty()) << "nothing of a damaged file is stored";
 }
@@ -204,7 +212,35 @@ TEST_F(SpoolTest, OneBadFileDoesNotStopTheOthers) {
   ASSERT_EQ(::mkfifo((spools() + "/pipe.spool").c_str(), 0600), 0);
   const auto report = must(ingest_all_spools(spools(), *store_));
   EXPECT_EQ(report.ingested_run_ids, std::vector<std::string>{good.id});
-  EXPECT_EQ(report.kept.size(), 4U);
+  EXPECT_EQ(report.refused.size(), 4U);
+  EXPECT_TRUE(std::filesystem::is_symlink(spools() + "/refused/link.spool"));
+  EXPECT_TRUE(std::filesystem::exists("/etc/passwd"));
+  EXPECT_FALSE(has_spools(spools()));
+}
+
+TEST_F(SpoolTest, RefusedFilesOfOneNameAreAllKept) {
+  std::filesystem::create_directory(spools());
+  std::filesystem::permissions(spools(), std::filesystem::perms(0700));
+  for (const std::string text : {"one, not a spool", "two, not a spool"}) {
+    write_bytes(spools() + "/a.spool", text);
+    const auto report = must(ingest_all_spools(spools(), *store_));
+    ASSERT_EQ(report.refused.size(), 1U);
+    EXPECT_EQ(file_bytes(report.refused[0].moved_to), text);
+  }
+  EXPECT_EQ(file_bytes(spools() + "/refused/a.spool"), "one, not a spool");
+}
+
+TEST_F(SpoolTest, AFolderForRefusedFilesThatIsALinkIsNotUsed) {
+  std::filesystem::create_directory(spools());
+  std::filesystem::permissions(spools(), std::filesystem::perms(0700));
+  std::filesystem::create_directory(folder_ + "/elsewhere");
+  std::filesystem::create_directory_symlink(folder_ + "/elsewhere", spools() + "/refused");
+  write_bytes(spools() + "/a.spool", "no spool at all");
+  const auto report = must(ingest_all_spools(spools(), *store_));
+  EXPECT_TRUE(report.refused.empty());
+  ASSERT_EQ(report.kept.size(), 1U);
+  EXPECT_EQ(file_bytes(spools() + "/a.spool"), "no spool at all");
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ + "/elsewhere"));
 }
 
 TEST_F(SpoolTest, ForeignFoldersAreRefused) {
@@ -234,7 +270,7 @@ TEST_F(SpoolTest, ForeignFoldersAreRefused) {
     ASSERT_EQ(::chown(planted.c_str(), 12345, 12345), 0);
     const auto report = must(ingest_all_spools(spools(), *store_));
     EXPECT_TRUE(report.ingested_run_ids.empty());
-    EXPECT_EQ(report.kept.size(), 1U);
+    EXPECT_EQ(report.refused.size(), 1U);
   }
   for (const std::string id : {"", "../x", "a/b", ".hidden"})
     EXPECT_FALSE(SpoolWriter::create(spools(), id).has_value());
@@ -245,18 +281,88 @@ TEST_F(SpoolTest, NoFolderMeansNoSpools) {
   EXPECT_TRUE(must(ingest_all_spools(folder_ + "/none", *store_)).ingested_run_ids.empty());
 }
 
-TEST_F(SpoolTest, StoreThatRefusesKeepsTheFile) {
-  const record::Run run = spooled_run("refused");
-  const std::string path = abandoned(run, 2, true);
+TEST_F(SpoolTest, ParamsThatContradictTheStoredRunBecomeTags) {
+  const record::Run run = spooled_run("contradiction");
+  abandoned(run, 2, true);
   record::Run other = run;
   other.host_id = other.boot_id = "";
   other.params = {{"p", "another value"}};
   must(store_->put_run(other));
   const auto report = must(ingest_all_spools(spools(), *store_));
-  ASSERT_EQ(report.kept.size(), 1U);
-  EXPECT_NE(report.kept[0].second.find("param 'p'"), std::string::npos);
-  EXPECT_TRUE(std::filesystem::exists(path));
-  EXPECT_FALSE(must(store_->host("h")).has_value()) << "all in one transaction";
+  EXPECT_EQ(report.ingested_run_ids, std::vector<std::string>{run.id});
+  const record::Run read = must(store_->run(run.id));
+  EXPECT_EQ(read.params.at("p"), "another value");
+  EXPECT_EQ(read.tags.at("joulery.refused_param.p"), "1");
+  EXPECT_EQ(stored_samples(run.id), 20U);
+}
+
+TEST_F(SpoolTest, ARunThatWasDeletedMeanwhileIsMovedAside) {
+  const record::Run run = spooled_run("deleted");
+  const std::string path = abandoned(run, 2, true);
+  const std::string bytes = file_bytes(path);
+  must(ingest_all_spools(spools(), *store_));
+  must(store_->delete_run(run.id));
+  write_bytes(path, bytes);
+  const auto report = must(ingest_all_spools(spools(), *store_));
+  ASSERT_EQ(report.refused.size(), 1U);
+  EXPECT_NE(report.refused[0].reason.find("is deleted"), std::string::npos);
+  EXPECT_EQ(file_bytes(report.refused[0].moved_to), bytes);
+}
+
+TEST_F(SpoolTest, AnExperimentThatTheStoreRefusesBecomesDefault) {
+  record::Run run = spooled_run("long");
+  // The 500th byte is within a character.
+  run.experiment = std::string(499, 'x') + "\u00e9" + std::string(200, 'y');
+  abandoned(run, 2, true);
+  record::Run nameless = spooled_run("nameless");
+  nameless.experiment = "";
+  abandoned(nameless, 2, false);
+  const auto report = must(ingest_all_spools(spools(), *store_));
+  EXPECT_EQ(report.ingested_run_ids.size(), 2U);
+  EXPECT_TRUE(report.kept.empty() && report.refused.empty());
+  const record::Run read = must(store_->run(run.id));
+  EXPECT_EQ(read.experiment, "Default");
+  EXPECT_EQ(read.tags.at("joulery.original_experiment"), std::string(499, 'x'));
+  EXPECT_EQ(stored_samples(run.id), 20U);
+  const record::Run other = must(store_->run(nameless.id));
+  EXPECT_EQ(other.experiment, "Default");
+  EXPECT_EQ(other.tags.count("joulery.original_experiment"), 0U);
+  EXPECT_EQ(other.status, RunStatus::killed);
+  EXPECT_FALSE(has_spools(spools()));
+}
+
+TEST_F(SpoolTest, ReferencesToWhatTheSpoolDoesNotDescribeAreMended) {
+  const record::Run run = spooled_run("references");
+  {
+    auto writer = must(SpoolWriter::create(spools(), run.id));
+    const std::vector<Device> devices{{"", "nobody", "no id", "", "", "", "", 1, 1, ""},
+                                      {"gpu", "nobody", "GPU", "gpu", "", "", "measured", 1, 1, ""}};
+    must(writer.write_run(run, {"h", "box", "CPU", 4, 8e9, "Debian", false}, {"b", "nobody", 7}, devices));
+    must(write_blocks(writer, 2));  // of "cpu", which is not in the list
+    must(writer.write_end());
+  }
+  const auto report = must(ingest_all_spools(spools(), *store_));
+  EXPECT_EQ(report.ingested_run_ids, std::vector<std::string>{run.id});
+  EXPECT_EQ(must(store_->run(run.id)).boot_id, "b");
+  EXPECT_EQ(must(store_->devices("h")).size(), 2U);
+  EXPECT_EQ(stored_samples(run.id), 20U);
+}
+
+TEST_F(SpoolTest, EvidenceThatDoesNotMatchItsHashIsLeftOutAndTheFileKept) {
+  const record::Run run = spooled_run("evidence");
+  {
+    auto writer = must(SpoolWriter::create(spools(), run.id));
+    must(write_start(writer, run));
+    must(writer.write_evidence({"run:" + run.id, "t", 1, "{}", sha256_hex("{}"), 1}));
+    must(writer.write_evidence({"run:" + run.id, "u", 1, "{ }", sha256_hex("{}"), 1}));
+    must(writer.write_end());
+  }
+  const auto report = must(ingest_all_spools(spools(), *store_));
+  EXPECT_EQ(report.ingested_run_ids, std::vector<std::string>{run.id});
+  EXPECT_EQ(must(store_->evidence("run:" + run.id)).size(), 1U);
+  ASSERT_EQ(report.refused.size(), 1U);
+  EXPECT_NE(report.refused[0].reason.find("stored, but without 1"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::exists(report.refused[0].moved_to));
 }
 
 TEST_F(SpoolTest, FullDiskTakesBackTheHalfFrame) {

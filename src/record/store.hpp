@@ -31,6 +31,13 @@ struct RunQuery {
   enum class View { active, deleted, all } view = View::active;
 };
 
+/// A metric that a query names and no run has.
+struct UnknownMetric {
+  std::string key;
+  /// A key that runs have and that may be what was meant; empty if there is none.
+  std::string suggestion;
+};
+
 /// A batch for one run. A writer numbers its batches from 1, and a batch that was stored before is skipped,
 /// so that a batch pushed twice is stored once.
 struct MetricBatch {
@@ -82,6 +89,9 @@ class Store {
   /// a name that only one run has, or "last".
   virtual Result<Run> run(const std::string& id) = 0;
   virtual Result<std::vector<Run>> search_runs(const RunQuery& query) = 0;
+  /// Metrics that the query's filter or order names and that no run of the store ever had: not an error,
+  /// since the first run may be yet to come, but often a slip of the pen.
+  virtual Result<std::vector<UnknownMetric>> unknown_metrics(const RunQuery& query) = 0;
   /// Marks as deleted; `gc` removes for good.
   virtual Status delete_run(const std::string& id) = 0;
   virtual Status restore_run(const std::string& id) = 0;
@@ -125,6 +135,10 @@ class Store {
   };
   virtual Status transaction(TransactionBody& body) = 0;
 };
+
+/// False for a series of zeros: its source never moved, which tells of no energy, not of none drawn. What
+/// was attributed to the workload is known wherever any series of the run is; it may have used nothing.
+bool energy_is_known(const Store::PowerSeries& series, std::span<const Store::PowerSeries> of_run);
 
 struct SqliteStoreOptions {
   /// Makes the file and its folder if they do not exist.

@@ -1,10 +1,11 @@
 """Help, settings, completions, manual page, doctor."""
 
+import contextlib
+import os
+import pty
 import re
 import shutil
 import subprocess
-
-import pytest
 
 
 def test_help_leads_with_examples(joulery):
@@ -49,37 +50,6 @@ def test_colour_by_flag_variable_and_terminal(joulery):
     assert "\x1b" not in joulery("doctor", "--color", "never", env={"FORCE_COLOR": "1"}).stdout
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completions_are_valid_scripts(joulery, shell):
-    script = joulery("completions", shell).stdout
-    assert "doctor" in script and "experiment" in script
-    if shutil.which(shell) is None:
-        assert shell != "bash"
-        return
-    path = joulery.home / "completion"
-    path.write_text(script)
-    subprocess.run([shell, "-n", path], check=True)
-
-
-def test_bash_completes_verbs_flags_and_choices(joulery):
-    (joulery.home / "completion").write_text(joulery("completions", "bash").stdout)
-
-    def complete(*words):
-        line = " ".join(f"'{w}'" for w in words)
-        script = (
-            f"source completion; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _joulery; "
-            'printf "%s\\n" "${COMPREPLY[@]}"'
-        )
-        return subprocess.run(
-            ["bash", "-c", script], cwd=joulery.home, capture_output=True, text=True, check=True
-        ).stdout.split()
-
-    assert complete("joulery", "do") == ["doctor"]
-    assert "--experiment" in complete("joulery", "run", "--e")
-    assert complete("joulery", "run", "--idle", "p") == ["proportional"]
-    assert complete("joulery", "completions", "f") == ["fish"]
-
-
 def test_manual_page_has_no_formatting_errors(joulery):
     page = joulery("man").stdout
     for flag in ("\\-\\-experiment", "\\-\\-warmup", "\\-\\-store"):
@@ -89,6 +59,55 @@ def test_manual_page_has_no_formatting_errors(joulery):
             ["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True, check=True
         )
         assert result.stderr == ""
+
+
+def shown_on_a_terminal(joulery, *arguments, env):
+    master, slave = pty.openpty()
+    process = joulery.start(*arguments, env=env, stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # what a closed terminal says
+        while part := os.read(master, 65536):
+            shown += part
+    os.close(master)
+    assert process.wait(30) == 0
+    return shown.decode()
+
+
+def test_manual_on_a_terminal_is_for_reading(joulery):
+    tools = joulery.home / "tools"
+    tools.mkdir()
+    plain = shown_on_a_terminal(joulery, "man", env={"PATH": str(tools)})
+    assert "usage: joulery run" in plain and "--warmup" in plain and ".TH" not in plain
+
+    man = tools / "man"
+    man.write_text('#!/bin/sh\necho "man $*"\nread -r first rest\necho "got $first"\n')
+    man.chmod(0o755)
+    shown = shown_on_a_terminal(joulery, "man", env={"PATH": f"{tools}:{os.environ['PATH']}"})
+    assert shown.split() == ["man", "-l", "-", "got", ".TH"]
+    # A man that cannot read a page from its input, such as that of a system without its manuals.
+    man.write_text("#!/bin/sh\nexit 1\n")
+    assert "usage: joulery run" in shown_on_a_terminal(joulery, "man", env={"PATH": str(tools)})
+    # A pager that is left early, and settings that are wrong, are in nobody's way.
+    man.write_text("#!/bin/sh\nexit 0\n")
+    (joulery.home / "joulery.toml").write_text("nonsense")
+    assert shown_on_a_terminal(joulery, "man", env={"PATH": f"{tools}:{os.environ['PATH']}"}) == ""
+
+
+def test_doctor_says_each_thing_once_and_which_settings_hold(joulery):
+    (joulery.home / "project/below").mkdir(parents=True)
+    (joulery.home / "project/joulery.toml").write_text("run.hz = 3\n")
+    user = joulery.home / ".config/joulery/config.toml"
+    user.parent.mkdir(parents=True)
+    user.write_text("run.hz = 2\nrun.wait = 'child'\n")
+    report = joulery.json("doctor", schema="doctor", cwd=joulery.home / "project/below")
+    settings = next(check for check in report["checks"] if check["area"] == "settings")
+    assert f"{user} sets run.wait;" in settings["reason"]
+    assert f"{joulery.home}/project/joulery.toml sets run.hz;" in settings["reason"]
+    assert "JOULERY_SPOOL sets spool" in settings["reason"]
+    modelled = next(check for check in report["checks"] if "model" in check["name"])
+    assert "×0." in modelled["accuracy"] and "x0." not in modelled["reason"]
+    assert modelled["reason"].split(":")[0] not in modelled["accuracy"]
 
 
 def test_doctor_says_what_is_and_what_to_do(joulery):

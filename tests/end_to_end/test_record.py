@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import os
+import pty
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+import unicodedata
 
 import pytest
 from conftest import check_schema
@@ -112,7 +114,7 @@ def test_power_series_add_up(joulery):
     assert sum(
         float(r["energy_joules"]) for r in rows if r["device_id"] == document["devices"][0]["id"]
     ) == pytest.approx(total[document["devices"][0]["id"]], rel=1e-6)
-    times = [float(r["boottime_seconds"]) for r in rows if r["device_id"] == "workload"]
+    times = [float(r["boottime_seconds"]) for r in rows if r["device_id"].startswith("workload")]
     assert times == sorted(times)
     power = json.loads(joulery("export", "last", "--what", "power", "--format", "json").stdout)
     check_schema(power, "power")
@@ -147,6 +149,64 @@ def test_rm_restore_and_gc(joulery):
     assert [r["name"] for r in joulery.json("runs", schema="runs")["runs"]] == ["job1"]
     joulery("rm", "job1", "nothing-like-it", code=2)
     assert len(joulery.json("runs", schema="runs")["runs"]) == 1, "all or nothing"
+
+
+def test_rm_of_what_is_as_asked_for_says_so(joulery):
+    fill(joulery)
+    said = joulery("rm", "--restore", "job1")
+    assert "was not deleted" in said.stderr and "restored" not in said.stderr
+    joulery("rm", "job1")
+    run = joulery.json("runs", "--deleted", schema="runs")["runs"][0]["run_id"]
+    assert "was deleted before" in joulery("rm", run).stderr
+    document = joulery.json("rm", run, schema="rm")
+    assert document["run_ids"] == [] and document["unchanged_run_ids"] == [run]
+    assert len(joulery.json("runs", schema="runs")["runs"]) == 2
+
+
+def test_filters_take_dates_and_tell_of_metrics_that_no_run_has(joulery):
+    fill(joulery)
+    assert len(joulery.json("runs", "start_time > '2020-01-01' and status = 'finished'", schema="runs")["runs"]) == 3
+    assert joulery.json("runs", "start_time < '2020-01-01T10:00:00Z'", schema="runs")["runs"] == []
+    assert "did you mean 'FINISHED'" in joulery("runs", "status = 'finishd'", code=2).stderr
+    told = joulery("runs", "metrics.enrgy_joules > 0")
+    assert "no run has a metric 'enrgy_joules'; did you mean 'energy_joules'?" in told.stderr
+    assert "did you mean 'cpu_seconds'" in joulery("runs", "--sort", "metrics.cpu_second").stderr
+    assert "no run has" not in joulery("runs", "metrics.energy_joules > 0").stderr
+
+
+def test_a_spool_that_can_not_be_read_is_told_once_and_kept(joulery):
+    joulery("run", "-q", "--", "true")
+    (joulery.home / "spool/junk.spool").write_bytes(b"no spool at all, of nobody")
+    told = joulery("runs")
+    assert "refused/junk.spool" in told.stderr
+    assert joulery("runs").stderr == ""
+    assert (joulery.home / "spool/refused/junk.spool").read_bytes() == b"no spool at all, of nobody"
+
+
+def test_what_is_shared_out_is_known_no_better_than_the_machine(joulery):
+    """Also after the same host was metered in another way."""
+    root = joulery.home / "root"
+    zone = root / "sys/class/powercap/intel-rapl:0"
+    zone.mkdir(parents=True)
+    (zone / "name").write_text("package-0\n")
+    (zone / "max_energy_range_uj").write_text("262143328850\n")
+    (zone / "energy_uj").write_text("5000000\n")
+    (root / "proc").symlink_to("/proc")
+    (root / "etc").symlink_to("/etc")
+    script = f"import time\nfor i in range(1, 30):\n open({str(zone / 'energy_uj')!r}, 'r+').write(f'{{5000000 + i * 200000}}\\n')\n time.sleep(0.02)"
+    sensors = {"JOULERY_SYSTEM_ROOT": str(root)}
+    joulery("run", "-q", "--name", "modelled", "--", "sleep", "0.3")
+    joulery("run", "-q", "--name", "measured", "--", sys.executable, "-c", script, env=sensors)
+    machine = joulery.json("show", "modelled", schema="show")["evidence"][0]["content"]["devices"][0]["energy_joules"]
+    if machine["provenance"] != "modelled":
+        pytest.skip("this machine has a sensor")
+
+    def provenance(name):
+        rows = csv.DictReader(io.StringIO(joulery("export", name, "--what", "power").stdout))
+        return {row["provenance"] for row in rows if row["device_id"].startswith("workload")}
+
+    assert provenance("measured") == {"derived"}
+    assert provenance("modelled") == {"modelled"}
 
 
 def test_fifty_runs_at_once_lose_nothing(joulery):
@@ -287,3 +347,66 @@ def test_store_from_a_setting_or_a_flag(joulery):
     assert len(joulery.json("runs", schema="runs")["runs"]) == 1
     assert oct((joulery.home / "here.db").stat().st_mode & 0o777) == "0o600"
     assert "SQLite only" in joulery("runs", "--store", "postgresql://x", code=2).stderr
+
+
+def on_a_terminal(joulery, *arguments):
+    """What the program writes if stdout and stderr are a terminal."""
+    ours, theirs = pty.openpty()
+    process = joulery.start(*arguments, stdout=theirs, stderr=theirs, env={"TERM": "xterm", "NO_COLOR": "1"})
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            got = os.read(ours, 65536)
+        except OSError:
+            break
+        if not got:
+            break
+        text += got
+    os.close(ours)
+    assert process.wait(20) == 0, text
+    return text.decode()
+
+
+def test_texts_from_outside_can_not_play_with_the_terminal(joulery):
+    nasty = "x\x1b]0;title\x07\x1b[31m\u202egpj.sh\u200b\ufeff\u2066\x9b31m\ny"
+    joulery(
+        "run",
+        "-q",
+        "--name",
+        nasty,
+        "--experiment",
+        nasty,
+        "--tag",
+        f"{nasty}={nasty}",
+        "--per",
+        f"3 {nasty}",
+        "--",
+        "sh",
+        "-c",
+        "exit 0",
+        nasty,
+        env={"USER": nasty, "LOGNAME": nasty},
+    )
+    # Also where another program wrote the record.
+    with sqlite3.connect(store_of(joulery)) as database:
+        database.execute("UPDATE runs SET name = ?", (nasty,))
+        database.execute("UPDATE tags SET value = ? WHERE value LIKE '%gpj%'", (nasty,))
+    shown = [
+        joulery("runs").stdout,
+        joulery("show").stdout,
+        joulery("show", nasty).stdout,
+        joulery("runs", "--experiment", nasty).stdout,
+        joulery("runs", "--experiment", nasty + "z", code=None).stderr,
+        joulery("rm", nasty).stderr,
+        joulery("rm", "--restore", "last", code=None).stderr,
+        joulery("runs", "--deleted").stdout,
+        joulery("config", "show", env={"JOULERY_RUN_EXPERIMENT": nasty}).stdout,
+        on_a_terminal(joulery, "export", "--format", "csv").replace("\r\n", "\n"),
+    ]
+    for text in shown:
+        bad = [c for c in text if c != "\n" and (unicodedata.category(c) in ("Cc", "Cf"))]
+        assert not bad, repr(text)
+    for text in shown[:4]:
+        assert "<U+202E>gpj.sh<U+200B><U+FEFF><U+2066>" in text, repr(text)
+    assert joulery("runs", "--experiment", nasty).stdout.count("\n") in (0, 2)

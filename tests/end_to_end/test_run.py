@@ -1,5 +1,6 @@
 """`joulery run`: the command's life is its own, and the figures hold together."""
 
+import csv
 import json
 import os
 import pty
@@ -382,9 +383,78 @@ def rapl_tree(joulery, zones):
 
 def test_a_counter_that_stands_still_is_never_called_zero(joulery):
     root, _ = rapl_tree(joulery, {"intel-rapl:0": ("package-0", 5_000_000)})
-    document = joulery.run(*burn(0.5), env={"JOULERY_SYSTEM_ROOT": str(root)})
+    document = joulery.run(*burn(0.5), flags=["--per", "10 images"], env={"JOULERY_SYSTEM_ROOT": str(root)})
     assert any("stood still" in warning["text"] for warning in document["warnings"])
+    assert_energy_is_absent(joulery, document)
+    assert document["per"]["energy_joules"] is None and document["per"]["cpu_seconds"] > 0
+    assert all(device["energy_joules"] is None for device in document["devices"])
+
+
+def test_without_any_source_there_is_no_figure(joulery):
+    """A model needs to know the machine; a root without one gives nothing to model from."""
+    root = joulery.home / "bare"
+    (root / "proc").mkdir(parents=True)
+    document = joulery.run(*burn(0.2), env={"JOULERY_SYSTEM_ROOT": str(root)})
+    if document["devices"]:
+        pytest.skip("even this machine is modelled")
+    assert_energy_is_absent(joulery, document)
+
+
+def assert_energy_is_absent(joulery, document):
+    """Of the last run: in its document, the record, and everything that is printed of it."""
+    for key, value in document.items():
+        if ("joules" in key or "watts" in key or "gco2e" in key) and key != "idle_watts":
+            assert value is None, key
     assert "unknown" in joulery("show").stdout
+    stored = joulery.json("show", "--power", schema="show")
+    assert not [key for key in stored["run"]["metrics"] if "joules" in key or "watts" in key or "gco2e" in key]
+    assert stored["run"]["tags"]["joulery.energy_provenance"] == "unknown"
+    for series in stored["power"]:
+        assert {sample["energy_joules"] for sample in series["samples"]} <= {None}
+    assert "unknown" in joulery("runs").stdout
+    header, row = csv.reader(joulery("export").stdout.splitlines())
+    assert not [name for name in header if "joules" in name]
+    assert joulery.json("runs", "metrics.energy_joules >= 0", schema="runs")["runs"] == []
+    for row in csv.DictReader(joulery("export", "last", "--what", "power").stdout.splitlines()):
+        assert row["energy_joules"] == row["mean_watts"] == ""
+
+
+def test_runs_of_unknown_energy_are_sorted_last_and_left_out_of_means(joulery):
+    root, counters = rapl_tree(joulery, {"intel-rapl:0": ("package-0", 5_000_000)})
+    script = f"""
+import os, sys, time
+marker, counter = {str(joulery.home / "marker")!r}, {str(counters["intel-rapl:0"])!r}
+if not os.path.exists(marker):
+    open(marker, "w").close()
+    time.sleep(0.5)
+    sys.exit()
+value = int(open(counter).read())
+with open(counter, "r+") as file:
+    for step in range(40):
+        value += 150_000
+        file.seek(0)
+        file.write(f"{{value}}\\n")
+        file.flush()
+        time.sleep(0.02)
+"""
+    settings = {"JOULERY_SYSTEM_ROOT": str(root)}
+    command = [sys.executable, "-c", script]
+    series = joulery.run(*command, flags=["--repeat", "3"], env=settings)
+    assert [run["energy_joules"] is None for run in series["runs"]] == [True, False, False]
+    assert series["means"]["energy_joules"]["runs"] == 2
+    assert series["means"]["energy_joules"]["left_out"] == 1
+    known = [run["energy_machine_joules"]["value"] for run in series["runs"][1:]]
+    assert series["means"]["energy_machine_joules"]["mean"] == pytest.approx(sum(known) / 2)
+    assert series["means"]["cpu_seconds"]["runs"] == 3
+    for order in ("energy", "-energy"):
+        listed = joulery.json("runs", "--sort", order, schema="runs")["runs"]
+        assert listed[-1]["run_id"] == series["runs"][0]["run_id"]
+    (joulery.home / "marker").unlink()
+    said = joulery("run", "--repeat", "2", "--", *command, env=settings).stderr
+    assert "that of 1 of the 2 runs: in 1 no power counter moved" in said
+    still = joulery.run("sleep", "0.3", flags=["--repeat", "2"], env=settings)
+    assert still["means"]["energy_joules"] is None
+    assert "unknown" in joulery("run", "--repeat", "2", "--", "sleep", "0.3", env=settings).stderr
 
 
 @pytest.mark.parametrize("seconds", [0.6, 3.0])
@@ -453,3 +523,69 @@ def test_the_rate_changes_no_total(joulery):
 def test_json_schema_of_a_failed_run(joulery):
     document = joulery.run("sh", "-c", "exit 5", code=5)
     assert document["status"] == "FAILED" and document["exit_code"] == 5
+
+
+def test_quiet_keeps_the_summary_for_its_file(joulery):
+    output = joulery.home / "summary.txt"
+    result = joulery("run", "-q", "-o", output, "--", "echo", "hello")
+    assert result.stdout == "hello\n" and result.stderr == ""
+    assert "wall time" in output.read_text() and "energy" in output.read_text()
+    result = joulery("run", "-q", "-o", output, "--repeat", "2", "--", "true")
+    assert result.stderr == "" and "mean of 2 runs" in output.read_text()
+    result = joulery("run", "-q", "--json", "-o", output, "--", "sh", "-c", "exit 3", code=3)
+    assert result.stderr == "" and json.loads(output.read_text())["exit_code"] == 3
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"], ["-q"], ["--json", "--output", "d.json"]])
+def test_a_warmup_that_fails_is_said(joulery, flags):
+    result = joulery("run", "--warmup", "2", *flags, "--", "sh", "-c", "exit 5", code=5)
+    assert "error: warm-up run 1 of 2 failed: 'sh' ended with exit 5\n" in result.stderr
+    assert "hint:" in result.stderr and "{" not in result.stderr
+    assert not (joulery.home / "d.json").exists()
+
+
+@pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_closed_streams_stay_closed_for_the_command_and_catch_nothing_of_ours(joulery, closing):
+    program = joulery.home / "seen.py"
+    program.write_text(
+        "import os, sys\n"
+        "streams = (sys.stdin, sys.stdout, sys.stderr)\n"
+        "closed = [number for number in range(3) if streams[number] is None]\n"
+        "meters = {os.readlink(f'/proc/{os.getppid()}/fd/{number}') for number in closed if len(sys.argv) > 1}\n"
+        "text = ' '.join(map(str, closed)) + '\\n' + ' '.join(sorted(meters))\n"
+        f"open({str(joulery.home / 'seen')!r}, 'w').write(text)\n"
+    )
+    store = joulery.home / ".local/share/joulery/joulery.db"
+
+    def seen_by(*before, after=()):
+        script = f'exec "$@" {closing}'
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", *map(str, before), sys.executable, str(program), *after],
+            env=joulery.environment,
+            cwd=joulery.home,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return (joulery.home / "seen").read_text().split("\n")
+
+    expected, _ = seen_by()
+    assert expected.split() == [str(number) for number, sign in enumerate(["<", " >", "2>"]) if sign in " " + closing]
+    assert seen_by(joulery.binary, "run", "--live", "--", after=["metered"]) == [expected, "/dev/null"]
+    assert store.read_bytes().startswith(b"SQLite format 3\0")
+    for path in (joulery.home / ".local").rglob("*"):
+        assert path.is_dir() or b"wall time" not in path.read_bytes()[:4096], path
+    assert joulery.json("show", schema="show")["run"]["status"] == "FINISHED"
+
+
+def test_output_into_a_closed_stream_is_still_an_error(joulery):
+    joulery("run", "-q", "--", "true")
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", joulery.binary, "runs"],
+        env=joulery.environment,
+        cwd=joulery.home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3 and "can't write to stdout" in done.stderr

@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::size_t kMaxIdBytes = 256;
 constexpr std::size_t kMinPrefix = 4;
-constexpr const char* kDefaultExperiment = "Default";
 
 /// MLflow's rule for run ids, so that what comes from there fits.
 bool is_plausible_run_id(std::string_view id) {
@@ -42,7 +41,9 @@ Experiment read_experiment(const Statement& row) {
 Result<std::int64_t> SqliteStore::experiment_row(const std::string& name) {
   JOULERY_ASSIGN(const auto known, find("SELECT id FROM experiments WHERE name = ?", name));
   if (known) return *known;
-  if (name.empty() || name.size() > 500) return user_error("an experiment's name has 1 to 500 bytes");
+  if (name.empty() || name.size() > kMaxExperimentNameBytes) {
+    return user_error(fmt::format("an experiment's name has 1 to {} bytes", kMaxExperimentNameBytes));
+  }
   const std::int64_t now_ms = clock_.realtime_ns() / 1'000'000;
   // MLflow's clients take it for granted that Default is experiment 0.
   JOULERY_ASSIGN(Statement insert,

@@ -172,20 +172,54 @@ void add_order(const RunOrder& order, std::optional<std::int64_t> key, Query& qu
 
 }  // namespace
 
+Result<std::optional<std::int64_t>> SqliteStore::queried_key(const RunQuery& query, FilterEntity entity,
+                                                             const std::string& name) {
+  if (entity != FilterEntity::metric) return find("SELECT id FROM keys WHERE name = ?", name);
+  constexpr const char* kMetricKey =
+      "SELECT id FROM keys WHERE name = ? AND EXISTS (SELECT 1 FROM metrics WHERE key = keys.id)";
+  JOULERY_ASSIGN(const auto key, find(kMetricKey, name));
+  if (key || query.metric_prefix.empty()) return key;
+  return find(kMetricKey, query.metric_prefix + name);
+}
+
+Result<std::vector<UnknownMetric>> SqliteStore::unknown_metrics(const RunQuery& query) {
+  std::vector<std::string> named;
+  JOULERY_ASSIGN(const auto comparisons, parse_run_filter(query.filter));
+  for (const FilterComparison& comparison : comparisons) {
+    if (comparison.entity == FilterEntity::metric) named.push_back(comparison.key);
+  }
+  for (const std::string& text : query.order_by) {
+    JOULERY_ASSIGN(const RunOrder order, parse_run_order(text));
+    if (order.entity == FilterEntity::metric) named.push_back(order.key);
+  }
+  std::vector<UnknownMetric> unknown;
+  for (const std::string& key : named) {
+    JOULERY_ASSIGN(const auto row, queried_key(query, FilterEntity::metric, key));
+    if (!row) unknown.push_back({key, {}});
+  }
+  if (unknown.empty()) return unknown;
+  // Keys are few, but a store of someone's experiments may have very many.
+  JOULERY_ASSIGN(Statement select,
+                 database_->prepare("SELECT name FROM keys WHERE EXISTS (SELECT 1 FROM metrics WHERE "
+                                    "key = keys.id) LIMIT 2000"));
+  std::vector<std::string> candidates;
+  while (true) {
+    JOULERY_ASSIGN(const bool row, select.step());
+    if (!row) break;
+    std::string name = select.text(0);
+    if (!query.metric_prefix.empty() && name.starts_with(query.metric_prefix))
+      name.erase(0, query.metric_prefix.size());
+    candidates.push_back(std::move(name));
+  }
+  for (UnknownMetric& metric : unknown) {
+    metric.suggestion = did_you_mean(metric.key, candidates).value_or("");
+  }
+  return unknown;
+}
+
 Result<std::vector<Run>> SqliteStore::search_runs(const RunQuery& query) {
   Query built;
   std::vector<RunOrder> orders;
-  const auto key_of = [&](FilterEntity entity,
-                          const std::string& name) -> Result<std::optional<std::int64_t>> {
-    if (entity != FilterEntity::metric || query.metric_prefix.empty()) {
-      return find("SELECT id FROM keys WHERE name = ?", name);
-    }
-    constexpr const char* kMetricKey =
-        "SELECT id FROM keys WHERE name = ? AND EXISTS (SELECT 1 FROM metrics WHERE key = keys.id)";
-    JOULERY_ASSIGN(const auto key, find(kMetricKey, name));
-    if (key) return key;
-    return find(kMetricKey, query.metric_prefix + name);
-  };
   JOULERY_ASSIGN(const auto comparisons, parse_run_filter(query.filter));
   if (query.order_by.size() > kMaxRunOrders) {
     return user_error(fmt::format("order: runs are ordered by at most {} things", kMaxRunOrders));
@@ -198,7 +232,7 @@ Result<std::vector<Run>> SqliteStore::search_runs(const RunQuery& query) {
     } else if (comparison.entity == FilterEntity::dataset) {
       add_dataset(comparison, built);
     } else {
-      JOULERY_ASSIGN(const auto key, key_of(comparison.entity, comparison.key));
+      JOULERY_ASSIGN(const auto key, queried_key(query, comparison.entity, comparison.key));
       add_keyed(comparison, key, built);
     }
   }
@@ -206,7 +240,7 @@ Result<std::vector<Run>> SqliteStore::search_runs(const RunQuery& query) {
     JOULERY_ASSIGN(const RunOrder order, parse_run_order(text));
     std::optional<std::int64_t> key;
     if (order.entity != FilterEntity::attribute) {
-      JOULERY_ASSIGN(key, key_of(order.entity, order.key));
+      JOULERY_ASSIGN(key, queried_key(query, order.entity, order.key));
     }
     add_order(order, key, built);
   }

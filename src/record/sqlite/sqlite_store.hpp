@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "record/run_filter.hpp"
 #include "record/sqlite/database.hpp"
 #include "record/store.hpp"
 
@@ -30,6 +31,7 @@ class SqliteStore final : public Store {
   Status put_run(const Run& run) override;
   Result<Run> run(const std::string& id) override;
   Result<std::vector<Run>> search_runs(const RunQuery& query) override;
+  Result<std::vector<UnknownMetric>> unknown_metrics(const RunQuery& query) override;
   Status delete_run(const std::string& id) override;
   Status restore_run(const std::string& id) override;
   Result<GcResult> gc(std::int64_t deleted_before_utc_ns) override;
@@ -57,6 +59,9 @@ class SqliteStore final : public Store {
   Result<std::optional<std::int64_t>> find(std::string_view sql, std::string_view value);
   /// Row of a run that exists (and may be written: is not deleted).
   Result<std::int64_t> run_row(const std::string& id, bool for_writing);
+  /// Row of a key that a query names; nothing if no run has it.
+  Result<std::optional<std::int64_t>> queried_key(const RunQuery& query, FilterEntity entity,
+                                                  const std::string& name);
   Result<std::int64_t> key_row(const std::string& name);
   Result<std::int64_t> experiment_row(const std::string& name);
   Result<std::int64_t> host_row(const std::string& id);

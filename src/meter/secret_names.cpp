@@ -1,0 +1,119 @@
+#include "meter/secret_names.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "base/text.hpp"
+#include "meter/characters.hpp"
+
+namespace joulery::meter {
+namespace {
+
+/// Words that make a flag's or variable's value a secret. Matched as whole words of the name, so that
+/// `--tokenizer` and `--max-tokens` stay.
+constexpr std::array kSecretWords = std::to_array<std::string_view>(
+    {"password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "apikey", "accesskey",
+     "privatekey", "credential", "credentials", "auth", "authorization", "bearer"});
+constexpr std::array kSecretPairs =
+    std::to_array<std::string_view>({"api-key", "access-key", "private-key", "secret-key"});
+/// PGPASSWORD, accessToken: a word of the name may end in these.
+constexpr std::array kSecretEndings =
+    std::to_array<std::string_view>({"password", "passwd", "passphrase", "token", "secret", "apikey"});
+/// "token" and "auth" are also words of language models and of protocols: `--token-classification`.
+constexpr std::array kHarmlessTails = std::to_array<std::string_view>(
+    {"classification", "classifier",  "type",       "types",   "dim",       "length",   "limit",
+     "count",          "counts",      "size",       "ids",     "level",     "budget",   "dropout",
+     "embedding",      "embeddings",  "ratio",      "rate",    "mixing",    "merging",  "pruning",
+     "method",         "mode",        "url",        "host",    "port",      "timeout",  "backend",
+     "plugin",         "probability", "weight",     "weights", "loss",      "position", "shuffle",
+     "sampling",       "padding",     "throughput", "latency", "importance"});
+/// Where a secret is, or what it is called, is none.
+constexpr std::array kPlaceTails =
+    std::to_array<std::string_view>({"file", "filename", "path", "dir", "folder", "stdin", "name"});
+/// The tokens that a model reads and writes: `--pad-token`, `eos_token_id`, `--cost-per-token`.
+constexpr std::array kModelTokens = std::to_array<std::string_view>(
+    {"pad", "eos", "bos",   "unk",   "sep", "cls", "mask", "special", "stop", "eot",
+     "sot", "per", "start", "begin", "end", "num", "n",    "max",     "min",  "total"});
+/// Of variables that end in KEY: where rows go, and what may be read by all.
+constexpr std::array kHarmlessKeys =
+    std::to_array<std::string_view>({"PUBLIC", "FOREIGN", "SORT", "PARTITION", "SHARD", "CACHE"});
+constexpr std::array kHarmlessPasses =
+    std::to_array<std::string_view>({"BYPASS", "COMPASS", "LOWPASS", "HIGHPASS", "BANDPASS", "ALLPASS",
+                                     "ONEPASS", "TWOPASS", "SINGLEPASS", "MULTIPASS"});
+constexpr std::array kWordsForNothing =
+    std::to_array<std::string_view>({"true", "false", "yes", "no", "on", "off", "none", "null", "nil"});
+
+std::string_view without_digits_behind(std::string_view word) {
+  while (word.size() > 1 && is_digit(word.back())) word.remove_suffix(1);
+  return word;
+}
+
+/// `before`: the word of the name in front of it.
+bool is_secret_word(std::string_view word, std::string_view before, bool harmless_tail) {
+  word = without_digits_behind(word);
+  if (harmless_tail && (word == "auth" || word.ends_with("token"))) return false;
+  if (word == "token" && is_one_of(kModelTokens, before)) return false;
+  return is_one_of(kSecretWords, word) ||
+         std::any_of(kSecretEndings.begin(), kSecretEndings.end(),
+                     [&](std::string_view ending) { return word.ends_with(ending); });
+}
+
+bool ends_in_harmless_key(std::string_view name) {
+  return std::any_of(kHarmlessKeys.begin(), kHarmlessKeys.end(), [&](std::string_view kind) {
+    return name.ends_with("_KEY") && name.substr(0, name.size() - 4).ends_with(kind);
+  });
+}
+
+}  // namespace
+
+std::string_view last_word(std::string_view name) {
+  const auto cut = name.find_last_of("-_.");
+  return without_digits_behind(cut == std::string_view::npos ? name : name.substr(cut + 1));
+}
+
+bool names_a_secret(std::string_view name) {
+  std::string words = to_lower(name);
+  std::replace(words.begin(), words.end(), '_', '-');
+  std::replace(words.begin(), words.end(), '.', '-');
+  const std::string_view last = last_word(words);
+  if (is_one_of(kPlaceTails, last)) return false;
+  for (const std::string_view pair : kSecretPairs) {
+    if (words.find(pair) != std::string::npos) return true;
+  }
+  // Only as the last word: --pass-through and a pass rate are none.
+  if (last == "pass") return true;
+  const bool harmless_tail = is_one_of(kHarmlessTails, last);
+  std::string_view before;
+  for (const std::string_view word : split(words, '-')) {
+    if (is_secret_word(word, before, harmless_tail)) return true;
+    before = word;
+  }
+  return false;
+}
+
+bool assigns_a_secret(std::string_view name) {
+  const std::string_view last = last_word(name);
+  if (last == "KEY" && !ends_in_harmless_key(name)) return true;
+  return (last.ends_with("PASS") && !is_one_of(kHarmlessPasses, last)) || names_a_secret(name);
+}
+
+bool is_scheme(std::string_view word) {
+  return word == "Basic" || word == "Token" || word == "Bearer" || word == "bearer" || word == "BEARER";
+}
+
+bool is_harmless_value(std::string_view name, std::string_view value) {
+  constexpr std::size_t kLongest = 9;  // "'false'", and what closes f(token=None)
+  if (value.size() > kLongest) return false;
+  while (!value.empty() && is_one_of(value.back(), ",)]}")) value.remove_suffix(1);
+  if (value.size() >= 2 && is_quote(value.front()) && value.back() == value.front()) {
+    value = value.substr(1, value.size() - 2);
+  }
+  // The second pass of something; nobody keeps a secret in two digits.
+  if (to_lower(last_word(name)) == "pass" && !value.empty() && value.size() <= 2) {
+    return std::all_of(value.begin(), value.end(), is_digit);
+  }
+  return is_one_of(kWordsForNothing, to_lower(value));
+}
+
+}  // namespace joulery::meter
