@@ -90,6 +90,7 @@ class FakeSource final : public Source {
  public:
   explicit FakeSource(std::shared_ptr<FakeCounter> counter) : counter_(std::move(counter)) {}
   const SourceInfo& info() const override { return counter_->info; }
+  SourceInfo* edit_info() override { return &counter_->info; }
   Reading read(const Clock& clock) override {
     return {counter_->value, clock.boottime_ns(), counter_->valid, counter_->error_number};
   }

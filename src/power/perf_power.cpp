@@ -23,7 +23,7 @@ class PerfSource final : public Source {
   ~PerfSource() override { calls_.close(descriptor_); }
   PerfSource(const PerfSource&) = delete;
   PerfSource& operator=(const PerfSource&) = delete;
-  SourceInfo& mutable_info() { return info_; }
+  SourceInfo* edit_info() override { return &info_; }
   const SourceInfo& info() const override { return info_; }
 
   Reading read(const Clock& clock) override {
@@ -170,7 +170,7 @@ void open_sources(SystemCalls& calls, const Pmu& pmu, const std::vector<Place>& 
       info.resolution_joules = std::max(event.joules_per_count, typical_step_joules(event.scope, machine));
       info.max_plausible_watts = plausible_watts(domain, machine);
       auto source = std::make_unique<PerfSource>(std::move(info), calls, descriptor, event.joules_per_count);
-      probe.infos.push_back(&source->mutable_info());
+      probe.infos.push_back(source->edit_info());
       probe.result.sources.push_back(std::move(source));
     }
   }

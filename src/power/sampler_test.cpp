@@ -5,6 +5,7 @@
 #include "base/allocation_count.hpp"
 #include "power/fake_calls.hpp"
 #include "power/fake_tree.hpp"
+#include "power/fallback_source.hpp"
 #include "power/probe.hpp"
 #include "power/sampler_bench.hpp"
 
@@ -365,6 +366,27 @@ TEST(Sampler, NoSourcesAtAll) {
   bench.start();
   EXPECT_EQ(bench.tick().machine_joules, 0);
   EXPECT_EQ(bench.sampler->device_count(), 0U);
+}
+
+TEST(Sampler, SwitchFromADeadCounterToPowerAllocatesNothing) {
+  if (!kAllocationsAreCounted) GTEST_SKIP() << "a sanitizer allocates for itself";
+  auto counter = std::make_shared<FakeCounter>();
+  counter->info = package_info("gpu:0");
+  auto power = std::make_shared<FakeCounter>();
+  power->info = counter->info;
+  power->info.kind = ReadingKind::watts;
+  power->value = 100;
+  ManualClock clock;
+  const auto source =
+      make_fallback_source(std::make_unique<FakeSource>(counter), std::make_unique<FakeSource>(power));
+  const std::uint64_t before = allocation_count.load();
+  for (int i = 0; i < 30; ++i) {
+    clock.advance_seconds(0.1);
+    counter->value += i < 10 ? 1 : 0;
+    source->read(clock);
+  }
+  EXPECT_EQ(allocation_count.load(), before);
+  EXPECT_TRUE(source->info().integrated);
 }
 
 }  // namespace
