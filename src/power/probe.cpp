@@ -6,6 +6,7 @@
 
 #include "power/cpu_tables.hpp"
 #include "power/machine_load.hpp"
+#include "power/msr.hpp"
 #include "power/power_model.hpp"
 #include "power/rapl.hpp"
 
@@ -20,14 +21,6 @@ double plausible_package_watts(const MachineIdentity& identity) {
   const auto tdp = find_tdp(vendor, identity.cpu_model);
   if (!tdp || !tdp->published) return kUnknownPackageWatts;
   return std::clamp(kPlausibleOverTdp * tdp->watts, 100.0, kUnknownPackageWatts);
-}
-
-/// The kernel's list of servers whose psys register has a unit of its own.
-bool platform_counts_whole_joules(const MachineIdentity& identity) {
-  constexpr int kSapphireRapids = 0x8F;
-  constexpr int kEmeraldRapids = 0xCF;
-  return identity.cpu_vendor == "GenuineIntel" && identity.family == 6 &&
-         (identity.model == kSapphireRapids || identity.model == kEmeraldRapids);
 }
 
 ProbeResult probe_model(const SystemRoot& root, const Result<MachineIdentity>& identity) {
@@ -100,10 +93,12 @@ ProbeReport probe(const SystemRoot& root, SystemCalls& calls) {
   }
   RaplProbe perf = probe_perf_power(root, calls, machine);
   RaplProbe powercap = probe_powercap(root, machine);
-  link_rapl_parents({&perf, &powercap});
+  RaplProbe msr = probe_msr(root, identity.value_or(MachineIdentity{}), machine);
+  link_rapl_parents({&perf, &powercap, &msr});
   ProbeReport report;
   report.results.push_back(std::move(perf.result));
   report.results.push_back(std::move(powercap.result));
+  report.results.push_back(std::move(msr.result));
   report.results.push_back(probe_model(root, identity));
   return report;
 }
