@@ -79,6 +79,14 @@ class FakeTree {
     }
     write("/proc/cpuinfo", text);
   }
+  /// A hwmon chip on `device` such as "0000:03:00.0"; returns its folder.
+  std::string hwmon(int number, const std::string& name, const std::string& device) {
+    const std::string folder = "/sys/class/hwmon/hwmon" + std::to_string(number);
+    write(folder + "/name", name + "\n");
+    std::filesystem::create_directories(path_ + "/sys/devices/" + device);
+    std::filesystem::create_symlink("../../../devices/" + device, path_ + folder + "/device");
+    return folder;
+  }
   void place(int cpu, int package, int die = 0) {
     const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology";
     write(folder + "/physical_package_id", std::to_string(package) + "\n");
