@@ -121,6 +121,18 @@ void add_warnings(const power::Sampler& sampler, MeteredRun& result) {
       warn(fmt::format("{} shows the same counter as {}; it is counted once", info.name,
                        sampler.device(sampler.mirror_of(i)).name));
     }
+    if (sampler.role(i) == power::DeviceRole::replaced) {
+      warn(fmt::format(
+               "{} ({}) measures nothing, or less than what is inside it; its parts are counted instead",
+               info.name, info.via),
+           "`joulery doctor` shows what is inside what");
+      continue;
+    }
+    if (info.integrated) {
+      warn(fmt::format("the energy counter of {} stood still; its energy is its power summed over time",
+                       info.name));
+    }
+    if (info.reported_only) continue;
     if (count(total, SampleFlag::stale) > 0) {
       warn(fmt::format("{} ({}) stood still for {} windows", info.name, info.via,
                        count(total, SampleFlag::stale)),
