@@ -97,8 +97,9 @@ void Sampler::State::suspect_mirrors() {
       const SourceInfo& other = b.source->info();
       // Those inside one device too: should it turn out dead, they count.
       const bool side_by_side = (a.parent == first && b.parent == second) || a.parent == b.parent;
-      const bool alike = side_by_side && info.scope == other.scope && info.via == other.via &&
-                         info.kind == ReadingKind::cumulative_joules &&
+      // Cards have counters of their own, and those of idle ones run side by side.
+      const bool alike = side_by_side && info.scope == other.scope && info.scope != Scope::gpu &&
+                         info.via == other.via && info.kind == ReadingKind::cumulative_joules &&
                          other.kind == ReadingKind::cumulative_joules &&
                          info.provenance == Provenance::measured;
       if (!alike || a.meter.counter() < kMirrorLeastJoules ||
