@@ -83,6 +83,16 @@ void count_memory_once(std::vector<std::unique_ptr<Source>>& sources) {
   });
 }
 
+/// Nobody should open the registers who reads them by a safer road already.
+void leave_registers_closed(const ProbeResult& perf, const ProbeResult& powercap, ProbeResult& msr) {
+  const ProbeResult& better = perf.sources.empty() ? powercap : perf;
+  if (better.sources.empty() || !msr.sources.empty()) return;
+  msr.state = ProbeResult::State::unavailable;
+  msr.reason = fmt::format("not needed: {} reads the same registers", better.via);
+  msr.enable.clear();
+  msr.cost.clear();
+}
+
 /// SMBIOS chassis types of what runs on a battery: portable, laptop, notebook, hand-held, sub-notebook,
 /// tablet, convertible, detachable.
 bool is_portable(const SystemRoot& root) {
@@ -105,6 +115,7 @@ ProbeReport probe(const SystemRoot& root, SystemCalls& calls) {
   RaplProbe perf = probe_perf_power(root, calls, machine);
   RaplProbe powercap = probe_powercap(root, machine);
   RaplProbe msr = probe_msr(root, identity.value_or(MachineIdentity{}), machine);
+  leave_registers_closed(perf.result, powercap.result, msr.result);
   link_rapl_parents({&perf, &powercap, &msr});
   ProbeReport report;
   report.portable = is_portable(root);

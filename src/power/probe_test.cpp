@@ -154,6 +154,18 @@ TEST(Probe, RegistersStandInWhereTheKernelHasNoRaplDriver) {
   EXPECT_EQ(ids(choose_sources(report)), (Ids{"powercap rapl:package-0"})) << "which risks less";
 }
 
+TEST(Probe, NobodyIsToldToOpenRegistersThatPowercapReads) {
+  FakeCalls calls;
+  FakeTree tree;
+  tree.cpu("AuthenticAMD", 0x19, 0x11);
+  tree.write("/sys/devices/system/cpu/online", "0\n");
+  EXPECT_FALSE(result_of(probe(tree.root(), calls), "MSR").enable.empty());
+  tree.zone("intel-rapl:0", "package-0", 1'000'000);
+  const ProbeReport report = probe(tree.root(), calls);
+  EXPECT_TRUE(result_of(report, "MSR").enable.empty());
+  EXPECT_NE(result_of(report, "MSR").reason.find("powercap"), std::string::npos);
+}
+
 TEST(Probe, EveryStateHasTextsForAPerson) {
   for (const char* name : {"virtual_machine", "laptop", "two_socket_server"}) {
     FakeCalls calls;
