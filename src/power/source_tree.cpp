@@ -31,6 +31,7 @@ class Containers {
     for (const SourceInfo* board : all_of_scope(sources, Scope::board)) {
       // Rails are parts of boards and contain nothing but what names them.
       if (board->device_id.starts_with("grace:module-")) modules_.push_back(board);
+      if (board->device_id.ends_with(":module")) told_by_cards_.push_back(board);
       if (board->device_id == "board:input") board_ = board;
     }
     // Of several power supplies, none has all; the first stands for them.
@@ -45,9 +46,7 @@ class Containers {
 
   std::string of(const SourceInfo& info) const {
     if (info.reported_only || !is_sensed(info) || info.scope == Scope::wall) return {};
-    if (info.scope == Scope::gpu) {
-      if (const SourceInfo* module = module_of(info)) return module->device_id;
-    }
+    if (const SourceInfo* module = module_of(info)) return module->device_id;
     if (psys_ != nullptr && is_in_psys(info)) return psys_->device_id;
     if (board_ != nullptr && board_ != &info) return board_->device_id;
     return wall_ != nullptr ? wall_->device_id : std::string();
@@ -68,16 +67,36 @@ class Containers {
         return false;
     }
   }
-  /// Superchips: the cards are spread evenly over the modules, in order.
-  const SourceInfo* module_of(const SourceInfo& card) const {
-    const auto place = std::find(cards_.begin(), cards_.end(), &card);
-    if (modules_.empty() || place == cards_.end() || cards_.size() % modules_.size() != 0) return nullptr;
-    const auto each = cards_.size() / modules_.size();
-    return modules_[static_cast<std::size_t>(place - cards_.begin()) / each];
+  /// Superchips, of CPU and cards. A module may be told twice, by the firmware and by its card: the card's is
+  /// then above. Cards are spread evenly over the modules, in order; of CPUs that do not say where they are
+  /// it does not matter which holds which, the sum is the same.
+  const SourceInfo* module_of(const SourceInfo& info) const {
+    switch (info.scope) {
+      case Scope::board:
+        return spread(modules_, info, told_by_cards_);
+      case Scope::gpu:
+        return spread(cards_, info, modules_);
+      case Scope::package:
+      case Scope::die:
+      case Scope::dram:
+        return !modules_.empty()        ? modules_.front()
+               : told_by_cards_.empty() ? nullptr
+                                        : told_by_cards_.front();
+      default:
+        return nullptr;
+    }
+  }
+  static const SourceInfo* spread(const std::vector<const SourceInfo*>& parts, const SourceInfo& part,
+                                  const std::vector<const SourceInfo*>& wholes) {
+    const auto place = std::find(parts.begin(), parts.end(), &part);
+    if (wholes.empty() || place == parts.end() || parts.size() % wholes.size() != 0) return nullptr;
+    const auto each = parts.size() / wholes.size();
+    return wholes[static_cast<std::size_t>(place - parts.begin()) / each];
   }
 
   bool portable_;
   std::vector<const SourceInfo*> modules_;
+  std::vector<const SourceInfo*> told_by_cards_;
   std::vector<const SourceInfo*> cards_;
   const SourceInfo* board_ = nullptr;
   const SourceInfo* wall_ = nullptr;

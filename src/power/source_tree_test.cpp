@@ -81,6 +81,25 @@ TEST(SourceTree, CardsOfSuperchipsAreInsideTheirModules) {
   EXPECT_EQ(parents["grace:socket-1"], "grace:module-1");
 }
 
+TEST(SourceTree, ModuleThatFirmwareAndCardBothTellCountsOnce) {
+  Tree tree;
+  tree.add("grace:module-0", Scope::board);
+  tree.add("grace:socket-0", Scope::package, "grace:module-0");
+  tree.add("nvml:GPU-1:module", Scope::board);
+  tree.add("nvml:GPU-1", Scope::gpu, "nvml:GPU-1:module");
+  EXPECT_EQ(tree.link(), (Parents{{"grace:module-0", "nvml:GPU-1:module"},
+                                  {"grace:socket-0", "grace:module-0"},
+                                  {"nvml:GPU-1:module", ""},
+                                  {"nvml:GPU-1", "nvml:GPU-1:module"}}));
+}
+
+TEST(SourceTree, CpuIsInsideTheModuleThatOnlyItsCardTells) {
+  Tree tree;
+  tree.add("grace:socket-0", Scope::package, "grace:module-0");
+  tree.add("nvml:GPU-1:module", Scope::board);
+  EXPECT_EQ(tree.link()["grace:socket-0"], "nvml:GPU-1:module");
+}
+
 TEST(SourceTree, JetsonsRailsAreInsideTheModule) {
   Tree tree;
   tree.add("rail:cpu", Scope::package, "board:input");
