@@ -23,27 +23,41 @@ constexpr double kMilliTimesMilli = 1e-6;
 /// A read of each core costs an interrupt to it.
 constexpr int kMostCores = 16;
 
+/// What a source reads.
+struct HwmonFiles {
+  PolledFile value;
+  /// The value is the product with this one.
+  std::optional<PolledFile> factor;
+  /// Of a card: reading the sensor of one that the kernel has put to sleep may wake it.
+  std::optional<PolledFile> runtime_status;
+};
+
 /// A number in one file, or the product of the numbers in two.
 class HwmonSource final : public Source {
  public:
-  HwmonSource(SourceInfo info, PolledFile first, std::optional<PolledFile> second, double scale)
-      : info_(std::move(info)), first_(std::move(first)), second_(std::move(second)), scale_(scale) {}
+  HwmonSource(SourceInfo info, HwmonFiles files, double scale)
+      : info_(std::move(info)), files_(std::move(files)), scale_(scale) {}
   const SourceInfo& info() const override { return info_; }
   SourceInfo* edit_info() override { return &info_; }
 
   Reading read(const Clock& clock) override {
     Reading reading;
     const std::int64_t before = clock.boottime_ns();
-    double value = 0;
-    reading.error_number = read_number(first_, value);
-    if (reading.error_number == 0 && second_) {
-      double factor = 0;
-      reading.error_number = read_number(*second_, factor);
-      value *= factor;
+    if (sleeps()) {
+      // It draws nothing to speak of, and its counter stands still.
+      const bool is_power = info_.kind == ReadingKind::watts;
+      reading.value = is_power ? 0 : last_value_;
+      reading.valid = is_power || has_value_;
+      reading.error_number = reading.valid ? 0 : ENODATA;
+    } else {
+      reading.error_number = read_value(reading.value);
+      reading.valid = reading.error_number == 0;
+      if (reading.valid) {
+        last_value_ = reading.value;
+        has_value_ = true;
+      }
     }
     reading.boottime_ns = before + (clock.boottime_ns() - before) / 2;
-    reading.valid = reading.error_number == 0;
-    if (reading.valid) reading.value = value * scale_;
     return reading;
   }
 
@@ -57,10 +71,27 @@ class HwmonSource final : public Source {
     return 0;
   }
 
+  bool sleeps() {
+    if (!files_.runtime_status) return false;
+    std::array<char, 32> buffer;
+    return trim(files_.runtime_status->read(buffer)) == "suspended";
+  }
+  int read_value(double& value) {
+    double number = 0;
+    if (const int error = read_number(files_.value, number); error != 0) return error;
+    double factor = 1;
+    if (files_.factor) {
+      if (const int error = read_number(*files_.factor, factor); error != 0) return error;
+    }
+    value = number * factor * scale_;
+    return 0;
+  }
+
   SourceInfo info_;
-  PolledFile first_;
-  std::optional<PolledFile> second_;
+  HwmonFiles files_;
   double scale_;
+  bool has_value_ = false;
+  double last_value_ = 0;
 };
 
 /// Files of one channel, relative to the chip's folder; empty if it has none.
@@ -154,11 +185,15 @@ std::unique_ptr<Source> open_source(const SystemRoot& root, const Chip& chip, So
     }
     return nullptr;
   }
-  std::optional<PolledFile> factor;
+  HwmonFiles files{.value = std::move(*file), .factor = std::nullopt, .runtime_status = std::nullopt};
   if (!second.empty()) {
     auto other = PolledFile::open(root, chip.folder + "/" + second);
     if (!other.has_value()) return nullptr;
-    factor = std::move(*other);
+    files.factor = std::move(*other);
+  }
+  if (info.scope == Scope::gpu) {
+    auto status = PolledFile::open(root, chip.folder + "/device/power/runtime_status");
+    if (status.has_value()) files.runtime_status = std::move(*status);
   }
   info.via = "hwmon";
   info.kind = kind;
@@ -167,7 +202,7 @@ std::unique_ptr<Source> open_source(const SystemRoot& root, const Chip& chip, So
     info.provenance = Provenance::derived;
     info.resolution_joules = 0;
   }
-  return std::make_unique<HwmonSource>(std::move(info), std::move(*file), std::move(factor), scale);
+  return std::make_unique<HwmonSource>(std::move(info), std::move(files), scale);
 }
 
 /// Why a first reading is not to be believed; empty if nothing speaks against it.

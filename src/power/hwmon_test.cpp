@@ -151,6 +151,23 @@ TEST(Hwmon, CardThatSleepsIsKept) {
   EXPECT_EQ(machine.probe().sources.size(), 1U);
 }
 
+TEST(Hwmon, CardThatTheKernelPutToSleepIsNotWokenUp) {
+  Machine machine;
+  const std::string card = machine.tree.hwmon(0, "amdgpu", "0000:03:00.0");
+  // It would answer, awake.
+  machine.tree.write(card + "/power1_average", "45000000\n");
+  machine.tree.write(card + "/device/power/runtime_status", "suspended\n");
+  const std::string intel = machine.tree.hwmon(1, "i915", "0000:04:00.0");
+  machine.tree.write(intel + "/energy1_input", "9000000\n");
+  machine.tree.write(intel + "/device/power/runtime_status", "active\n");
+  const ProbeResult result = machine.probe();
+  EXPECT_EQ(values(result), (Values{{"gpu:0000:03:00.0", 0}, {"gpu:0000:04:00.0", 9}}));
+  machine.tree.write(card + "/device/power/runtime_status", "active\n");
+  machine.tree.write(intel + "/device/power/runtime_status", "suspended\n");
+  machine.tree.write(intel + "/energy1_input", "99000000\n");
+  EXPECT_EQ(values(result), (Values{{"gpu:0000:03:00.0", 45}, {"gpu:0000:04:00.0", 9}}));
+}
+
 TEST(Hwmon, AcpiMeterIsTheWall) {
   Machine server;
   const std::string chip = server.tree.hwmon(0, "power_meter", "ACPI000D:00");
