@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace joulery::meter {
@@ -55,8 +57,9 @@ class Figures : public testing::Test {
   /// Ten seconds at 30 W, of which the cores draw 20 W; the machine idles at 10 W.
   void meter(double workload_share) {
     std::vector<std::unique_ptr<power::Source>> sources;
-    sources.push_back(std::make_unique<ScriptedSource>(package(), 30));
+    sources.push_back(std::make_unique<ScriptedSource>(package(), package_watts_));
     sources.push_back(std::make_unique<ScriptedSource>(core_of_package(), 20));
+    if (other_) sources.push_back(std::make_unique<ScriptedSource>(*other_, 0));
     sampler_ = std::make_unique<power::Sampler>(std::move(sources), clock_);
     sampler_->start();
     EnergyAccount account;
@@ -76,6 +79,13 @@ class Figures : public testing::Test {
     fill_figures(*sampler_, result_);
     add_warnings(*sampler_, result_);
   }
+  std::vector<std::string> warnings() const {
+    std::vector<std::string> texts;
+    for (const Warning& warning : result_.warnings) texts.push_back(warning.text);
+    return texts;
+  }
+  double package_watts_ = 30;
+  std::optional<power::SourceInfo> other_;
   ManualClock clock_;
   std::unique_ptr<power::Sampler> sampler_;
   MeteredRun result_;
@@ -139,6 +149,32 @@ TEST_F(Figures, StealLeftOversAndSleepAreSaid) {
   for (const Warning& warning : result_.warnings) texts.push_back(warning.text);
   EXPECT_THAT(texts, ElementsAre(HasSubstr("slept for 60.0 s"), HasSubstr("25 % of the CPU time"),
                                  HasSubstr("3 of its processes still run")));
+}
+
+TEST_F(Figures, RootThatGaveWayToItsPartsIsSaid) {
+  package_watts_ = 5;
+  meter(1);
+  EXPECT_THAT(warnings(), ElementsAre(HasSubstr("its parts count instead")));
+  EXPECT_NEAR(result_.energy_machine.value(), 200, 1e-6);
+}
+
+TEST_F(Figures, EnergyByPowerSummedOverTimeIsSaid) {
+  other_ = package();
+  other_->device_id = "gpu:0";
+  other_->name = "GPU 0";
+  other_->scope = power::Scope::gpu;
+  other_->integrated = true;
+  meter(1);
+  EXPECT_THAT(warnings(), testing::Contains(HasSubstr("energy counter of GPU 0 stood still")));
+}
+
+TEST_F(Figures, WhatIsOnlyReportedNeedsNoWarning) {
+  other_ = package();
+  other_->device_id = "battery:BAT0";
+  other_->reported_only = true;
+  meter(1);
+  EXPECT_TRUE(result_.warnings.empty());
+  EXPECT_NEAR(result_.energy_machine.value(), 300, 1e-6);
 }
 
 TEST_F(Figures, TheRecordHasEachFigureWithItsRange) {
