@@ -170,7 +170,7 @@ TEST(Hwmon, CardThatTheKernelPutToSleepIsNotWokenUp) {
 
 TEST(Hwmon, AcpiMeterIsTheWall) {
   Machine server;
-  const std::string chip = server.tree.hwmon(0, "power_meter", "ACPI000D:00");
+  server.tree.hwmon(0, "power_meter", "ACPI000D:00");
   // Old kernels keep the attributes at the device.
   server.tree.write("/sys/devices/ACPI000D:00/power1_average", "230000000\n");
   server.tree.write("/sys/devices/ACPI000D:00/power1_accuracy", "95.0%\n");
