@@ -118,12 +118,43 @@ std::vector<std::unique_ptr<power::Source>> check_power(Application& application
                               .provenance = provenance_name(info.provenance),
                               .accuracy_low = info.accuracy_low,
                               .accuracy_high = info.accuracy_high,
-                              .accuracy_basis = info.accuracy_basis});
+                              .accuracy_basis = info.accuracy_basis,
+                              .role = {}});
     for (DoctorCheck& check : report.checks) {
       if (check.area == "power" && check.name.starts_with(info.via)) check.in_use = true;
     }
   }
   return sources;
+}
+
+std::string role_name(power::DeviceRole role) {
+  switch (role) {
+    case power::DeviceRole::counted:
+      return "counted";
+    case power::DeviceRole::part:
+      return "part of its parent";
+    case power::DeviceRole::mirror:
+      return "mirror";
+    case power::DeviceRole::replaced:
+      return "replaced by its parts";
+    case power::DeviceRole::reported_only:
+      return "reported only";
+  }
+  return "unknown";
+}
+
+/// Devices are in the sampler's order.
+void set_roles(const power::Sampler& sampler, DoctorReport& report) {
+  for (std::size_t i = 0; i < sampler.device_count() && i < report.devices.size(); ++i) {
+    report.devices[i].counts = sampler.is_root(i);
+    report.devices[i].role = role_name(sampler.role(i));
+  }
+}
+
+/// Is its energy counted and not modelled?
+bool is_sensed(const DoctorDevice& device) {
+  return device.counts && (device.provenance == provenance_name(Provenance::measured) ||
+                           device.provenance == provenance_name(Provenance::derived));
 }
 
 void check_load(Application& application, DoctorReport& report) {
@@ -356,12 +387,11 @@ void check_settings(Application& application, DoctorReport& report) {
 /// With a sensor and a quiet machine, its idle power is worth keeping.
 void measure_idle(Application& application, std::vector<std::unique_ptr<power::Source>> sources,
                   DoctorReport& report) {
-  const bool measured = std::any_of(sources.begin(), sources.end(), [](const auto& source) {
-    return source->info().provenance == Provenance::measured;
-  });
-  auto load = power::MachineLoadReader::open(application.sensors());
-  if (!measured || !load) return;
   power::Sampler sampler(std::move(sources), application.clock());
+  set_roles(sampler, report);
+  const bool sensed = std::any_of(report.devices.begin(), report.devices.end(), is_sensed);
+  auto load = power::MachineLoadReader::open(application.sensors());
+  if (!sensed || !load) return;
   sampler.start();
   const power::MachineLoad before = (*load)->read();
   double joules = 0;
@@ -375,6 +405,9 @@ void measure_idle(Application& application, std::vector<std::unique_ptr<power::S
     if (!(tick.window_seconds > 0)) break;
   }
   const power::MachineLoad after = (*load)->read();
+  joules += sampler.settle();
+  // A second shows what is dead, mirrored or too low to be true.
+  set_roles(sampler, report);
   DoctorCheck check{.area = "power",
                     .name = "idle power",
                     .reason = {},
@@ -423,13 +456,16 @@ Result<DoctorReport> examine(Application& application) {
   check_store(application, report);
   check_spool(application, report);
   check_settings(application, report);
-  const bool measured =
+  const bool sensed = std::any_of(report.devices.begin(), report.devices.end(), is_sensed);
+  const bool modelled =
       std::any_of(report.devices.begin(), report.devices.end(),
-                  [](const DoctorDevice& device) { return device.provenance == "measured"; });
-  report.verdict = measured ? "Energy is measured by this machine's own counters."
-                   : report.devices.empty()
-                       ? "Only times are measured: there is neither a sensor nor a model."
-                       : "Times are measured; joules are modelled, with a plausible range.";
+                  [](const DoctorDevice& device) { return device.counts && !is_sensed(device); });
+  report.verdict =
+      sensed && modelled       ? "Energy is measured by this machine's own sensors where it has them; the "
+                                 "rest is modelled, with a plausible range."
+      : sensed                 ? "Energy is measured by this machine's own sensors."
+      : report.devices.empty() ? "Only times are measured: there is neither a sensor nor a model."
+                               : "Times are measured; joules are modelled, with a plausible range.";
   report.usable = std::none_of(report.checks.begin(), report.checks.end(), [](const DoctorCheck& check) {
     return check.essential && check.state == State::unavailable;
   });

@@ -41,6 +41,10 @@ struct DoctorDevice {
   double accuracy_low = 1;
   double accuracy_high = 1;
   std::string accuracy_basis;
+  /// Is its energy part of the machine's? If not, `role` says why: "counted", "part of its parent", "mirror",
+  /// "replaced by its parts", "reported only".
+  bool counts = false;
+  std::string role;
 };
 
 /// How much two runs of the same work differ here.

@@ -316,7 +316,9 @@ std::string doctor_document(const DoctorReport& report) {
                                    {"provenance", device.provenance},
                                    {"accuracy_low", device.accuracy_low},
                                    {"accuracy_high", device.accuracy_high},
-                                   {"accuracy_basis", device.accuracy_basis}});
+                                   {"accuracy_basis", device.accuracy_basis},
+                                   {"counts", device.counts},
+                                   {"role", device.role}});
   }
   return dump(document);
 }

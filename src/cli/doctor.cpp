@@ -87,13 +87,36 @@ std::string check_text(const app::DoctorCheck& check, const Palette& colors, std
   return text;
 }
 
-void add_devices(const app::DoctorReport& report, const std::string& parent, int depth, std::string& text) {
-  for (const app::DoctorDevice& device : report.devices) {
-    if (device.parent_id != parent) continue;
-    text += fmt::format("  {:{}}{}, {} by {}{}\n", "", 2 * depth, printable(device.name), device.provenance,
-                        printable(device.via), parent.empty() ? "" : " (part of the one above)");
-    add_devices(report, device.id, depth + 1, text);
+/// A device and what is inside it. One whose parent is not read stands at the top.
+void add_device(const app::DoctorReport& report, const app::DoctorDevice& device, std::size_t depth,
+                const Palette& colors, std::string& text) {
+  constexpr std::size_t kColumn = 40;
+  const std::size_t width = 2 * depth + 2 + device.name.size();
+  // What is shown under another needs no word about why it does not count.
+  const bool says_why = !device.counts && (depth == 0 || device.role != "part of its parent");
+  text += fmt::format(
+      "  {}{} {}{}  {}{}: {}, {}{}{}{}\n", std::string(2 * depth, ' '), device.counts ? "+" : "·",
+      printable(device.name), std::string(width < kColumn ? kColumn - width : 0, ' '), colors.dim, printable(device.via),
+      device.scope, device.provenance, says_why ? "; " : "", says_why ? device.role : "", colors.reset);
+  if (depth >= report.devices.size()) return;
+  for (const app::DoctorDevice& part : report.devices) {
+    if (part.parent_id == device.id && part.id != device.id)
+      add_device(report, part, depth + 1, colors, text);
   }
+}
+
+std::string device_tree(const app::DoctorReport& report, const Palette& colors) {
+  std::string text =
+      fmt::format("\n{}What a run adds up{} (+ is counted; · is inside one that is, or not counted)\n",
+                  colors.bold, colors.reset);
+  for (const app::DoctorDevice& device : report.devices) {
+    const bool inside = std::any_of(
+        report.devices.begin(), report.devices.end(),
+        [&](const app::DoctorDevice& other) { return other.id == device.parent_id && &other != &device; });
+    if (!inside) add_device(report, device, 0, colors, text);
+  }
+  if (report.devices.empty()) text += "  nothing\n";
+  return text;
 }
 
 std::string doctor_text(const app::DoctorReport& report, const Palette& colors, std::size_t width) {
@@ -113,9 +136,7 @@ std::string doctor_text(const app::DoctorReport& report, const Palette& colors, 
     }
     text += check_text(check, colors, width);
   }
-  text += fmt::format("\n{}What a run adds up{}\n", colors.bold, colors.reset);
-  add_devices(report, "", 0, text);
-  return text;
+  return text + device_tree(report, colors);
 }
 
 /// Text for a bug report: no host name, user, path of the home folder or environment.

@@ -103,6 +103,29 @@ void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
   result.carbon = result.energy * footprint::world_average_intensity();
 }
 
+namespace {
+
+/// Of a device whose energy is not its own counter's. False if no more is to be said of it.
+bool add_tree_warnings(const power::Sampler& sampler, std::size_t index, MeteredRun& result) {
+  const power::SourceInfo& info = sampler.device(index);
+  if (sampler.role(index) == power::DeviceRole::replaced) {
+    result.warnings.push_back(
+        {fmt::format("{} ({}) measures nothing, or less than what is inside it; its parts count instead",
+                     info.name, info.via),
+         "`joulery doctor` shows what is inside what"});
+    return false;
+  }
+  if (info.integrated) {
+    result.warnings.push_back(
+        {fmt::format("the energy counter of {} stood still; its energy is its power summed over time",
+                     info.name),
+         {}});
+  }
+  return !info.reported_only;
+}
+
+}  // namespace
+
 void add_warnings(const power::Sampler& sampler, MeteredRun& result) {
   const auto warn = [&](std::string text, std::string hint = {}) {
     result.warnings.push_back({std::move(text), std::move(hint)});
@@ -122,6 +145,7 @@ void add_warnings(const power::Sampler& sampler, MeteredRun& result) {
       warn(fmt::format("{} shows the same counter as {}; it is counted once", info.name,
                        sampler.device(sampler.mirror_of(i)).name));
     }
+    if (!add_tree_warnings(sampler, i, result)) continue;
     if (count(total, SampleFlag::stale) > 0) {
       warn(fmt::format("{} ({}) stood still for {} windows", info.name, info.via,
                        count(total, SampleFlag::stale)),

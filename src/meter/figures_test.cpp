@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "power/sampler_bench.hpp"
@@ -43,6 +45,7 @@ class Figures : public testing::Test {
     const double cores = core_watts < 0 ? watts * 2 / 3 : core_watts;
     bench_.add(package(), 5000);
     bench_.add(core_of_package(), 3000);
+    if (other_) bench_.add(*other_, 0);
     bench_.start();
     EnergyAccount account;
     for (int i = 0; i < ticks; ++i) {
@@ -67,6 +70,12 @@ class Figures : public testing::Test {
     }
     return -1.0;
   }
+  std::vector<std::string> warnings() const {
+    std::vector<std::string> texts;
+    for (const Warning& warning : result_.warnings) texts.push_back(warning.text);
+    return texts;
+  }
+  std::optional<power::SourceInfo> other_;
   power::Bench bench_;
   MeteredRun result_;
 };
@@ -129,6 +138,31 @@ TEST_F(Figures, StealLeftOversAndSleepAreSaid) {
   for (const Warning& warning : result_.warnings) texts.push_back(warning.text);
   EXPECT_THAT(texts, ElementsAre(HasSubstr("slept for 60.0 s"), HasSubstr("25 % of the CPU time"),
                                  HasSubstr("3 of its processes still run")));
+}
+
+TEST_F(Figures, RootThatGaveWayToItsPartsIsSaid) {
+  meter(1, 5, 100, 20);
+  EXPECT_THAT(warnings(), ElementsAre(HasSubstr("its parts count instead")));
+  EXPECT_NEAR(result_.energy_machine.value(), 200, 1e-6);
+}
+
+TEST_F(Figures, EnergyByPowerSummedOverTimeIsSaid) {
+  other_ = package();
+  other_->device_id = "gpu:0";
+  other_->name = "GPU 0";
+  other_->scope = power::Scope::gpu;
+  other_->integrated = true;
+  meter(1);
+  EXPECT_THAT(warnings(), testing::Contains(HasSubstr("energy counter of GPU 0 stood still")));
+}
+
+TEST_F(Figures, WhatIsOnlyReportedNeedsNoWarning) {
+  other_ = package();
+  other_->device_id = "battery:BAT0";
+  other_->reported_only = true;
+  meter(1);
+  EXPECT_TRUE(result_.warnings.empty());
+  EXPECT_NEAR(result_.energy_machine.value(), 300, 1e-6);
 }
 
 TEST_F(Figures, TheRecordHasEachFigureWithItsRange) {

@@ -29,8 +29,8 @@ double seconds_between(std::int64_t from_ns, std::int64_t to_ns) {
 }
 
 double stale_after(const SourceInfo& info) {
-  // Integrated graphics are switched off for hours, and the counter rightly stands still.
-  if (info.scope == Scope::uncore || info.kind == ReadingKind::watts)
+  // Integrated graphics and single cores are switched off for hours, and the counter rightly stands still.
+  if (info.scope == Scope::uncore || info.scope == Scope::core || info.kind == ReadingKind::watts)
     return std::numeric_limits<double>::infinity();
   return std::max(
       {kLeastStaleSeconds, kStaleUpdates * info.update_seconds, info.resolution_joules / kLeastWatts});
@@ -107,7 +107,8 @@ double DeviceMeter::add_counter(const Reading& reading, const WindowTime& window
     set_flag(SampleFlag::maybe_wrapped_unseen);
   clean_ = true;
   step_joules_ = delta;
-  if (delta == 0) return not_moved(window);
+  // What counts in a wrong unit moves, but by nothing to speak of.
+  if (delta == 0 || delta < info_.min_plausible_watts * since_anchor) return not_moved(window);
   const double joules = moved(delta, since_anchor);
   if (since_anchor > std::max(kLeastLateSeconds, kSettleUpdates * info_.update_seconds) &&
       since_anchor > since_read) {
@@ -173,7 +174,8 @@ double DeviceMeter::restart_from(const Reading& reading, const WindowTime& windo
 
 double DeviceMeter::add_watts(const Reading& reading, const WindowTime& window) {
   const bool plausible =
-      reading.value >= 0 && (info_.max_plausible_watts <= 0 || reading.value <= info_.max_plausible_watts);
+      reading.value == 0 || (reading.value > 0 && reading.value >= info_.min_plausible_watts &&
+                             (info_.max_plausible_watts <= 0 || reading.value <= info_.max_plausible_watts));
   if (!plausible) {
     set_flag(SampleFlag::implausible);
     return bridge(window.awake_seconds);

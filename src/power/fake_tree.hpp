@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -59,6 +60,38 @@ class FakeTree {
                        std::ios::binary | std::ios::trunc);
     file << energy_uj << "\n";
   }
+  /// A model-specific register of a CPU, in a file with a hole before it.
+  void msr(int cpu, std::uint32_t address, std::uint64_t value) {
+    const std::string path = path_ + "/dev/cpu/" + std::to_string(cpu) + "/msr";
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    if (::pwrite(file.get(), &value, sizeof value, static_cast<off_t>(address)) !=
+        static_cast<ssize_t>(sizeof value)) {
+      ADD_FAILURE() << "can't write " << path;
+    }
+  }
+  /// "GenuineIntel", 6, 0x55: enough of /proc/cpuinfo to tell the registers.
+  void cpu(const std::string& vendor, int family, int model, int threads = 1) {
+    std::string text;
+    for (int i = 0; i < threads; ++i) {
+      text += "processor\t: " + std::to_string(i) + "\nvendor_id\t: " + vendor +
+              "\ncpu family\t: " + std::to_string(family) + "\nmodel\t\t: " + std::to_string(model) + "\n\n";
+    }
+    write("/proc/cpuinfo", text);
+  }
+  /// A hwmon chip on `device` such as "0000:03:00.0"; returns its folder.
+  std::string hwmon(int number, const std::string& name, const std::string& device) {
+    const std::string folder = "/sys/class/hwmon/hwmon" + std::to_string(number);
+    write(folder + "/name", name + "\n");
+    std::filesystem::create_directories(path_ + "/sys/devices/" + device);
+    std::filesystem::create_symlink("../../../devices/" + device, path_ + folder + "/device");
+    return folder;
+  }
+  void place(int cpu, int package, int die = 0) {
+    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology";
+    write(folder + "/physical_package_id", std::to_string(package) + "\n");
+    write(folder + "/die_id", std::to_string(die) + "\n");
+  }
 
  private:
   std::string path_;
@@ -90,6 +123,7 @@ class FakeSource final : public Source {
  public:
   explicit FakeSource(std::shared_ptr<FakeCounter> counter) : counter_(std::move(counter)) {}
   const SourceInfo& info() const override { return counter_->info; }
+  SourceInfo* edit_info() override { return &counter_->info; }
   Reading read(const Clock& clock) override {
     return {counter_->value, clock.boottime_ns(), counter_->valid, counter_->error_number};
   }

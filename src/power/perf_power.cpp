@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/text.hpp"
+#include "power/cpu_topology.hpp"
 #include "power/kernel_text.hpp"
 #include "power/rapl.hpp"
 
@@ -23,7 +24,7 @@ class PerfSource final : public Source {
   ~PerfSource() override { calls_.close(descriptor_); }
   PerfSource(const PerfSource&) = delete;
   PerfSource& operator=(const PerfSource&) = delete;
-  SourceInfo& mutable_info() { return info_; }
+  SourceInfo* edit_info() override { return &info_; }
   const SourceInfo& info() const override { return info_; }
 
   Reading read(const Clock& clock) override {
@@ -95,28 +96,10 @@ std::optional<Pmu> read_pmu(const SystemRoot& root, const std::string& folder) {
   return pmu;
 }
 
-struct Place {
-  int cpu = 0;
-  int package = 0;
-  int die = -1;
-};
-
 /// Where the CPUs of the mask sit. Dies are told apart only if the mask has several of one package: the scope
 /// of the PMU is the die on Intel and the package on AMD.
-std::vector<Place> find_places(const SystemRoot& root, const std::vector<int>& cpus) {
-  std::vector<Place> places;
-  for (const int cpu : cpus) {
-    const std::string topology = fmt::format("/sys/devices/system/cpu/cpu{}/topology/", cpu);
-    Place place{cpu, 0, -1};
-    place.package = static_cast<int>(root.read_integer(topology + "physical_package_id").value_or(0));
-    place.die = static_cast<int>(root.read_integer(topology + "die_id").value_or(0));
-    places.push_back(place);
-  }
-  for (Place& place : places) {
-    const auto same = [&](const Place& other) { return other.package == place.package; };
-    if (std::count_if(places.begin(), places.end(), same) == 1) place.die = -1;
-  }
-  return places;
+std::vector<CpuPlace> find_places(const SystemRoot& root, const std::vector<int>& cpus) {
+  return one_of_each(read_cpu_places(root, cpus), true);
 }
 
 /// The step in which the domain's register typically moves. The kernel scales every register to one fine
@@ -148,10 +131,10 @@ struct Findings {
   int last_error = 0;
 };
 
-void open_sources(SystemCalls& calls, const Pmu& pmu, const std::vector<Place>& places,
+void open_sources(SystemCalls& calls, const Pmu& pmu, const std::vector<CpuPlace>& places,
                   const RaplMachine& machine, RaplProbe& probe, Findings& findings) {
   for (const Event& event : pmu.events) {
-    for (const Place& place : places) {
+    for (const CpuPlace& place : places) {
       RaplDomain domain{event.scope, place.package, place.die};
       if (event.scope == Scope::package && place.die >= 0) domain.scope = Scope::die;
       SourceInfo info = rapl_source_info(domain);
@@ -170,7 +153,7 @@ void open_sources(SystemCalls& calls, const Pmu& pmu, const std::vector<Place>& 
       info.resolution_joules = std::max(event.joules_per_count, typical_step_joules(event.scope, machine));
       info.max_plausible_watts = plausible_watts(domain, machine);
       auto source = std::make_unique<PerfSource>(std::move(info), calls, descriptor, event.joules_per_count);
-      probe.infos.push_back(&source->mutable_info());
+      probe.infos.push_back(source->edit_info());
       probe.result.sources.push_back(std::move(source));
     }
   }

@@ -24,7 +24,7 @@ constexpr double kLeastPlausibleWatts = 100;
 class PowercapSource final : public Source {
  public:
   PowercapSource(SourceInfo info, PolledFile energy) : info_(std::move(info)), energy_(std::move(energy)) {}
-  SourceInfo& mutable_info() { return info_; }
+  SourceInfo* edit_info() override { return &info_; }
   const SourceInfo& info() const override { return info_; }
 
   Reading read(const Clock& clock) override {
@@ -147,7 +147,7 @@ void open_zone(const SystemRoot& root, const Zone& zone, const RaplDomain& domai
   info.via = "powercap";
   info.max_plausible_watts = zone_plausible_watts(root, zone.path, domain, machine);
   auto source = std::make_unique<PowercapSource>(std::move(info), std::move(*energy));
-  probe.infos.push_back(&source->mutable_info());
+  probe.infos.push_back(source->edit_info());
   probe.result.sources.push_back(std::move(source));
 }
 

@@ -3,11 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
+#include "power/battery.hpp"
 #include "power/cpu_tables.hpp"
+#include "power/hwmon.hpp"
 #include "power/machine_load.hpp"
+#include "power/msr.hpp"
 #include "power/power_model.hpp"
 #include "power/rapl.hpp"
+#include "power/source_tree.hpp"
 
 namespace joulery::power {
 namespace {
@@ -20,14 +25,6 @@ double plausible_package_watts(const MachineIdentity& identity) {
   const auto tdp = find_tdp(vendor, identity.cpu_model);
   if (!tdp || !tdp->published) return kUnknownPackageWatts;
   return std::clamp(kPlausibleOverTdp * tdp->watts, 100.0, kUnknownPackageWatts);
-}
-
-/// The kernel's list of servers whose psys register has a unit of its own.
-bool platform_counts_whole_joules(const MachineIdentity& identity) {
-  constexpr int kSapphireRapids = 0x8F;
-  constexpr int kEmeraldRapids = 0xCF;
-  return identity.cpu_vendor == "GenuineIntel" && identity.family == 6 &&
-         (identity.model == kSapphireRapids || identity.model == kEmeraldRapids);
 }
 
 ProbeResult probe_model(const SystemRoot& root, const Result<MachineIdentity>& identity) {
@@ -58,6 +55,7 @@ ProbeResult probe_model(const SystemRoot& root, const Result<MachineIdentity>& i
 }
 
 bool covers_cpu(const SourceInfo& info) {
+  if (info.reported_only) return false;
   switch (info.scope) {
     case Scope::wall:
     case Scope::board:
@@ -73,18 +71,34 @@ bool covers_cpu(const SourceInfo& info) {
 /// Leaves one count of the memory beside a model: the measured one if the model has memory apart, else the
 /// model's own, which is inside its figure for the whole machine and cannot be taken out of it.
 void count_memory_once(std::vector<std::unique_ptr<Source>>& sources) {
-  const auto has = [&](Scope scope, Provenance provenance) {
+  const auto has = [&](Scope scope, bool sensed) {
     return std::any_of(sources.begin(), sources.end(), [&](const auto& source) {
-      return source->info().scope == scope && source->info().provenance == provenance;
+      return source->info().scope == scope && is_sensed(source->info()) == sensed;
     });
   };
-  if (!has(Scope::machine_model, Provenance::modelled)) return;
-  if (!has(Scope::dram, Provenance::measured)) return;
-  const Provenance twice =
-      has(Scope::dram, Provenance::modelled) ? Provenance::modelled : Provenance::measured;
+  if (!has(Scope::machine_model, false) || !has(Scope::dram, true)) return;
+  const bool twice = !has(Scope::dram, false);
   std::erase_if(sources, [&](const auto& source) {
-    return source->info().scope == Scope::dram && source->info().provenance == twice;
+    return source->info().scope == Scope::dram && is_sensed(source->info()) == twice;
   });
+}
+
+/// Nobody should open the registers who reads them by a safer road already.
+void leave_registers_closed(const ProbeResult& perf, const ProbeResult& powercap, ProbeResult& msr) {
+  const ProbeResult& better = perf.sources.empty() ? powercap : perf;
+  if (better.sources.empty() || !msr.sources.empty()) return;
+  msr.state = ProbeResult::State::unavailable;
+  msr.reason = fmt::format("not needed: {} reads the same registers", better.via);
+  msr.enable.clear();
+  msr.cost.clear();
+}
+
+/// SMBIOS chassis types of what runs on a battery: portable, laptop, notebook, hand-held, sub-notebook,
+/// tablet, convertible, detachable.
+bool is_portable(const SystemRoot& root) {
+  constexpr std::array<std::int64_t, 8> kTypes{8, 9, 10, 11, 14, 30, 31, 32};
+  const auto type = root.read_integer("/sys/class/dmi/id/chassis_type");
+  return type.has_value() && std::find(kTypes.begin(), kTypes.end(), *type) != kTypes.end();
 }
 
 }  // namespace
@@ -100,10 +114,16 @@ ProbeReport probe(const SystemRoot& root, SystemCalls& calls) {
   }
   RaplProbe perf = probe_perf_power(root, calls, machine);
   RaplProbe powercap = probe_powercap(root, machine);
-  link_rapl_parents({&perf, &powercap});
+  RaplProbe msr = probe_msr(root, identity.value_or(MachineIdentity{}), machine);
+  leave_registers_closed(perf.result, powercap.result, msr.result);
+  link_rapl_parents({&perf, &powercap, &msr});
   ProbeReport report;
+  report.portable = is_portable(root);
   report.results.push_back(std::move(perf.result));
   report.results.push_back(std::move(powercap.result));
+  report.results.push_back(std::move(msr.result));
+  report.results.push_back(probe_hwmon(root, machine));
+  if (auto batteries = probe_batteries(root)) report.results.push_back(std::move(*batteries));
   report.results.push_back(probe_model(root, identity));
   return report;
 }
@@ -114,15 +134,14 @@ std::vector<std::unique_ptr<Source>> choose_sources(ProbeReport& report) {
     return std::any_of(chosen.begin(), chosen.end(),
                        [&](const auto& source) { return source->info().device_id == id; });
   };
-  for (const bool measured : {true, false}) {
+  for (const bool sensed : {true, false}) {
     const bool cpu_covered = std::any_of(chosen.begin(), chosen.end(),
                                          [](const auto& source) { return covers_cpu(source->info()); });
-    if (!measured && cpu_covered) break;
+    if (!sensed && cpu_covered) break;
     for (ProbeResult& result : report.results) {
       for (auto& source : result.sources) {
         if (!source || is_chosen(source->info().device_id)) continue;
-        if ((source->info().provenance == Provenance::measured) == measured)
-          chosen.push_back(std::move(source));
+        if (is_sensed(source->info()) == sensed) chosen.push_back(std::move(source));
       }
       std::erase(result.sources, nullptr);
     }
@@ -139,6 +158,7 @@ std::vector<std::unique_ptr<Source>> choose_sources(ProbeReport& report) {
     if (whole[i]) kept.push_back(std::move(chosen[i]));
   }
   count_memory_once(kept);
+  link_sources(kept, report.portable);
   return kept;
 }
 

@@ -13,13 +13,16 @@ namespace joulery::power {
 /// Everything that was tried, best first, each with its state, reason and remedy.
 struct ProbeReport {
   std::vector<ProbeResult> results;
+  /// A laptop or the like, by its chassis.
+  bool portable = false;
 };
 
 /// Looks for every kind of sensor, then adds the model. Sources are opened but not started.
 ProbeReport probe(const SystemRoot& root, SystemCalls& calls);
 
-/// Takes out of a report the sources to meter with: of overlapping ones (perf PMU, powercap, mmio duplicates
-/// of the same device) the first available; the model only if no measured root covers the CPU. Beside the
+/// Takes out of a report the sources to meter with: of those of the same device (perf PMU, powercap and its
+/// mmio duplicates, MSR, hwmon) the first available; the model only if nothing sensed covers the CPU. Parents
+/// are set so that no energy counts twice (link_sources). Beside the
 /// model, memory counts once: a model of the whole machine includes it, so that measured memory is left out;
 /// of memory that is modelled apart, the measured one is kept.
 std::vector<std::unique_ptr<Source>> choose_sources(ProbeReport& report);

@@ -13,6 +13,8 @@ constexpr const char* kPsysId = "rapl:psys";
 /// The registers are updated about every millisecond.
 constexpr double kUpdateSeconds = 0.001;
 constexpr int kMostPackages = 4096;
+/// Deeply asleep, a laptop's package still draws ten times as much.
+constexpr double kLeastPackageWatts = 0.01;
 
 std::string package_name(const RaplDomain& domain) {
   if (domain.die < 0) return fmt::format("package-{}", domain.package);
@@ -82,6 +84,9 @@ SourceInfo rapl_source_info(const RaplDomain& domain) {
   info.accuracy_low = 0.95;
   info.accuracy_high = 1.05;
   info.accuracy_basis = "on-chip RAPL meter: 5 % is typical, no vendor guarantees it";
+  if (domain.scope == Scope::psys || domain.scope == Scope::package || domain.scope == Scope::die) {
+    info.min_plausible_watts = kLeastPackageWatts;
+  }
   switch (domain.scope) {
     case Scope::psys:
       info.device_id = kPsysId;

@@ -15,6 +15,16 @@ constexpr double kMirrorLeastJoules = 100.0;
 constexpr double kMirrorRelative = 1e-6;
 constexpr double kMirrorStepRelative = 1e-3;
 constexpr int kMirrorTicks = 5;
+/// A device that has given nothing to believe for this long since the start measures nothing.
+constexpr double kDeadSeconds = 2.0;
+/// A root that shows less than this share of its parts is wrong, if that is not for its being slow: after so
+/// many seconds and updates; or, at the end of a run however short, the lower share.
+constexpr double kLeastShare = 0.7;
+constexpr double kLeastShareAtEnd = 0.5;
+constexpr double kDoubtSeconds = 5.0;
+constexpr double kDoubtUpdates = 10;
+constexpr double kDoubtJoules = 5.0;
+constexpr double kDoubtJoulesAtEnd = 1.0;
 
 bool near_equal(double a, double b) {
   return std::abs(a - b) <= std::max(kMirrorJoules, kMirrorRelative * std::max(a, b));
@@ -46,13 +56,22 @@ struct Sampler::State {
   explicit State(const Clock& the_clock) : clock(the_clock) {}
 
   bool counts(const Device& device, std::size_t index) const {
-    return device.parent == index && !device.replaced && device.suspected == 0 && device.mirror_of == index;
+    return device.parent == index && !device.replaced && device.suspected == 0 && device.mirror_of == index &&
+           !reported_only(index);
+  }
+  bool reported_only(std::size_t index) const { return devices[index].source->info().reported_only; }
+  bool is_part_of(std::size_t index, std::size_t whole) const {
+    return index != whole && devices[index].parent == whole && !reported_only(index);
   }
   void add_late(double joules) {
     tick.machine_joules += joules;
     tick.late_joules += joules;
   }
-  void replace_dead_root(std::size_t index);
+  void find_parents();
+  /// The parts of a device that does not count any more take its place.
+  void replace(std::size_t index, bool only_those_that_moved);
+  void replace_dead(std::size_t index);
+  void replace_doubtful(std::size_t index, bool at_end);
   void suspect_mirrors();
   void compare(Pair& pair);
 
@@ -64,6 +83,8 @@ struct Sampler::State {
   bool started = false;
   std::int64_t boottime_ns = 0;
   std::int64_t monotonic_ns = 0;
+  /// Since the start, without suspend.
+  double awake_seconds = 0;
 };
 
 void Sampler::State::suspect_mirrors() {
@@ -74,7 +95,10 @@ void Sampler::State::suspect_mirrors() {
       const Device& b = devices[second];
       const SourceInfo& info = a.source->info();
       const SourceInfo& other = b.source->info();
-      const bool alike = a.parent == first && b.parent == second && info.scope == other.scope &&
+      // Those inside one device too: should it turn out dead, they count.
+      const bool side_by_side = (a.parent == first && b.parent == second) || a.parent == b.parent;
+      // Cards have counters of their own, and those of idle ones run side by side.
+      const bool alike = side_by_side && info.scope == other.scope && info.scope != Scope::gpu &&
                          info.via == other.via && info.kind == ReadingKind::cumulative_joules &&
                          other.kind == ReadingKind::cumulative_joules &&
                          info.provenance == Provenance::measured;
@@ -102,10 +126,9 @@ void Sampler::State::compare(Pair& pair) {
   const bool equal = std::abs(a.meter.step_joules() - b.meter.step_joules()) <= tolerance;
   if (!equal || !near_equal(a.meter.counter(), b.meter.counter())) {
     pair.open = false;
-    if (--b.suspected == 0 && b.mirror_of == pair.second) {
-      add_late(b.withheld_joules);
-      b.withheld_joules = 0;
-    }
+    --b.suspected;
+    if (counts(b, pair.second)) add_late(b.withheld_joules);
+    if (b.suspected == 0) b.withheld_joules = 0;
     return;
   }
   pair.joules += larger;
@@ -115,17 +138,71 @@ void Sampler::State::compare(Pair& pair) {
   b.mirror_of = a.mirror_of;
 }
 
-/// A root that has stood still since the start, as psys does on many boards, measures nothing: its children,
-/// which do move, count instead, with what they have read so far.
-void Sampler::State::replace_dead_root(std::size_t index) {
+/// Devices that are only reported are looked through: what is inside them counts.
+void Sampler::State::find_parents() {
+  const auto find = [&](const std::string& id, std::size_t itself) {
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+      if (i != itself && !id.empty() && devices[i].source->info().device_id == id) return i;
+    }
+    return itself;
+  };
   for (std::size_t i = 0; i < devices.size(); ++i) {
-    Device& child = devices[i];
-    if (i == index || child.parent != index || !child.meter.has_moved()) continue;
-    child.parent = i;
-    // Should it wake up later, it would count twice.
-    devices[index].replaced = true;
-    add_late(child.meter.total().joules);
+    std::size_t above = i;
+    for (std::size_t step = 0; step < devices.size(); ++step) {
+      const std::size_t next = find(devices[above].source->info().parent_id, above);
+      if (next == above) break;
+      above = next;
+      if (!reported_only(above)) break;
+    }
+    if (above != i && !reported_only(above)) devices[i].parent = above;
   }
+  // A ring of parents would count nothing: it is opened at the first device that is in it.
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    std::size_t above = devices[i].parent;
+    for (std::size_t step = 0; step < devices.size() && above != i && devices[above].parent != above; ++step)
+      above = devices[above].parent;
+    if (above == i) devices[i].parent = i;
+  }
+}
+
+void Sampler::State::replace(std::size_t index, bool only_those_that_moved) {
+  Device& whole = devices[index];
+  const bool was_root = whole.parent == index;
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    Device& part = devices[i];
+    if (!is_part_of(i, index) || (only_those_that_moved && !part.meter.has_moved())) continue;
+    if (counts(whole, index)) add_late(-whole.meter.total().joules);
+    // Should it wake up later, it would count twice.
+    whole.replaced = true;
+    part.parent = was_root ? i : whole.parent;
+    if (counts(part, i)) add_late(part.meter.total().joules);
+  }
+}
+
+/// What has stood still or could not be believed since the start, as psys on many boards: its parts, which do
+/// move, count instead.
+void Sampler::State::replace_dead(std::size_t index) {
+  const DeviceMeter& meter = devices[index].meter;
+  if (meter.has_moved()) return;
+  if (meter.stands_still() || meter.total().unknown_seconds >= kDeadSeconds) replace(index, true);
+}
+
+/// What reads less than its parts together is wrong; an average that comes late is only slow.
+void Sampler::State::replace_doubtful(std::size_t index, bool at_end) {
+  const Device& whole = devices[index];
+  if (!counts(whole, index)) return;
+  const double patience = std::max(kDoubtSeconds, kDoubtUpdates * whole.source->info().update_seconds);
+  if (!at_end && awake_seconds < patience) return;
+  double parts = 0;
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    const Device& part = devices[i];
+    if (is_part_of(i, index) && part.suspected == 0 && part.mirror_of == i)
+      parts += part.meter.total().joules;
+  }
+  const double missing = parts - whole.meter.total().joules;
+  const double least = (at_end ? kLeastShareAtEnd : kLeastShare) * parts;
+  if (whole.meter.total().joules >= least || missing <= (at_end ? kDoubtJoulesAtEnd : kDoubtJoules)) return;
+  replace(index, false);
 }
 
 Sampler::Sampler(std::vector<std::unique_ptr<Source>> sources, const Clock& clock)
@@ -137,14 +214,7 @@ Sampler::Sampler(std::vector<std::unique_ptr<Source>> sources, const Clock& cloc
     const std::size_t index = state_->devices.size();
     state_->devices.push_back({std::move(source), DeviceMeter(info), index, index, 0, 0, false});
   }
-  for (auto& device : state_->devices) {
-    const std::string& parent = device.source->info().parent_id;
-    if (parent.empty()) continue;
-    for (std::size_t i = 0; i < state_->devices.size(); ++i) {
-      if (&state_->devices[i] != &device && state_->devices[i].source->info().device_id == parent)
-        device.parent = i;
-    }
-  }
+  state_->find_parents();
   const std::size_t count = state_->devices.size();
   state_->samples.resize(count);
   state_->tick.devices = state_->samples;
@@ -177,6 +247,7 @@ const Tick& Sampler::tick_until(std::int64_t window_end_boottime_ns) {
       std::clamp(static_cast<double>(monotonic_ns - state.monotonic_ns) * 1e-9, 0.0, window.seconds);
   state.boottime_ns = boottime_ns;
   state.monotonic_ns = monotonic_ns;
+  state.awake_seconds += window.awake_seconds;
   state.tick.boottime_ns = boottime_ns;
   state.tick.window_seconds = window.seconds;
   state.tick.machine_joules = 0;
@@ -194,8 +265,8 @@ const Tick& Sampler::tick_until(std::int64_t window_end_boottime_ns) {
   }
   for (auto& pair : state.pairs) state.compare(pair);
   for (std::size_t i = 0; i < state.devices.size(); ++i) {
-    const DeviceMeter& meter = state.devices[i].meter;
-    if (has_flag(meter.sample().flags, SampleFlag::stale) && !meter.has_moved()) state.replace_dead_root(i);
+    state.replace_dead(i);
+    state.replace_doubtful(i, false);
   }
   return state.tick;
 }
@@ -208,8 +279,14 @@ double Sampler::settle() {
     State::Device& device = state.devices[i];
     const double joules = device.meter.settle();
     if (state.counts(device, i)) state.add_late(joules);
-    if (device.meter.stands_still() && !device.meter.has_moved()) state.replace_dead_root(i);
+    const bool never_known = !device.meter.has_moved() && device.meter.total().unknown_seconds > 0;
+    if (never_known) {
+      state.replace(i, true);
+    } else {
+      state.replace_dead(i);
+    }
   }
+  for (std::size_t i = 0; i < state.devices.size(); ++i) state.replace_doubtful(i, true);
   return state.tick.machine_joules;
 }
 
@@ -224,6 +301,13 @@ const DeviceTotal& Sampler::total(std::size_t index) const {
 }
 bool Sampler::is_root(std::size_t index) const {
   return state_->counts(state_->devices[index], index);
+}
+DeviceRole Sampler::role(std::size_t index) const {
+  const State::Device& device = state_->devices[index];
+  if (device.source->info().reported_only) return DeviceRole::reported_only;
+  if (device.replaced) return DeviceRole::replaced;
+  if (device.mirror_of != index) return DeviceRole::mirror;
+  return device.parent == index ? DeviceRole::counted : DeviceRole::part;
 }
 std::size_t Sampler::mirror_of(std::size_t index) const {
   return state_->devices[index].mirror_of;

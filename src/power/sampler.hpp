@@ -73,8 +73,24 @@ struct DeviceTotal {
   std::uint64_t flag_counts[kSampleFlagCount] = {};
 };
 
+/// Whether a device's energy is part of the machine's, and if not, why.
+enum class DeviceRole {
+  counted,
+  /// Inside another device that counts.
+  part,
+  /// Shows another device's counter.
+  mirror,
+  /// Measures nothing, or less than its own parts, which count in its place.
+  replaced,
+  /// Shown, never counted.
+  reported_only,
+};
+
 /// Reads a set of sources and turns counters into energy per window: unwraps, clamps what is not plausible,
 /// bridges gaps, drops mirrors, and knows which devices are roots. A tick allocates nothing. Not thread-safe.
+///
+/// Only roots of the tree that parents make are summed. A root that measures nothing, or clearly less than
+/// what is inside it, gives way to its parts for good, with what they have read since the start.
 ///
 /// A bridged window is booked with the device's last believable power. When the counter comes back without
 /// having been reset, what it says of the gap replaces what was booked: too little is added, too much is
@@ -110,6 +126,7 @@ class Sampler {
   /// what looks like a mirror in the first ticks: its energy is added to the machine's in the tick that tells
   /// them apart.
   bool is_root(std::size_t index) const;
+  DeviceRole role(std::size_t index) const;
   /// Index of the device that this one mirrors, or its own index.
   std::size_t mirror_of(std::size_t index) const;
 

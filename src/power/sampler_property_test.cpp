@@ -155,6 +155,68 @@ TEST(SamplerProperty, RootsNeverCountTwice) {
   EXPECT_TRUE(ok);
 }
 
+/// Devices inside each other in any way, read in any order, some of them dead from the start: what is alive
+/// and inside nothing alive counts, and nothing else does.
+TEST(SamplerProperty, AnyTreeCountsWhatIsDrawnOnce) {
+  struct Node {
+    std::size_t parent = 0;  // itself: a root
+    bool dead = false;
+    double own_watts = 0;
+    double watts = 0;
+    double counted_watts = 0;
+  };
+  const bool ok = rc::check("each once", [] {
+    const auto count = *rc::gen::inRange<std::size_t>(1, 9);
+    std::vector<Node> nodes(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      nodes[i].parent = *rc::gen::inRange<std::size_t>(0, i + 1);
+      nodes[i].dead = *rc::gen::inRange(0, 4) == 0;
+      nodes[i].own_watts = *rc::gen::inRange(1, 40);
+    }
+    double expected_watts = 0;
+    // Parents come before their parts.
+    for (std::size_t i = count; i-- > 0;) {
+      nodes[i].watts += nodes[i].own_watts;
+      if (!nodes[i].dead) nodes[i].counted_watts = nodes[i].watts;
+      if (nodes[i].parent == i) {
+        expected_watts += nodes[i].counted_watts;
+      } else {
+        nodes[nodes[i].parent].watts += nodes[i].watts;
+        nodes[nodes[i].parent].counted_watts += nodes[i].counted_watts;
+      }
+    }
+    std::vector<std::size_t> order(count);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    for (std::size_t i = count; i > 1; --i)
+      std::swap(order[i - 1], order[*rc::gen::inRange<std::size_t>(0, i)]);
+    std::vector<std::shared_ptr<FakeCounter>> devices(count);
+    std::vector<std::unique_ptr<Source>> sources;
+    for (const std::size_t i : order) {
+      const std::string parent = nodes[i].parent == i ? "" : "device-" + std::to_string(nodes[i].parent);
+      devices[i] = counter("device-" + std::to_string(i), parent, 0);
+      devices[i]->value = 1000.0 * static_cast<double>(i + 1);
+      sources.push_back(std::make_unique<FakeSource>(devices[i]));
+    }
+    ManualClock clock;
+    Sampler sampler(std::move(sources), clock);
+    sampler.start();
+    constexpr int kTicks = 20;
+    double machine = 0;
+    for (int tick = 0; tick < kTicks; ++tick) {
+      clock.advance_seconds(1);
+      for (std::size_t i = 0; i < count; ++i) {
+        if (!nodes[i].dead) devices[i]->value += nodes[i].watts;
+      }
+      const double joules = sampler.tick().machine_joules;
+      RC_ASSERT(joules >= -1e-9);
+      machine += joules;
+    }
+    machine += sampler.settle();
+    RC_ASSERT(std::abs(machine - kTicks * expected_watts) < 1e-6);
+  });
+  EXPECT_TRUE(ok);
+}
+
 TEST(SamplerProperty, HostileCountersNeverGiveNegativeOrEndlessEnergy) {
   const bool ok = rc::check("bounded", [] {
     ManualClock clock;

@@ -87,5 +87,179 @@ TEST(SamplerRoots, FourMirrorsAreOne) {
   for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(bench.sampler->mirror_of(i), 0U);
 }
 
+SourceInfo scoped(const std::string& id, const std::string& parent, Scope scope) {
+  SourceInfo info = package_info(id, parent);
+  info.scope = scope;
+  return info;
+}
+
+TEST(SamplerRoots, RootThatShowsLessThanItsPartsGivesWayToThem) {
+  Bench bench;
+  bench.add(scoped("wall", "", Scope::wall), 1000);
+  bench.add(package_info("rapl:package-0", "wall"), 5000);
+  bench.add(package_info("rapl:package-1", "wall"), 7000);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 3; ++i) machine += bench.step({20, 50, 40}).machine_joules;
+  EXPECT_NEAR(machine, 60, 1e-9) << "it may only be slow";
+  for (int i = 0; i < 7; ++i) machine += bench.step({20, 50, 40}).machine_joules;
+  EXPECT_NEAR(machine, 900, 1e-9) << "from the start, and once";
+  EXPECT_EQ(bench.sampler->role(0), DeviceRole::replaced);
+  EXPECT_EQ(bench.sampler->role(1), DeviceRole::counted);
+  machine += bench.sampler->settle();
+  EXPECT_NEAR(machine, 900, 1e-9);
+}
+
+TEST(SamplerRoots, RootThatShowsLittleMoreThanItsPartsIsBelieved) {
+  Bench bench;
+  bench.add(scoped("wall", "", Scope::wall), 1000);
+  bench.add(package_info("rapl:package-0", "wall"), 5000);
+  bench.start();
+  double machine = 0;
+  // Sensors are some per cent off, each its own way.
+  for (int i = 0; i < 30; ++i) machine += bench.step({46, 50}).machine_joules;
+  machine += bench.sampler->settle();
+  EXPECT_NEAR(machine, 30 * 46, 1e-9);
+  EXPECT_EQ(bench.sampler->role(0), DeviceRole::counted);
+  EXPECT_EQ(bench.sampler->role(1), DeviceRole::part);
+}
+
+TEST(SamplerRoots, SlowAverageIsWaitedFor) {
+  Bench bench;
+  SourceInfo wall = scoped("wall", "", Scope::wall);
+  wall.kind = ReadingKind::watts;
+  wall.update_seconds = 5;
+  auto watts = bench.add(wall, 10);
+  bench.add(package_info("rapl:package-0", "wall"), 5000);
+  bench.start();
+  for (int i = 0; i < 60; ++i) {
+    // It shows the load twelve seconds late.
+    if (i == 12) watts->value = 120;
+    bench.step({0, 100});
+  }
+  EXPECT_EQ(bench.sampler->role(0), DeviceRole::counted);
+}
+
+TEST(SamplerRoots, ShortRunWithAWallThatSaysNothingIsThatOfItsParts) {
+  Bench bench;
+  SourceInfo wall = scoped("wall", "", Scope::wall);
+  wall.kind = ReadingKind::watts;
+  bench.add(wall, 0);
+  bench.add(package_info("rapl:package-0", "wall"), 5000);
+  bench.start();
+  double machine = bench.step({0, 50}).machine_joules;
+  machine += bench.sampler->settle();
+  EXPECT_NEAR(machine, 50, 1e-9);
+}
+
+TEST(SamplerRoots, CounterAMillionTimesTooHighIsReplaced) {
+  Bench bench;
+  bench.add(scoped("rapl:psys", "", Scope::psys), 9e9);
+  bench.counters[0]->info.wrap_joules = 0;
+  bench.add(package_info("rapl:package-0", "rapl:psys"), 5000);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 10; ++i) machine += bench.step({60e6, 50}).machine_joules;
+  EXPECT_NEAR(machine, 500, 1e-9);
+}
+
+TEST(SamplerRoots, CounterAMillionTimesTooLowIsReplaced) {
+  Bench bench;
+  bench.add(scoped("rapl:psys", "", Scope::psys), 9000);
+  bench.counters[0]->info.min_plausible_watts = 0.01;
+  bench.counters[0]->info.resolution_joules = 1e-6;
+  bench.add(package_info("rapl:package-0", "rapl:psys"), 5000);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 10; ++i) machine += bench.step({60e-6, 50}).machine_joules;
+  EXPECT_NEAR(machine, 500, 1e-9);
+}
+
+TEST(SamplerRoots, CounterAMillionTimesTooLowIsUnknownAndNotNothing) {
+  Bench bench;
+  SourceInfo info = package_info();
+  info.min_plausible_watts = 0.01;
+  info.resolution_joules = 1e-6;
+  bench.add(info, 5000);
+  bench.start();
+  for (int i = 0; i < 10; ++i) bench.step({60e-6});
+  EXPECT_NEAR(bench.sampler->total(0).unknown_seconds, 10, 1e-9);
+  EXPECT_TRUE(bench.flagged(SampleFlag::stale));
+}
+
+TEST(SamplerRoots, DeadPartOfALivingRootBringsNothingToTheSum) {
+  Bench bench;
+  bench.add(scoped("rapl:psys", "", Scope::psys), 9000);
+  bench.add(package_info("rapl:package-0", "rapl:psys"), 5000);
+  bench.add(scoped("rapl:package-0:core", "rapl:package-0", Scope::core), 100);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 20; ++i) machine += bench.step({80, 0, 30}).machine_joules;
+  EXPECT_NEAR(machine, 1600, 1e-9);
+  EXPECT_FALSE(bench.sampler->is_root(2));
+}
+
+TEST(SamplerRoots, DeadRootAndDeadPartGiveWayToWhatMoves) {
+  Bench bench;
+  bench.add(scoped("rapl:psys", "", Scope::psys), 9000);
+  bench.add(package_info("rapl:package-0", "rapl:psys"), 5000);
+  bench.add(scoped("rapl:package-0:core", "rapl:package-0", Scope::core), 100);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 20; ++i) machine += bench.step({0, 0, 30}).machine_joules;
+  EXPECT_NEAR(machine, 600, 1e-9);
+}
+
+TEST(SamplerRoots, MirrorsInsideADeadRootCountOnce) {
+  Bench bench;
+  bench.add(scoped("rapl:psys", "", Scope::psys), 9000);
+  bench.add(package_info("rapl:package-0", "rapl:psys"), 6812.5);
+  bench.add(package_info("rapl:package-1", "rapl:psys"), 6812.5);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 20; ++i) machine += bench.step({0, 68, 68}).machine_joules;
+  EXPECT_NEAR(machine, 1360, 1e-9);
+  EXPECT_EQ(bench.sampler->role(2), DeviceRole::mirror);
+}
+
+TEST(SamplerRoots, AlikeInsideADeadRootAreNoMirrorsAndNothingIsLost) {
+  Bench bench;
+  bench.add(scoped("rapl:psys", "", Scope::psys), 9000);
+  bench.add(package_info("rapl:package-0", "rapl:psys"), 6812.5);
+  bench.add(package_info("rapl:package-1", "rapl:psys"), 6812.5);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 20; ++i) machine += bench.step({0, 68, 60}).machine_joules;
+  EXPECT_NEAR(machine, 20 * 128, 1e-9);
+}
+
+TEST(SamplerRoots, WhatIsOnlyReportedIsNeverCountedAndHidesNothing) {
+  Bench bench;
+  SourceInfo battery = scoped("battery:BAT0", "", Scope::wall);
+  battery.reported_only = true;
+  bench.add(battery, 0);
+  bench.add(package_info("rapl:package-0", "battery:BAT0"), 5000);
+  SourceInfo rail = scoped("rail", "rapl:package-0", Scope::board);
+  rail.reported_only = true;
+  bench.add(rail, 0);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 20; ++i) machine += bench.step({90, 50, 400}).machine_joules;
+  machine += bench.sampler->settle();
+  EXPECT_NEAR(machine, 1000, 1e-9);
+  EXPECT_EQ(bench.sampler->role(0), DeviceRole::reported_only);
+  EXPECT_EQ(bench.sampler->role(1), DeviceRole::counted);
+  EXPECT_NEAR(bench.sampler->total(0).joules, 1800, 1e-9);
+}
+
+TEST(SamplerRoots, RingOfParentsCountsOnce) {
+  Bench bench;
+  bench.add(package_info("a", "b"), 5000);
+  bench.add(package_info("b", "c"), 6000);
+  bench.add(package_info("c", "a"), 7000);
+  bench.start();
+  EXPECT_NEAR(bench.step({50, 60, 70}).machine_joules, 50, 1e-9);
+}
+
 }  // namespace
 }  // namespace joulery::power

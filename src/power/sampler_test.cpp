@@ -5,6 +5,7 @@
 #include "base/allocation_count.hpp"
 #include "power/fake_calls.hpp"
 #include "power/fake_tree.hpp"
+#include "power/fallback_source.hpp"
 #include "power/probe.hpp"
 #include "power/sampler_bench.hpp"
 
@@ -319,16 +320,32 @@ TEST(Sampler, NeitherDoTheRealSources) {
   tree.zone("intel-rapl:0", "package-0", 1'000'000);
   tree.zone("intel-rapl:0:0", "dram", 1'000'000);
   tree.write("/proc/stat", "cpu 10 0 0 90 0 0 0 0\ncpu0 10 0 0 90 0 0 0 0\n");
-  tree.write("/proc/cpuinfo",
-             "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Core(TM) i7-8550U CPU\n");
   tree.write("/proc/meminfo", "MemTotal: 8388608 kB\n");
+  tree.write("/proc/cpuinfo",
+             "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 142\n"
+             "model name\t: Intel(R) Core(TM) i7-8550U CPU\n");
+  tree.msr(0, 0x606, 0xA0E03);
+  tree.msr(0, 0x611, 16384);
+  const std::string card = tree.hwmon(0, "i915", "0000:03:00.0");
+  tree.write(card + "/energy1_input", "1000000\n");
+  tree.write(card + "/power1_input", "20000000\n");
+  tree.write(card + "/device/power/runtime_status", "active\n");
+  const std::string rails = tree.hwmon(1, "ina3221", "1-0040");
+  tree.write(rails + "/in1_label", "VDD_IN\n");
+  tree.write(rails + "/in1_input", "19000\n");
+  tree.write(rails + "/curr1_input", "500\n");
+  tree.write("/sys/class/power_supply/BAT0/type", "Battery\n");
+  tree.write("/sys/class/power_supply/BAT0/status", "Discharging\n");
+  tree.write("/sys/class/power_supply/BAT0/power_now", "9000000\n");
   FakeCalls calls;
   ProbeReport report = probe(tree.root(), calls);
   std::vector<std::unique_ptr<Source>> sources;
   for (auto& result : report.results) {
     for (auto& source : result.sources) sources.push_back(std::move(source));
   }
-  ASSERT_EQ(sources.size(), 4U);
+  // Package and memory by powercap, the package's register, card, rail, battery, and the model of CPU and
+  // memory.
+  ASSERT_EQ(sources.size(), 8U);
   ManualClock clock;
   Sampler sampler(std::move(sources), clock);
   sampler.start();
@@ -345,6 +362,27 @@ TEST(Sampler, NoSourcesAtAll) {
   bench.start();
   EXPECT_EQ(bench.tick().machine_joules, 0);
   EXPECT_EQ(bench.sampler->device_count(), 0U);
+}
+
+TEST(Sampler, SwitchFromADeadCounterToPowerAllocatesNothing) {
+  if (!kAllocationsAreCounted) GTEST_SKIP() << "a sanitizer allocates for itself";
+  auto counter = std::make_shared<FakeCounter>();
+  counter->info = package_info("gpu:0");
+  auto power = std::make_shared<FakeCounter>();
+  power->info = counter->info;
+  power->info.kind = ReadingKind::watts;
+  power->value = 100;
+  ManualClock clock;
+  const auto source =
+      make_fallback_source(std::make_unique<FakeSource>(counter), std::make_unique<FakeSource>(power));
+  const std::uint64_t before = allocation_count.load();
+  for (int i = 0; i < 30; ++i) {
+    clock.advance_seconds(0.1);
+    counter->value += i < 10 ? 1 : 0;
+    source->read(clock);
+  }
+  EXPECT_EQ(allocation_count.load(), before);
+  EXPECT_TRUE(source->info().integrated);
 }
 
 }  // namespace

@@ -44,6 +44,13 @@ struct SourceInfo {
   double accuracy_low = 1.0;
   double accuracy_high = 1.0;
   std::string accuracy_basis;
+  /// A device that is on draws more than this: a counter that says less counts in a wrong unit, and is taken
+  /// for one that stands still. 0: no bound is known.
+  double min_plausible_watts = 0;
+  /// Shown and recorded, never part of the machine's sum: what is inside it counts instead.
+  bool reported_only = false;
+  /// A device with an energy counter whose energy is its power summed over time, because the counter died.
+  bool integrated = false;
 };
 
 /// One reading. `valid` is false if the device gave nothing this time; `error_number` says why.
@@ -65,6 +72,9 @@ class Source {
   virtual Reading read(const Clock& clock) = 0;
   /// Forgets differences after a pause.
   virtual void reset() {}
+  /// For the probe, before the first read: where a parent can be set. Null if the source does not allow it;
+  /// it then stays where it put itself.
+  virtual SourceInfo* edit_info() { return nullptr; }
 };
 
 /// One line of `joulery doctor`: a way to measure, whether it works here, and what would make it work.
