@@ -63,6 +63,7 @@ VerbResult dispatch(app::Application& application, const Arguments& arguments) {
   if (name == "export") return export_verb(application, arguments);
   if (name == "rm") return remove_verb(application, arguments);
   if (name == "gc") return gc_verb(application, arguments);
+  if (name == "data") return data_verb(application, arguments);
   if (name == "config") return config_verb(application, arguments);
   const std::string text =
       name == "man" ? manual_page(app::version()) : completion_script(arguments.operands.front());

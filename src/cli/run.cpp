@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "app/documents.hpp"
+#include "app/footprint.hpp"
 #include "app/workload.hpp"
 #include "base/files.hpp"
 #include "base/ids.hpp"
@@ -174,7 +175,11 @@ Status check_output(const Arguments& arguments) {
 }  // namespace
 
 VerbResult run_verb(app::Application& application, const Arguments& arguments) {
-  JOULERY_ASSIGN(const app::WorkloadRequest request, read_request(arguments, application.config()));
+  JOULERY_ASSIGN(app::WorkloadRequest request, read_request(arguments, application.config()));
+  JOULERY_ASSIGN(request.footprint, app::footprint_options(application, request.per,
+                                                           {.persona = arguments.value("sci-ai"),
+                                                            .note = arguments.value("sci-ai-note"),
+                                                            .reserved = arguments.has("reserved")}));
   JOULERY_CHECK_OK(check_output(arguments));
   const bool json = arguments.has("json");
   const bool series_run = request.repeat > 1;

@@ -16,6 +16,7 @@ VerbResult show_verb(app::Application& application, const Arguments& arguments);
 VerbResult export_verb(app::Application& application, const Arguments& arguments);
 VerbResult remove_verb(app::Application& application, const Arguments& arguments);
 VerbResult gc_verb(app::Application& application, const Arguments& arguments);
+VerbResult data_verb(app::Application& application, const Arguments& arguments);
 VerbResult config_verb(app::Application& application, const Arguments& arguments);
 
 /// Opens the store and tells of runs that were recovered or kept on the way.
