@@ -24,9 +24,9 @@ struct Hardware {
   int cpu_packages = 0;
   int cpu_threads = 0;
   double memory_gigabytes = 0;
-  std::vector<Drive> drives;
+  std::vector<Drive> drives = {};
   /// Names as the driver gives them.
-  std::vector<std::string> gpus;
+  std::vector<std::string> gpus = {};
   /// A server by its CPU's name or number of packages.
   bool server = false;
   /// A slice of a host that can't be seen.

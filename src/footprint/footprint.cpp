@@ -142,7 +142,7 @@ class Calculation {
         .terms = {{.times = {"energy", "pue", "grid_intensity"}, .over = {"units"}},
                   {.times = {"embodied"}, .over = {"units"}}},
         .unit = {}};
-    conclude(why, footprint_.sci, "g per " + footprint_.per.unit);
+    conclude(why, footprint_.sci, "g per unit (" + footprint_.per.unit + ")");
     footprint_.derivations.push_back(std::move(why));
   }
 

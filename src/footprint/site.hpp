@@ -17,10 +17,10 @@ Result<Price> parse_price(std::string_view text);
 
 /// What is asked for; empty parts are looked up.
 struct SiteRequest {
-  std::string zone;
-  IntensityKind kind;
-  std::optional<double> pue;
-  std::optional<Price> price;
+  std::string zone = {};
+  IntensityKind kind = {};
+  std::optional<double> pue = {};
+  std::optional<Price> price = {};
 };
 
 /// All that turns a joule at one place into grams, litres and money.

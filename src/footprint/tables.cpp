@@ -153,9 +153,8 @@ Status DataSet::check() const {
       names.push_back(definition.name + ".csv");
     }
     if (!any) {
-      return user_error(
-          fmt::format("--data: '{}' holds none of the tables", printable(folders_.override_folder)),
-          fmt::format("a table there is called {}", fmt::join(names, ", ")));
+      return user_error(fmt::format("'{}' holds none of the tables", printable(folders_.override_folder)),
+                        fmt::format("a table there is called {}", fmt::join(names, ", ")));
     }
   }
   for (const TableDefinition& definition : table_definitions()) {
