@@ -1,5 +1,6 @@
 """Place, carbon, water, money, embodied share, SCI, and why."""
 
+import hashlib
 import json
 import re
 import sqlite3
@@ -98,7 +99,7 @@ def test_sci_for_ai_is_one_score_of_two(joulery):
 )
 def test_bad_input_is_told_before_the_command_runs(joulery, flags, words):
     result = joulery("run", *flags, "--", "touch", joulery.home / "ran", code=2)
-    assert words in result.stderr and "hint:" in result.stderr or "between" in words
+    assert words in result.stderr
     assert not (joulery.home / "ran").exists()
 
 
@@ -166,19 +167,17 @@ def test_why_of_a_run_of_before_says_what_is_missing(joulery):
     joulery.run(*TRUE)
     store = joulery.home / ".local/share/joulery/joulery.db"
     with sqlite3.connect(store) as database:
-        tables = [row[0] for row in database.execute("select name from sqlite_master where type = 'table'")]
-        table = next(name for name in tables if name == "evidence")
-        old = json.loads(database.execute(f"select json from {table}").fetchone()[0])
+        old = json.loads(database.execute("select json from evidence").fetchone()[0])
         for key in ("grid", "derivations", "sci", "water_litres", "embodied_gco2e"):
             del old[key]
         del old["water_on_site_litres"], old["water_reservoir_litres"]
         check_schema(old, "run")
-        text = json.dumps(old)
-        database.execute(f"update {table} set json = ?", (text.encode(),))
+        text = json.dumps(old).encode()
+        database.execute("update evidence set json = ?, sha256 = ?", (text, hashlib.sha256(text).hexdigest()))
     assert "totals only" in joulery("show", "--why").stdout
     assert "carbon" in joulery("show").stdout
     with sqlite3.connect(store) as database:
-        database.execute(f"delete from {table}")
+        database.execute("delete from evidence")
     assert "no evidence" in joulery("show", "--why").stdout
 
 
