@@ -78,11 +78,10 @@ Result<meter::FootprintOptions> footprint_options(Application& application,
   }
   if (!config.text("data").empty()) JOULERY_CHECK_OK(named(application.data().check(), config.get("data")));
   const bool direct = request.kind.boundary == footprint::Boundary::direct;
-  // An unknown zone is better known now than after hours. The year matters to ranges only.
+  // An unknown zone is better known now than after hours.
   if (!request.zone.empty() || direct) {
-    constexpr int kAnyYear = 2024;
-    const auto site = footprint::find_site(application.data(), request, kAnyYear);
-    JOULERY_CHECK_OK(named(site, config.get(request.zone.empty() ? "intensity" : "zone")));
+    JOULERY_CHECK_OK(named(footprint::check_site(application.data(), request),
+                           config.get(request.zone.empty() ? "intensity" : "zone")));
   }
   return options;
 }
@@ -128,7 +127,7 @@ Result<std::string> import_data(Application& application, const std::string& fil
                  footprint::import_table(text, printable(file), request));
   const std::string& name = footprint::definition_of(table.id).name;
   JOULERY_CHECK_OK(make_directories(folder, 0700));
-  const std::string path = folder + "/" + name + ".csv";
+  std::string path = folder + "/" + name + ".csv";
   JOULERY_CHECK_OK(write_file_atomically(path, table.csv));
   std::vector<footprint::ImportRecord> records = read_records(folder);
   std::erase_if(records, [&](const footprint::ImportRecord& record) { return record.table == name; });

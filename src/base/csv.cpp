@@ -53,13 +53,14 @@ class StrictReader {
 
   Status read_field(std::string& field) {
     if (!at_end() && text_[position_] == '"') return read_quoted(field);
+    const std::size_t start = position_;
     while (!at_end() && text_[position_] != ',' && !at_line_end()) {
       const char c = text_[position_];
       if (c == '"') return error(line_, "a quote inside a field that does not begin with one");
-      JOULERY_CHECK_OK(check_character(c));
-      field.push_back(c);
+      if (!is_plain(c)) return control_character(c);
       ++position_;
     }
+    field.assign(text_.substr(start, position_ - start));
     return {};
   }
 
@@ -78,14 +79,14 @@ class StrictReader {
         return error(line_, "text after a closing quote");
       }
       if (c == '\n') ++line_;
-      if (c != '\n' && c != '\r') JOULERY_CHECK_OK(check_character(c));
+      if (c != '\n' && c != '\r' && !is_plain(c)) return control_character(c);
       field.push_back(c);
     }
     return error(start, "a quote that is never closed");
   }
 
-  Status check_character(char c) const {
-    if (static_cast<unsigned char>(c) >= 0x20 || c == '\t') return {};
+  static bool is_plain(char c) { return static_cast<unsigned char>(c) >= 0x20 || c == '\t'; }
+  Status control_character(char c) const {
     return error(line_, c == '\r' ? "a carriage return in the middle of a line" : "a control character");
   }
 

@@ -152,6 +152,9 @@ class Summary {
       line("cost", fmt::format("{:.3g}", cost.value), cost.provenance,
            fmt::format("{} of electricity", printable(run_.at("currency").get<std::string>())));
     }
+    // Asked for a place, but not for money.
+    if (!world && !run_.contains("cost"))
+      continuation("no price of electricity is known: --price \"0.25 EUR\" tells it");
     const Json& sci = run_.at("sci");
     const bool reserved = sci.at("energy") == "whole machine";
     other(

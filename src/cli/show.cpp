@@ -25,8 +25,10 @@ std::string plain_text(const app::RunDetails& details, const Palette& colors) {
                         run.metrics.empty() ? "before there were any figures but the power series"
                                             : "the figures are those of at most half a minute before");
     if (const auto known = run.tags.find("joulery.energy_provenance"); known != run.tags.end()) {
-      text += fmt::format("  energy is {}, carbon assumed; _low and _high are the plausible range\n",
-                          printable(known->second));
+      const auto carbon = run.tags.find("joulery.carbon_provenance");
+      text += fmt::format("  energy is {}, carbon {}; _low and _high are the plausible range\n",
+                          printable(known->second),
+                          carbon != run.tags.end() ? printable(carbon->second) : "assumed");
     }
   }
   for (const record::LatestMetric& metric : run.metrics) {

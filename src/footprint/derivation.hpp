@@ -55,13 +55,13 @@ double evaluate(const Derivation& derivation);
 
 /// A factor that shows `figure`, in `scale` times its unit.
 template <class Unit>
-Factor make_factor(std::string key, std::string label, const Quantity<Unit>& figure, double scale,
-                   std::string unit) {
+Factor make_factor(const std::string& key, const std::string& label, const Quantity<Unit>& figure,
+                   double scale, const std::string& unit) {
   const Interval range = figure.interval();
-  return {.key = std::move(key),
-          .label = std::move(label),
+  return {.key = key,
+          .label = label,
           .value = figure.value() * scale,
-          .unit = std::move(unit),
+          .unit = unit,
           .low = range.low * scale,
           .high = range.high * scale,
           .provenance = figure.provenance(),
@@ -70,10 +70,10 @@ Factor make_factor(std::string key, std::string label, const Quantity<Unit>& fig
 }
 /// Fills in what `figure` says: value, range, provenance.
 template <class Unit>
-void conclude(Derivation& derivation, const Quantity<Unit>& figure, std::string unit) {
+void conclude(Derivation& derivation, const Quantity<Unit>& figure, const std::string& unit) {
   const Interval range = figure.interval();
   derivation.value = figure.value();
-  derivation.unit = std::move(unit);
+  derivation.unit = unit;
   derivation.low = range.low;
   derivation.high = range.high;
   derivation.provenance = figure.provenance();

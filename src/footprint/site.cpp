@@ -248,6 +248,13 @@ class SiteFinder {
   std::optional<Table::Row> fleet_;
 };
 
+Status check_pue(const SiteRequest& request) {
+  if (!request.pue || (*request.pue >= 1 && *request.pue <= kHighestPue)) return {};
+  return user_error(
+      fmt::format("a PUE of {} can't be", *request.pue),
+      "it is all the energy of a data centre over that of its machines: 1 to 5, 1.56 on average");
+}
+
 }  // namespace
 
 Result<Price> parse_price(std::string_view text) {
@@ -290,12 +297,20 @@ Result<Price> parse_price(std::string_view text) {
   return Price{*value, std::move(currency)};
 }
 
-Result<Site> find_site(const DataSet& data, const SiteRequest& request, int year) {
-  if (request.pue && !(*request.pue >= 1 && *request.pue <= kHighestPue)) {
-    return user_error(
-        fmt::format("a PUE of {} can't be", *request.pue),
-        "it is all the energy of a data centre over that of its machines: 1 to 5, 1.56 on average");
+Status check_site(const DataSet& data, const SiteRequest& request) {
+  JOULERY_CHECK_OK(check_pue(request));
+  Zone zone;
+  if (!request.zone.empty()) {
+    JOULERY_ASSIGN(zone, find_zone(data, request.zone));
   }
+  // The year matters to ranges only.
+  constexpr int kAnyYear = 2024;
+  const auto intensity = find_intensity(data, zone, request.kind, kAnyYear);
+  return intensity ? Status() : Status(std::unexpected(intensity.error()));
+}
+
+Result<Site> find_site(const DataSet& data, const SiteRequest& request, int year) {
+  JOULERY_CHECK_OK(check_pue(request));
   return SiteFinder(data, request, year).find();
 }
 

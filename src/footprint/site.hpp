@@ -48,4 +48,7 @@ struct Site {
 /// of the user's. `year` is the run's.
 Result<Site> find_site(const DataSet& data, const SiteRequest& request, int year);
 
+/// The same errors from fewer tables: what is worth knowing before a command runs.
+Status check_site(const DataSet& data, const SiteRequest& request);
+
 }  // namespace joulery::footprint

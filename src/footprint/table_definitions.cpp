@@ -3,14 +3,14 @@
 #include "footprint/tables.hpp"
 
 // cmake/embed.cmake makes these symbols.
-#define JOULERY_TABLES(X)                                                                                   \
-  X(cloud_regions)                                                                                          \
-  X(electricity_price)                                                                                      \
-  X(embodied_components)                                                                                    \
-  X(equivalences)                                                                                           \
-  X(fuel_factors)                                                                                           \
-  X(gpu_specs) X(grid_canada) X(grid_country) X(grid_mix) X(grid_us_egrid) X(grid_us_state) X(provider_pue) \
-      X(sources)
+#define JOULERY_TABLES(X) \
+  X(cloud_regions)        \
+  X(electricity_price)    \
+  X(embodied_components)  \
+  X(equivalences)         \
+  X(fuel_factors)         \
+  X(gpu_specs)            \
+  X(grid_canada) X(grid_country) X(grid_mix) X(grid_us_egrid) X(grid_us_state) X(provider_pue) X(sources)
 
 extern "C" {
 #define JOULERY_DECLARE(name)                          \
