@@ -12,7 +12,6 @@ namespace {
 
 using footprint::Derivation;
 using footprint::Factor;
-using footprint::kJoulesPerKilowattHour;
 
 int year_of(std::int64_t utc_ns) {
   const auto seconds = static_cast<std::time_t>(utc_ns / kNanosecondsPerSecond);
