@@ -34,6 +34,15 @@ const SystemRoot& Application::sensors() {
   return *sensors_;
 }
 
+const footprint::DataSet& Application::data() {
+  if (!data_) {
+    data_ = std::make_unique<footprint::DataSet>(
+        footprint::DataFolders{.override_folder = config_.text("data"),
+                               .user_folder = folders_.data.empty() ? "" : folders_.data + "/data"});
+  }
+  return *data_;
+}
+
 meter::Machine Application::machine() {
   return {.root = root_,
           .sensors = sensors(),

@@ -7,6 +7,7 @@
 #include "base/files.hpp"
 #include "base/result.hpp"
 #include "config/config.hpp"
+#include "footprint/tables.hpp"
 #include "meter/launcher.hpp"
 #include "meter/session.hpp"
 #include "record/spool.hpp"
@@ -40,6 +41,9 @@ class Application {
   /// recovered or kept is in `recovered` if that is given.
   Result<std::unique_ptr<record::Store>> open_store(StoreAccess access,
                                                     record::IngestReport* recovered = nullptr);
+  /// Tables that footprints rest on: those of --data, those imported, the built-in ones. Read when first
+  /// asked for.
+  const footprint::DataSet& data();
   /// Where the store is, as a file path. User error for a URL whose plug-in is not there.
   Result<std::string> store_path() const;
 
@@ -52,6 +56,7 @@ class Application {
   SystemClock clock_;
   SystemRoot root_;
   std::unique_ptr<SystemRoot> sensors_;
+  std::unique_ptr<footprint::DataSet> data_;
 };
 
 }  // namespace joulery::app

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "app/footprint_documents.hpp"
 #include "base/text.hpp"
 
 namespace joulery::app {
@@ -20,14 +21,7 @@ std::string dump(const Json& document, int indent = 2) {
 
 template <class Unit>
 Json quantity(const Quantity<Unit>& figure) {
-  const Interval range = figure.interval();
-  return {{"value", figure.value()},
-          {"low", range.low},
-          {"high", range.high},
-          {"level", range.level},
-          {"interval", range.is_confidence ? "confidence" : "plausible"},
-          {"provenance", provenance_name(figure.provenance())},
-          {"basis", figure.basis()}};
+  return quantity_json(figure.untyped());
 }
 
 /// What the figure is made of, so that another run's can be set against it later: what both rest on cancels.
@@ -200,6 +194,7 @@ std::string run_document(const meter::MeteredRun& run) {
                        {"cpu_seconds", run.cpu_seconds / run.per->count},
                        {"duration_seconds", run.duration_seconds / run.per->count}};
   }
+  if (run.footprint) add_footprint(*run.footprint, document);
   Json skipped = Json::array();
   for (const meter::SkippedTier& tier : run.skipped_tiers) {
     skipped.push_back(

@@ -185,6 +185,7 @@ meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, mete
   options.idle = idle_policy(config.text("run.idle"));
   options.only_tier = parse_tier(config.text("run.attribution"));
   options.per = request.per;
+  options.footprint = request.footprint;
   options.load_idle_watts = [&](const std::string& host_id, const std::string& sources) {
     return load_idle_watts(application, host_id, sources);
   };

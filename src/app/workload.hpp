@@ -14,6 +14,8 @@ struct WorkloadRequest {
   std::string name;
   std::map<std::string, std::string> tags;
   std::optional<meter::FunctionalUnit> per;
+  /// Settings of the footprint, checked before the command runs.
+  meter::FootprintOptions footprint = {};
   int repeat = 1;
   int warmup = 0;
 };

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/result.hpp"
 
 namespace joulery {
 
@@ -19,5 +22,23 @@ class CsvReader {
   std::string_view rest_;
   char separator_;
 };
+
+/// A table whose first row names its columns.
+struct CsvTable {
+  struct Row {
+    /// Where it starts, counted from 1.
+    unsigned line = 0;
+    std::vector<std::string> fields;  // as many as there are columns
+  };
+  std::vector<std::string> columns;
+  std::vector<Row> rows;
+
+  std::optional<std::size_t> column(std::string_view name) const;
+};
+
+/// The strict reader, for tables that figures rest on: what is not RFC 4180 to the letter, or has a row with
+/// more or fewer fields than columns, is a user error that begins with "name:line:". A byte order mark is
+/// passed over.
+Result<CsvTable> parse_csv_table(std::string_view text, const std::string& name);
 
 }  // namespace joulery

@@ -78,6 +78,11 @@ struct Joules {};
 struct Watts {};
 struct GramsCo2e {};
 struct GramsCo2ePerJoule {};
+struct Litres {};
+struct LitresPerJoule {};
+/// Of one currency, which stands beside the quantity.
+struct Money {};
+struct MoneyPerJoule {};
 struct Ratio {};
 
 /// An uncertain value with a unit in its type: joules and grams do not add.
@@ -115,6 +120,17 @@ Quantity<Ratio> ratio(const Quantity<Unit>& numerator, const Quantity<Unit>& den
 inline Quantity<GramsCo2e> operator*(const Quantity<Joules>& energy,
                                      const Quantity<GramsCo2ePerJoule>& intensity) {
   return Quantity<GramsCo2e>(energy.untyped().times(intensity.untyped()));
+}
+inline Quantity<Litres> operator*(const Quantity<Joules>& energy, const Quantity<LitresPerJoule>& water) {
+  return Quantity<Litres>(energy.untyped().times(water.untyped()));
+}
+inline Quantity<Money> operator*(const Quantity<Joules>& energy, const Quantity<MoneyPerJoule>& price) {
+  return Quantity<Money>(energy.untyped().times(price.untyped()));
+}
+/// A ratio that is itself uncertain, such as a PUE. A template, so that no number turns into a ratio unasked.
+template <class Unit>
+Quantity<Unit> operator*(const Quantity<Unit>& figure, const Quantity<Ratio>& factor) {
+  return Quantity<Unit>(figure.untyped().times(factor.untyped()));
 }
 
 }  // namespace joulery

@@ -15,6 +15,33 @@ std::vector<std::string> sort_choices() {
   return choices;
 }
 
+/// Where the electricity comes from: of every verb that computes a footprint.
+std::vector<Flag> site_flags() {
+  return {
+      {.name = "zone",
+       .value = "ZONE",
+       .help = "where electricity comes from: FR, US-CA, CA-QC, aws:eu-west-3 (default: the world's average)",
+       .setting = "zone"},
+      {.name = "pue",
+       .value = "X",
+       .help = "power usage effectiveness of the data centre (default: the cloud's, else 1)",
+       .setting = "pue"},
+      {.name = "price",
+       .value = "PRICE",
+       .help = "of a kWh with its currency, such as \"0.25 EUR\" (default: a table for the US)",
+       .setting = "price"},
+      {.name = "intensity",
+       .value = "KIND",
+       .help = "grid intensity: lifecycle (default) or direct",
+       .setting = "intensity",
+       .choices = {"lifecycle", "direct"}},
+      {.name = "data",
+       .value = "DIR",
+       .help = "tables that replace the built-in ones",
+       .setting = "data",
+       .takes_file = true}};
+}
+
 Verb run_verb() {
   Verb verb;
   verb.name = "run";
@@ -24,6 +51,7 @@ Verb run_verb() {
       {"joulery run -- python3 train.py", "meter a training; the summary comes after it, on stderr"},
       {"joulery run --repeat 5 --warmup 1 -- ./infer", "means with confidence intervals over five runs"},
       {"joulery run --per \"1000 images\" -- ./infer", "also the cost of one image"},
+      {"joulery run --zone US-CA --price \"0.22 USD\" -- make", "carbon, water and money of a place"},
       {"joulery run --json --output cost.json -- make", "the figures as JSON, in a file"},
       {"joulery run --versus 'python3 a.py' 'python3 b.py' --repeat 10", "which of two costs less"},
   };
@@ -83,7 +111,17 @@ Verb run_verb() {
        .short_name = 'o',
        .takes_file = true},
       {.name = "quiet", .help = "no summary on stderr; --output's file still gets it", .short_name = 'q'},
+      {.name = "reserved",
+       .help = "the whole machine is there for this run: SCI and embodied share count all of it"},
+      {.name = "sci-ai",
+       .value = "WHO",
+       .help = "also the score of SCI for AI: consumer (use) or provider (making the model); needs --per",
+       .choices = {"consumer", "provider"}},
+      {.name = "sci-ai-note",
+       .value = "TEXT",
+       .help = "why this unit, gross or effective values: a provider's score must say it"},
   };
+  for (Flag& flag : site_flags()) verb.flags.push_back(std::move(flag));
   verb.details =
       "The command keeps its terminal, standard streams, signals and exit code. joulery's own exit codes are "
       "those of\n"
@@ -128,6 +166,33 @@ Verb compare_verb() {
       .operands_are_runs = true};
 }
 
+Verb data_verb() {
+  return {
+      .name = "data",
+      .summary = "the tables that carbon, water and money rest on",
+      .usage = "data list | data import FILE --licence TEXT --source TEXT [FLAGS]",
+      .examples = {{"joulery data list", "every table, its file, who published it and under which licence"},
+                   {"joulery data import ~/Downloads/SE-SE3_2025_yearly.csv --licence ODbL --source "
+                    "\"Electricity Maps\"",
+                    "a table that we may not ship"}},
+      .flags = {{.name = "licence", .value = "TEXT", .help = "licence that the file came under"},
+                {.name = "source", .value = "TEXT", .help = "who published it"},
+                {.name = "year", .value = "YEAR", .help = "year of its values, if the file doesn't say"},
+                {.name = "table", .value = "NAME", .help = "which table it is (default: by its heading)"},
+                {.name = "data",
+                 .value = "DIR",
+                 .help = "tables that replace the built-in ones",
+                 .setting = "data",
+                 .takes_file = true},
+                json_flag()},
+      .details =
+          "An imported table is checked and copied to joulery's data folder; it stands before the built-in "
+          "one of its "
+          "name. Delete\nthe file to go back.\n",
+      .fewest_operands = 1,
+      .most_operands = 2};
+}
+
 std::vector<Verb> make_verbs() {
   std::vector<Verb> all;
   all.push_back(run_verb());
@@ -167,15 +232,22 @@ std::vector<Verb> make_verbs() {
                   "need no prefix\n"
                   "\"joulery/\".\n",
        .most_operands = 1});
-  all.push_back({.name = "show",
-                 .summary = "show one run again",
-                 .usage = "show [RUN] [FLAGS]",
-                 .examples = {{"joulery show", "the last run"},
-                              {"joulery show 01a1fd51ec12 --json", "by the start of its id"}},
-                 .flags = {json_flag(), {.name = "power", .help = "with the power series (JSON only)"}},
-                 .details = "RUN is an id, the start of one, the name of a run, or \"last\".\n",
-                 .most_operands = 1,
-                 .operands_are_runs = true});
+  all.push_back(
+      {.name = "show",
+       .summary = "show one run again",
+       .usage = "show [RUN] [FIGURE] [FLAGS]",
+       .examples = {{"joulery show", "the last run"},
+                    {"joulery show 01a1fd51ec12 --json", "by the start of its id"},
+                    {"joulery show --why last carbon", "how the figure came about, step by step"}},
+       .flags = {json_flag(),
+                 {.name = "power", .help = "with the power series (JSON only)"},
+                 {.name = "why",
+                  .help = "how figures came about: every factor, its range and who published it"}},
+       .details =
+           "RUN is an id, the start of one, the name of a run, or \"last\". With --why a FIGURE may follow: "
+           "energy, carbon,\nwater, embodied, cost or sci.\n",
+       .most_operands = 2,
+       .operands_are_runs = true});
   all.push_back(compare_verb());
   all.push_back(
       {.name = "export",
@@ -239,6 +311,7 @@ std::vector<Verb> make_verbs() {
        .flags = {{.name = "origin", .help = "with the file and line, variable or flag"}, json_flag()},
        .most_operands = 1,
        .operand_choices = {"show"}});
+  all.push_back(data_verb());
   all.push_back({.name = "completions",
                  .summary = "completions for a shell",
                  .usage = "completions SHELL",

@@ -69,6 +69,7 @@ VerbResult dispatch(app::Application& application, const Arguments& arguments) {
   if (name == "import") return import_verb(application, arguments);
   if (name == "rm") return remove_verb(application, arguments);
   if (name == "gc") return gc_verb(application, arguments);
+  if (name == "data") return data_verb(application, arguments);
   if (name == "config") return config_verb(application, arguments);
   return kExitInternal;
 }

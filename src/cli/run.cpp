@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "app/documents.hpp"
+#include "app/footprint.hpp"
 #include "app/workload.hpp"
 #include "base/files.hpp"
 #include "base/ids.hpp"
@@ -203,7 +204,11 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
   for (const char* flag : {"seed", "margin"}) {
     if (arguments.has(flag)) return user_error(fmt::format("--{} goes with --versus only", flag));
   }
-  JOULERY_ASSIGN(const app::WorkloadRequest request, read_request(arguments, application.config()));
+  JOULERY_ASSIGN(app::WorkloadRequest request, read_request(arguments, application.config()));
+  JOULERY_ASSIGN(request.footprint, app::footprint_options(application, request.per,
+                                                           {.persona = arguments.value("sci-ai"),
+                                                            .note = arguments.value("sci-ai-note"),
+                                                            .reserved = arguments.has("reserved")}));
   JOULERY_CHECK_OK(check_output(arguments));
   const bool json = arguments.has("json");
   const bool quiet = arguments.has("quiet");

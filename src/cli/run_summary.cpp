@@ -127,9 +127,41 @@ class Summary {
     const Figure figure(run_.at("carbon_gco2e"));
     line("carbon", grams(figure.value), figure.provenance,
          fmt::format("{} to {} CO2e, {} range", grams(figure.low), grams(figure.high), figure.interval));
-    const auto grid = figure.basis.find("world average");
-    if (grid != std::string::npos)
-      continuation(figure.basis.substr(grid, figure.basis.find(';', grid) - grid));
+    footprint();
+  }
+
+  /// Of runs since a place can be named.
+  void footprint() {
+    if (!run_.contains("grid")) return;
+    const Json& grid = run_.at("grid");
+    const bool world = grid.at("zone") == "WORLD";
+    const std::string kind = grid.at("boundary");
+    continuation(
+        fmt::format("{}, {:.0f} g/kWh {} of {}, PUE {:.4g}{}",
+                    world ? "world average grid" : printable(grid.at("zone_name").get<std::string>()),
+                    grid.at("gco2e_per_kwh").get<double>(), kind, grid.at("year").get<int>(),
+                    grid.at("pue").get<double>(), world ? "; --zone FR tells the place" : ""));
+    const auto other = [&](const char* label, const Json& json, const char* unit, const std::string& rest) {
+      const Figure figure(json);
+      line(label, format_si(figure.value, unit), figure.provenance,
+           figure.range(unit) + (rest.empty() || figure.range(unit).empty() ? "" : ", ") + rest);
+    };
+    other("water", run_.at("water_litres"), "l", "");
+    other("embodied", run_.at("embodied_gco2e"), "g", "share of making the machine");
+    if (run_.contains("cost")) {
+      const Figure cost(run_.at("cost"));
+      line("cost", fmt::format("{:.3g}", cost.value), cost.provenance,
+           fmt::format("{} of electricity", printable(run_.at("currency").get<std::string>())));
+    }
+    // Asked for a place, but not for money.
+    if (!world && !run_.contains("cost"))
+      continuation("no price of electricity is known: --price \"0.25 EUR\" tells it");
+    const Json& sci = run_.at("sci");
+    const bool reserved = sci.at("energy") == "whole machine";
+    other(
+        "SCI", sci.at("sci_gco2e"), "g",
+        fmt::format("per unit ({}), energy of the {}", printable(sci.at("per").at("unit").get<std::string>()),
+                    reserved ? "whole machine" : "run's share"));
   }
 
   void per_unit() {

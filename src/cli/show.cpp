@@ -1,10 +1,14 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "app/documents.hpp"
+#include "app/footprint_documents.hpp"
 #include "base/text.hpp"
 #include "cli/run_summary.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
+#include "cli/why.hpp"
 
 namespace joulery::cli {
 namespace {
@@ -21,10 +25,12 @@ std::string plain_text(const app::RunDetails& details, const Palette& colors) {
                         run.metrics.empty() ? "before there were any figures but the power series"
                                             : "the figures are those of at most half a minute before");
     if (const auto known = run.tags.find(record::kEnergyProvenanceTag); known != run.tags.end()) {
+      const auto carbon = run.tags.find("joulery.carbon_provenance");
       text += known->second == record::kEnergyUnknown
                   ? std::string("  energy is unknown: no power counter had moved\n")
-                  : fmt::format("  energy is {}, carbon assumed; _low and _high are the plausible range\n",
-                                printable(known->second));
+                  : fmt::format("  energy is {}, carbon {}; _low and _high are the plausible range\n",
+                                printable(known->second),
+                                carbon != run.tags.end() ? printable(carbon->second) : "assumed");
     }
   }
   for (const record::LatestMetric& metric : run.metrics) {
@@ -59,7 +65,46 @@ std::string details_text(const app::RunDetails& details, const Palette& colors) 
 
 }  // namespace
 
+namespace {
+
+/// RUN and FIGURE in either order of what was left out: a figure's name alone means the last run.
+VerbResult show_why(app::Application& application, const Arguments& arguments) {
+  std::string name = arguments.operands.empty() ? "last" : arguments.operands.front();
+  std::string figure = arguments.operands.size() > 1 ? arguments.operands[1] : "";
+  const auto& figures = app::figure_names();
+  const auto known = [&](const std::string& word) {
+    return std::find(figures.begin(), figures.end(), word) != figures.end();
+  };
+  if (figure.empty() && known(name)) {
+    figure = name;
+    name = "last";
+  }
+  if (!figure.empty() && !known(figure)) {
+    const auto meant = did_you_mean(figure, figures);
+    return user_error(fmt::format("no figure is called '{}'", printable(figure)),
+                      meant ? fmt::format("did you mean '{}'?", *meant)
+                            : fmt::format("it is one of {}", fmt::join(figures, ", ")));
+  }
+  JOULERY_ASSIGN(const auto store,
+                 open_store_and_tell(application, app::Application::StoreAccess::read_only));
+  JOULERY_ASSIGN(const record::Run run, store->run(name));
+  JOULERY_ASSIGN(const std::vector<record::Evidence> evidence, store->evidence("run:" + run.id));
+  JOULERY_ASSIGN(const app::WhyReport report, app::why_report(application.data(), run, evidence, figure));
+  const std::string text = arguments.has("json") ? app::why_document(report) + "\n"
+                                                 : why_text(report, palette(application, Stream::out));
+  JOULERY_CHECK_OK(print(Stream::out, text));
+  return kExitOk;
+}
+
+}  // namespace
+
 VerbResult show_verb(app::Application& application, const Arguments& arguments) {
+  if (arguments.has("why")) return show_why(application, arguments);
+  if (arguments.operands.size() > 1) {
+    return user_error(
+        fmt::format("joulery show takes one run, not '{}' too", printable(arguments.operands[1])),
+        "a figure goes with --why: joulery show --why last carbon");
+  }
   if (arguments.has("power") && !arguments.has("json")) {
     return user_error("--power needs --json", "joulery export last --what power    # as CSV");
   }

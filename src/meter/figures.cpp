@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "base/text.hpp"
-#include "footprint/intensity.hpp"
 
 namespace joulery::meter {
 namespace {
@@ -100,7 +99,6 @@ void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
   result.energy_idle_share = share(split.idle_share_joules, 0);
   result.energy_idle = share(split.idle_joules, 0);
   result.energy = result.energy_active + result.energy_idle_share;
-  result.carbon = result.energy * footprint::world_average_intensity();
 }
 
 namespace {

@@ -94,7 +94,6 @@ TEST_F(Figures, TheMachineIsMeasuredAndTheWorkloadDerived) {
   meter(1);
   EXPECT_EQ(result_.energy_machine.provenance(), Provenance::measured);
   EXPECT_EQ(result_.energy.provenance(), Provenance::derived);
-  EXPECT_EQ(result_.carbon.provenance(), Provenance::assumed);
   EXPECT_NEAR(result_.energy.value(), 300, 1e-6);
   // Alone on the machine: the range is the sensor's own, and a little of what the counter's steps add.
   EXPECT_NEAR(result_.energy.interval().low, 300 * 0.95, 0.1);

@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "meter/command_line.hpp"
 #include "meter/figures.hpp"
+#include "meter/footprint_figures.hpp"
 #include "meter/redaction.hpp"
 #include "meter/series_recorder.hpp"
 #include "power/machine_load.hpp"
@@ -347,8 +348,11 @@ void Session::conclude(MeteredRun& result) const {
         std::max(account_.peak_watts(), result.split.machine_joules / result.duration_seconds);
   }
   fill_figures(*sampler_, result);
+  fill_footprint(options_.footprint, read_hardware(machine_.sensors, identity_, result),
+                 account_.split(result.idle_watts, IdlePolicy::proportional).idle_share_joules, result);
   add_warnings(*sampler_, result);
   fill_record(result);
+  record_footprint(result);
 }
 
 void Session::finish(const SupervisionResult& supervision) {

@@ -10,6 +10,7 @@
 #include "base/clock.hpp"
 #include "base/files.hpp"
 #include "base/quantity.hpp"
+#include "footprint/footprint.hpp"
 #include "meter/accounting.hpp"
 #include "meter/attribution_factory.hpp"
 #include "meter/host.hpp"
@@ -42,6 +43,16 @@ struct FunctionalUnit {
 /// to be even between two reads, and idle energy is shared second by second.
 constexpr double kSlowestTickHz = 5;
 
+/// Where the run's electricity comes from and what is asked about it.
+struct FootprintOptions {
+  /// Tables in use; null: the built-in ones.
+  const footprint::DataSet* data = nullptr;
+  footprint::SiteRequest request = {};
+  /// The whole machine is there for this run alone.
+  bool reserved = false;
+  std::optional<footprint::SciForAi> sci_for_ai = {};
+};
+
 struct SessionOptions {
   Command command;
   InheritedSignals signals;
@@ -62,6 +73,7 @@ struct SessionOptions {
   std::function<std::optional<double>(const std::string& host_id, const std::string& sources)>
       load_idle_watts;
   std::string systemd_bus_address;
+  FootprintOptions footprint;
 };
 
 /// What is known while the run goes on.
@@ -130,6 +142,8 @@ struct MeteredRun {
   Quantity<Joules> energy_other_active;
   Quantity<Joules> energy_idle;
   Quantity<GramsCo2e> carbon;
+  /// Nothing while it is not known yet.
+  std::optional<footprint::Footprint> footprint;
   double machine_mean_watts = 0;
   double machine_peak_watts = 0;
   double idle_watts = 0;

@@ -1,0 +1,222 @@
+#include "footprint/tables.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/files.hpp"
+#include "base/text.hpp"
+
+namespace joulery::footprint {
+namespace {
+
+constexpr std::size_t kLargestFile = 16 << 20;
+const std::string kEmpty;
+
+std::string at(const std::string& name, unsigned line) {
+  return fmt::format("{}:{}", name, line);
+}
+
+Status check_field(const ColumnRule& rule, const std::string& field, const std::string& where) {
+  if (field.empty()) {
+    if (!rule.required) return {};
+    return user_error(fmt::format("{}: {} is empty", where, rule.name));
+  }
+  if (rule.kind == ColumnRule::Kind::number) {
+    const auto number = parse_double(field);
+    if (!number)
+      return user_error(fmt::format("{}: {} is '{}', not a number", where, rule.name, printable(field)));
+    if (*number < rule.minimum || *number > rule.maximum) {
+      return user_error(fmt::format("{}: {} is {}, but it must be between {} and {}", where, rule.name,
+                                    printable(field), rule.minimum, rule.maximum));
+    }
+  }
+  if (rule.kind == ColumnRule::Kind::choice &&
+      std::find(rule.choices.begin(), rule.choices.end(), field) == rule.choices.end()) {
+    return user_error(fmt::format("{}: {} is '{}'; it is one of: {}", where, rule.name, printable(field),
+                                  fmt::join(rule.choices, ", ")));
+  }
+  constexpr std::size_t kLongestText = 1000;
+  if (field.size() > kLongestText)
+    return user_error(fmt::format("{}: {} is longer than {} bytes", where, rule.name, kLongestText));
+  return {};
+}
+
+bool is_file(const std::string& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) == 0 && !S_ISDIR(info.st_mode);
+}
+
+}  // namespace
+
+const std::string& Table::Row::text(std::string_view column) const {
+  const auto index = table_->csv_.column(column);
+  return index ? row_->fields[*index] : kEmpty;
+}
+
+std::optional<double> Table::Row::number(std::string_view column) const {
+  return parse_double(text(column));
+}
+
+Result<Table> Table::parse(TableId id, std::string_view text, const std::string& name) {
+  Table table;
+  table.id_ = id;
+  table.name_ = name;
+  JOULERY_ASSIGN(table.csv_, parse_csv_table(text, name));
+  JOULERY_CHECK_OK(table.check());
+  return table;
+}
+
+Status Table::check() {
+  const TableDefinition& definition = definition_of(id_);
+  std::vector<std::string> known;
+  for (const ColumnRule& rule : definition.columns) {
+    known.emplace_back(rule.name);
+    const auto column = csv_.column(rule.name);
+    if (!column && rule.required) {
+      return user_error(fmt::format("{}: there is no column '{}'", at(name_, 1), rule.name),
+                        fmt::format("a table '{}' has the columns {}", definition.name,
+                                    fmt::join(known.begin(), known.end(), ", ")));
+    }
+    if (!column) continue;
+    for (const CsvTable::Row& row : csv_.rows)
+      JOULERY_CHECK_OK(check_field(rule, row.fields[*column], at(name_, row.line)));
+  }
+  for (const std::string& column : csv_.columns) {
+    if (std::find(known.begin(), known.end(), column) != known.end()) continue;
+    const auto meant = did_you_mean(column, known);
+    return user_error(
+        fmt::format("{}: a table '{}' has no column '{}'", at(name_, 1), definition.name, printable(column)),
+        meant ? fmt::format("did you mean '{}'?", *meant) : "");
+  }
+  if (csv_.rows.empty()) return user_error(at(name_, 1) + ": there are no rows");
+  for (std::size_t i = 0; i < csv_.rows.size(); ++i) {
+    const Row row(*this, csv_.rows[i]);
+    std::vector<std::string> key;
+    for (std::size_t k = 0; k < definition.key_columns; ++k)
+      key.push_back(row.text(definition.columns[k].name));
+    const std::string shown = fmt::format("{}", fmt::join(key, ", "));
+    const auto [twin, fresh] = by_key_.emplace(std::move(key), i);
+    if (!fresh) {
+      return user_error(fmt::format("{}: '{}' is already in line {}", at(name_, row.line()), printable(shown),
+                                    csv_.rows[twin->second].line));
+    }
+  }
+  return {};
+}
+
+std::vector<Table::Row> Table::rows() const {
+  std::vector<Row> rows;
+  rows.reserve(csv_.rows.size());
+  for (const CsvTable::Row& row : csv_.rows) rows.emplace_back(*this, row);
+  return rows;
+}
+
+std::optional<Table::Row> Table::find(const std::vector<std::string>& key) const {
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return std::nullopt;
+  return Row(*this, csv_.rows[found->second]);
+}
+
+std::string DataSet::file_of(TableId id) const {
+  for (const std::string& folder : {folders_.override_folder, folders_.user_folder}) {
+    if (folder.empty()) continue;
+    std::string path = folder + "/" + definition_of(id).name + ".csv";
+    if (is_file(path)) return path;
+  }
+  return {};
+}
+
+Result<const Table*> DataSet::table(TableId id) const {
+  const auto cached = tables_.find(id);
+  if (cached != tables_.end()) return cached->second.get();
+  const std::string path = file_of(id);
+  std::unique_ptr<Table> table;
+  if (!path.empty()) {
+    JOULERY_ASSIGN(const std::string text, read_file(path, kLargestFile));
+    JOULERY_ASSIGN(Table parsed, Table::parse(id, text, printable(path)));
+    table = std::make_unique<Table>(std::move(parsed));
+  } else if (const std::string_view text = embedded_table(id); !text.empty()) {
+    JOULERY_ASSIGN(Table parsed, Table::parse(id, text, "built-in " + definition_of(id).name + ".csv"));
+    table = std::make_unique<Table>(std::move(parsed));
+  }
+  return (tables_[id] = std::move(table)).get();
+}
+
+Status DataSet::check() const {
+  if (!folders_.override_folder.empty()) {
+    bool any = false;
+    std::vector<std::string> names;
+    for (const TableDefinition& definition : table_definitions()) {
+      any = any || is_file(folders_.override_folder + "/" + definition.name + ".csv");
+      names.push_back(definition.name + ".csv");
+    }
+    if (!any) {
+      return user_error(fmt::format("'{}' holds none of the tables", printable(folders_.override_folder)),
+                        fmt::format("a table there is called {}", fmt::join(names, ", ")));
+    }
+  }
+  for (const TableDefinition& definition : table_definitions()) {
+    const auto read = table(definition.id);
+    if (!read) return std::unexpected(read.error());
+  }
+  return check_references();
+}
+
+Status DataSet::check_references() const {
+  JOULERY_ASSIGN(const Table* countries, table(TableId::grid_country));
+  JOULERY_ASSIGN(const Table* subregions, table(TableId::grid_us_egrid));
+  JOULERY_ASSIGN(const Table* states, table(TableId::grid_us_state));
+  JOULERY_ASSIGN(const Table* regions, table(TableId::cloud_regions));
+  JOULERY_ASSIGN(const Table* prices, table(TableId::electricity_price));
+  JOULERY_ASSIGN(const Table* mixes, table(TableId::grid_mix));
+  const auto unknown = [](const Table& table, const Table::Row& row, std::string_view column,
+                          const Table& other) {
+    return user_error(fmt::format("{}: {} '{}' is not in {}", at(table.name(), row.line()), column,
+                                  printable(row.text(column)), other.name()));
+  };
+  for (const char* needed : {"WORLD", "USA"}) {
+    if (!countries->find({needed}))
+      return user_error(fmt::format("{}: there is no row '{}'", countries->name(), needed));
+  }
+  if (!subregions->find({"US"}))
+    return user_error(fmt::format("{}: there is no row 'US'", subregions->name()));
+  for (const Table::Row& row : regions->rows()) {
+    if (!countries->find({row.text("country_iso3")}))
+      return unknown(*regions, row, "country_iso3", *countries);
+    if (const auto& subregion = row.text("us_subregion");
+        !subregion.empty() && !subregions->find({subregion}))
+      return unknown(*regions, row, "us_subregion", *subregions);
+  }
+  for (const Table::Row& row : prices->rows()) {
+    if (!countries->find({row.text("country_iso3")}))
+      return unknown(*prices, row, "country_iso3", *countries);
+    const bool state = row.text("country_iso3") == "USA" && !row.text("region").empty();
+    if (state && !states->find({row.text("region")})) return unknown(*prices, row, "region", *states);
+  }
+  for (const Table::Row& row : mixes->rows()) {
+    if (!countries->find({row.text("iso3")})) return unknown(*mixes, row, "iso3", *countries);
+    double sum = 0;
+    for (const ColumnRule& rule : definition_of(TableId::grid_mix).columns) {
+      if (rule.name.ends_with("_pct")) sum += row.number(rule.name).value_or(0);
+    }
+    if (sum < 98 || sum > 102)
+      return user_error(fmt::format("{}: the shares add up to {} %", at(mixes->name(), row.line()), sum));
+  }
+  return {};
+}
+
+std::string DataSet::describe_sources(const std::string& source_ids) const {
+  const auto sources = table(TableId::sources);
+  std::string text;
+  for (const std::string_view id : split(source_ids, ';')) {
+    if (!text.empty()) text += "; ";
+    const auto row = sources && *sources != nullptr ? (*sources)->find({std::string(id)}) : std::nullopt;
+    text += row ? row->text("title") : std::string(id);
+    if (row && !row->text("licence").empty()) text += ", " + row->text("licence");
+  }
+  return text;
+}
+
+}  // namespace joulery::footprint
