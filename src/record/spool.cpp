@@ -181,6 +181,14 @@ Status store_run(int descriptor, SpoolSummary& summary, Store& store) {
 
 enum class Outcome { stored, nothing_to_store, still_written };
 
+/// Whether it is still the one that we opened and locked: somebody else may have dealt with that meanwhile.
+bool is_still_there(int file, const std::string& path) {
+  struct stat opened{};
+  struct stat named{};
+  return ::fstat(file, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
+         opened.st_ino == named.st_ino;
+}
+
 Result<Outcome> ingest_open_file(const FileDescriptor& file, const std::string& path, Store& store,
                                  IngestReport& report) {
   struct stat info{};
@@ -190,12 +198,11 @@ Result<Outcome> ingest_open_file(const FileDescriptor& file, const std::string& 
     return user_error(fmt::format("it belongs to user {}, not to you", info.st_uid));
   }
   const bool alive = ::flock(file.get(), LOCK_EX | LOCK_NB) != 0;
-  // Somebody else stored and removed it since we opened it.
-  if (!alive && (::fstat(file.get(), &info) != 0 || info.st_nlink == 0)) return Outcome::nothing_to_store;
+  if (!alive && !is_still_there(file.get(), path)) return Outcome::nothing_to_store;
   auto read = summarise_spool(file.get());
   if (!read) {
-    // Its writer has a use for it where it is.
-    if (alive) read.error().kind = Error::Kind::environment;
+    // Its writer has a use for it where it is, or somebody else is about to move it and tell of it.
+    if (alive) return Outcome::still_written;
     return std::unexpected(std::move(read.error()));
   }
   SpoolSummary& summary = *read;
@@ -216,34 +223,14 @@ Result<Outcome> ingest_open_file(const FileDescriptor& file, const std::string& 
   return summary.run ? Outcome::stored : Outcome::nothing_to_store;
 }
 
-Result<Outcome> ingest_file(const std::string& path, Store& store, IngestReport& report) {
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+/// `file` holds the lock afterwards, so that nobody else meets the file before it is moved.
+Result<Outcome> ingest_file(const std::string& path, Store& store, IngestReport& report,
+                            FileDescriptor& file) {
+  file = FileDescriptor(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file.valid() && errno == ENOENT) return Outcome::nothing_to_store;
   if (!file.valid() && errno == ELOOP) return user_error("it is a link");
   if (!file.valid()) return environment_error(fmt::format("it can't be opened: {}", errno_text(errno)));
   return ingest_open_file(file, path, store, report);
-}
-
-/// Moves a file of the spool folder `place` into the folder for those that can't be stored; its new name
-/// there.
-Result<std::string> set_aside(int place, const std::string& name) {
-  const auto failed = [](const char* what) {
-    return environment_error(
-        fmt::format("can't {} the folder '{}': {}", what, kRefusedFolder, errno_text(errno)));
-  };
-  if (::mkdirat(place, kRefusedFolder, 0700) != 0 && errno != EEXIST) return failed("make");
-  const FileDescriptor folder(
-      ::openat(place, kRefusedFolder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!folder.valid()) return failed("open");
-  constexpr int kMostOfOneName = 1000;
-  for (int number = 0; number < kMostOfOneName; ++number) {
-    std::string kept_as = number == 0 ? name : fmt::format("{}.{}", name, number);
-    struct stat info{};
-    if (::fstatat(folder.get(), kept_as.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) continue;
-    if (::renameat(place, name.c_str(), folder.get(), kept_as.c_str()) == 0) return kept_as;
-    return failed("move it into");
-  }
-  return environment_error(fmt::format("the folder '{}' is full of its like", kRefusedFolder));
 }
 
 bool is_spool_name(std::string_view name) {
@@ -338,7 +325,8 @@ Status SpoolWriter::write_end() {
 }
 
 Status ingest_spool(const std::string& path, Store& store, IngestReport& report) {
-  auto outcome = ingest_file(path, store, report);
+  FileDescriptor file;
+  auto outcome = ingest_file(path, store, report, file);
   if (!outcome) {
     outcome.error().message = fmt::format("spool '{}': {}", printable(path), outcome.error().message);
     return std::unexpected(std::move(outcome.error()));
@@ -355,13 +343,16 @@ Result<IngestReport> ingest_all_spools(const std::string& folder, Store& store) 
   for (const std::string& name : SystemRoot("/").list(folder)) {
     if (!is_spool_name(name)) continue;
     const std::string path = folder + "/" + name;
-    const auto outcome = ingest_file(path, store, report);
+    FileDescriptor file;
+    const auto outcome = ingest_file(path, store, report, file);
     if (outcome) continue;
     std::string reason = outcome.error().message;
     if (outcome.error().kind == Error::Kind::user) {
       const auto kept_as = set_aside(place.get(), name);
       if (kept_as) {
-        report.refused.push_back({path, folder + "/" + kRefusedFolder + "/" + *kept_as, std::move(reason)});
+        // Somebody else moved it, and tells of it.
+        if (!*kept_as) continue;
+        report.refused.push_back({path, folder + "/" + kRefusedFolder + "/" + **kept_as, std::move(reason)});
         continue;
       }
       reason += "; " + kept_as.error().message;
