@@ -121,31 +121,6 @@ TEST_F(SpoolTest, CutOffAnywhereGivesAllWholeFrames) {
   EXPECT_EQ(previous, 60U);
 }
 
-TEST_F(SpoolTest, DamageInTheMiddleMovesTheFileAsideAndSaysSoOnce) {
-  const std::string path = abandoned(spooled_run("damaged"), 6, true);
-  const std::string bytes = file_bytes(path);
-  // All but the last frame, whose size nothing follows.
-  for (std::size_t at = 0; at + kFrameHeaderBytes < bytes.size(); at += 3) {
-    std::string damaged = bytes;
-    damaged[at] = static_cast<char>(damaged[at] ^ 0x20);
-    write_bytes(path, damaged);
-    const auto report = must(ingest_all_spools(spools(), *store_));
-    if (at >= kSpoolMagic.size() && at < kSpoolHeaderBytes) {
-      ASSERT_EQ(report.kept.size(), 1U) << "another version, says byte " << at;
-      continue;
-    }
-    EXPECT_TRUE(report.kept.empty());
-    ASSERT_EQ(report.refused.size(), 1U) << at;
-    EXPECT_EQ(report.refused[0].path, path);
-    EXPECT_FALSE(report.refused[0].reason.empty());
-    EXPECT_FALSE(std::filesystem::exists(path));
-    EXPECT_TRUE(file_bytes(report.refused[0].moved_to) == damaged);
-    const auto again = must(ingest_all_spools(spools(), *store_));
-    EXPECT_TRUE(again.refused.empty() && again.kept.empty());
-  }
-  EXPECT_TRUE(must(store_->search_runs({})).empty()) << "nothing of a damaged file is stored";
-}
-
 TEST_F(SpoolTest, NewerVersionIsKeptAndReported) {
   const std::string path = abandoned(spooled_run("newer"), 1, true);
   std::string bytes = file_bytes(path);
