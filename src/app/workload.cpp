@@ -69,10 +69,12 @@ bool store_run(Application& application, meter::SessionResult& result, const std
     if (kept == path) stored = environment_error(reason);
   }
   bool comes_later = true;
+  const char* missing = "not in the store";
   for (const record::IngestReport::Refused& refused : report.refused) {
     if (refused.path != path) continue;
     stored = environment_error(refused.reason);
     path = refused.moved_to;
+    if (refused.stored_in_part) missing = "only in part in the store";
     comes_later = false;
   }
   result.spool.reset();
@@ -82,7 +84,7 @@ bool store_run(Application& application, meter::SessionResult& result, const std
     hint += fmt::format("{}the run is safe in {}{}", hint.empty() ? "" : "; ", path,
                         comes_later ? "; the next command moves it in" : "");
   }
-  result.run.warnings.push_back({fmt::format("the run is not in the store{}: {}",
+  result.run.warnings.push_back({fmt::format("the run is {}{}: {}", missing,
                                              spooled && comes_later ? " yet" : "", stored.error().message),
                                  std::move(hint)});
   return false;

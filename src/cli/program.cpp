@@ -166,7 +166,9 @@ Result<std::unique_ptr<record::Store>> open_store_and_tell(app::Application& app
   for (const auto& [file, why] : report.kept)
     text += fmt::format("note: {} is kept: {}\n", printable(file), printable(why));
   for (const record::IngestReport::Refused& refused : report.refused) {
-    text += fmt::format("note: {} can't be taken into the store and is now {}: {}\n", printable(refused.path),
+    text += fmt::format("note: {} {} and is now {}: {}\n", printable(refused.path),
+                        refused.stored_in_part ? "could be taken into the store only in part"
+                                               : "can't be taken into the store",
                         printable(refused.moved_to), printable(refused.reason));
   }
   if (!text.empty()) static_cast<void>(print(Stream::err, text));
