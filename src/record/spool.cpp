@@ -99,6 +99,8 @@ struct SpoolSummary {
   /// left.
   std::string damage;
   std::uint64_t intact_bytes = 0;
+  /// More of the run was stored before than this file can give.
+  bool whole_is_stored = false;
 };
 
 std::unexpected<Error> malformed() {
@@ -160,7 +162,7 @@ void mark(Run& run, const SpoolSummary& summary, std::uint64_t file_bytes) {
   }
   if (summary.ended) return;
   mark_cut_off(run, summary.last_boottime_ns);
-  // Behind damage may stand that the run went on, so only a state that is said is no other one.
+  // How the run ended may be told behind the damage: what its writer said before that stands.
   const bool over = run.status != RunStatus::running && run.status != RunStatus::scheduled;
   if (!summary.damage.empty() && over) return;
   run.status = RunStatus::killed;
@@ -217,7 +219,8 @@ Status store_run(int descriptor, SpoolSummary& summary, std::uint64_t file_bytes
     const auto tag = before->tags.find(kDamagedTag);
     const bool was_damaged = tag != before->tags.end() && tag->second != kMended;
     // Part of a run takes nothing away from the whole of it.
-    if (!summary.damage.empty() && !was_damaged && before->status != RunStatus::running) return {};
+    summary.whole_is_stored = !summary.damage.empty() && !was_damaged && before->status != RunStatus::running;
+    if (summary.whole_is_stored) return {};
     if (summary.damage.empty() && was_damaged) spooled.run.tags[kDamagedTag] = kMended;
   }
   SpoolTransaction as_it_is(descriptor, spooled, summary.intact_bytes);
@@ -241,8 +244,12 @@ struct Ingestion {
 
 std::string what_is_left_out(const SpoolSummary& summary) {
   std::string text = summary.damage;
-  if (!text.empty())
+  if (summary.whole_is_stored) {
+    return text + fmt::format("; run {} was stored before and stays as it is", summary.run->run.id);
+  }
+  if (!text.empty()) {
     text += fmt::format("; what stands before is in run {}, tagged {}", summary.run->run.id, kDamagedTag);
+  }
   if (summary.bad_evidence == 0) return text;
   return text +
          fmt::format("{}its run is stored, but without {} documents that were changed after they were made",
@@ -276,7 +283,7 @@ Result<Ingestion> ingest_open_file(const FileDescriptor& file, const std::string
   if (summary.run) {
     const auto file_bytes = std::max(static_cast<std::uint64_t>(info.st_size), summary.intact_bytes);
     JOULERY_CHECK_OK(store_run(file.get(), summary, file_bytes, store));
-    report.ingested_run_ids.push_back(summary.run->run.id);
+    if (!summary.whole_is_stored) report.ingested_run_ids.push_back(summary.run->run.id);
     if (!summary.ended && !damaged) report.recovered_run_ids.push_back(summary.run->run.id);
   }
   if (damaged || summary.bad_evidence > 0)
