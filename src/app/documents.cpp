@@ -151,7 +151,7 @@ std::string run_document(const meter::MeteredRun& run) {
                    {"cpu_seconds", run.cpu_seconds},
                    {"machine_busy_seconds", run.machine_busy_seconds},
                    {"steal_seconds", run.steal_seconds},
-                   {"machine_cpus", run.machine_cpus},
+                   {"machine_cpus", run.machine_cpus > 0 ? Json(run.machine_cpus) : Json(nullptr)},
                    {"peak_memory_bytes", run.peak_memory_bytes},
                    {"energy_joules", quantity_or_null(known, run.energy)},
                    {"energy_active_joules", quantity_or_null(known, run.energy_active)},

@@ -92,12 +92,13 @@ class Summary {
     const double command = run_.at("command_seconds");
     const double cpu = run_.at("cpu_seconds");
     const double memory = run_.at("peak_memory_bytes");
-    const int cpus = run_.at("machine_cpus");
+    // Earlier versions wrote 0 where the machine did not say.
+    const int cpus = run_.at("machine_cpus").is_null() ? 0 : run_.at("machine_cpus").get<int>();
     line("wall time", format_duration(duration), "measured",
          duration - command > 0.05 ? fmt::format("the command itself {}", format_duration(command)) : "");
     std::string rest;
-    if (duration > 0) rest = fmt::format("{:.2f} of {} CPUs on average", cpu / duration, cpus);
-    if (memory > 0) rest += fmt::format(", peak memory {}", format_bytes(memory));
+    if (duration > 0 && cpus > 0) rest = fmt::format("{:.2f} of {} CPUs on average", cpu / duration, cpus);
+    if (memory > 0) rest += fmt::format("{}peak memory {}", rest.empty() ? "" : ", ", format_bytes(memory));
     line("CPU time", format_duration(cpu), "measured", rest);
   }
 

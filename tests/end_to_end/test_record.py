@@ -294,6 +294,17 @@ def test_a_newer_store_is_refused_and_the_run_is_safe(joulery):
         assert joulery.json("show", schema="show")["run"]["name"] == "kept"
 
 
+def test_an_empty_file_is_a_store_without_runs(joulery):
+    empty = joulery.home / "empty.db"
+    empty.touch()
+    for words in (["runs"], ["show", "last"]):
+        refused = joulery(*words, "--store", empty, code=2)
+        assert "no runs yet" in refused.stderr and "joulery run --store PATH -- CMD" in refused.stderr
+        assert empty.read_bytes() == b""
+    joulery("run", "-q", "--store", empty, "--", "true")
+    assert len(joulery.json("runs", "--store", empty, schema="runs")["runs"]) == 1
+
+
 @pytest.mark.parametrize("damage", ["text", "truncated", "zeroed"])
 def test_a_corrupt_store_is_refused_and_kept(joulery, damage):
     joulery("run", "-q", "--", "true")

@@ -246,6 +246,9 @@ def test_missing_sys_and_proc_of_sensors_is_no_reason_to_fail(joulery):
     document = joulery.run(*burn(0.2), env={"JOULERY_SYSTEM_ROOT": str(empty)})
     assert document["cpu_seconds"] >= 0.19
     assert document["warnings"]
+    assert document["machine_cpus"] is None
+    summary = joulery("run", "--", "true", env={"JOULERY_SYSTEM_ROOT": str(empty)}).stderr
+    assert "CPU time" in summary and "0 CPUs" not in summary
 
 
 def test_measured_by_a_rapl_tree(joulery):
@@ -580,12 +583,14 @@ def test_closed_streams_stay_closed_for_the_command_and_catch_nothing_of_ours(jo
 
 def test_output_into_a_closed_stream_is_still_an_error(joulery):
     joulery("run", "-q", "--", "true")
-    done = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-', "sh", joulery.binary, "runs"],
-        env=joulery.environment,
-        cwd=joulery.home,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 3 and "can't write to stdout" in done.stderr
+    for words in (["runs"], ["--help"], ["--version"], ["help"], ["version"], ["run", "--help"]):
+        for output in (">&-", ">/dev/full"):
+            done = subprocess.run(
+                ["sh", "-c", f'exec "$@" {output}', "sh", joulery.binary, *words],
+                env=joulery.environment,
+                cwd=joulery.home,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 3 and "can't write to stdout" in done.stderr, (words, output)
