@@ -370,6 +370,11 @@ TEST(Redaction, HidesCookiesButNotTheirFiles) {
   expect_kept({"curl", "-b", "cookies.txt", "-b", "/tmp/jar", "--cookie", "cookies.txt", "--cookie-jar",
                "jar", "-c", "jar", "h"});
 }
+TEST(Redaction, ACookieWithADotIsNoFile) {
+  EXPECT_EQ(redacted("Cookie: hunter.txt"), "Cookie: [redacted]");
+  EXPECT_THAT(redact_arguments({"curl", "--cookie", "abc.def123"}),
+              ElementsAre("curl", "--cookie", "[redacted]"));
+}
 TEST(Redaction, KnowsMoreTokenShapes) {
   const std::string letters = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8";
   for (const std::string& token :

@@ -61,8 +61,10 @@ bool names_a_file(std::string_view value) {
   if (value.empty() || value.find_first_of("=;:% ") != std::string_view::npos) return false;
   constexpr std::size_t kLongestEnding = 6;
   const auto dot = value.rfind('.');
-  return is_one_of(value.front(), "/.~") ||
-         (dot != std::string_view::npos && dot > 0 && value.size() - dot - 1 <= kLongestEnding);
+  if (is_one_of(value.front(), "/.~")) return true;
+  if (dot == std::string_view::npos || dot == 0) return false;
+  const std::string_view ending = value.substr(dot + 1);
+  return ending.size() <= kLongestEnding && std::none_of(ending.begin(), ending.end(), is_digit);
 }
 
 /// `before`: the word of the name in front of it.
@@ -164,7 +166,8 @@ bool is_harmless_value(std::string_view name, std::string_view value) {
   const std::string last = to_lower(last_word(name));
   // The pads and stops of one letter are no list of secrets either.
   if (last == "tokens" && (is_a_count(value) || without_quotes(value).size() <= 1)) return true;
-  if ((last == "cookie" || last == "cookies") && names_a_file(without_quotes(value))) return true;
+  const bool cookie_flag = name.starts_with("--") && (last == "cookie" || last == "cookies");
+  if (cookie_flag && names_a_file(without_quotes(value))) return true;
   constexpr std::size_t kLongest = 9;  // "'false'", and what closes f(token=None)
   if (value.size() > kLongest) return false;
   while (!value.empty() && is_one_of(value.back(), ",)]}")) value.remove_suffix(1);
