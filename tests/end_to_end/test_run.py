@@ -251,6 +251,27 @@ def test_missing_sys_and_proc_of_sensors_is_no_reason_to_fail(joulery):
     assert "CPU time" in summary and "0 CPUs" not in summary
 
 
+def test_counters_of_elsewhere_are_named(joulery):
+    root = joulery.home / "elsewhere"
+    root.mkdir()
+    settings = {"JOULERY_SYSTEM_ROOT": str(root)}
+    document = joulery.run(*burn(0.1), env=settings)
+    warning = next(warning for warning in document["warnings"] if str(root) in warning["text"])
+    assert "JOULERY_SYSTEM_ROOT" in warning["hint"]
+    stored = joulery.json("show", document["run_id"], schema="show")
+    assert stored["run"]["tags"]["joulery.system_root"] == str(root)
+    assert f"below '{root}'" in joulery("run", "--", "true", env=settings).stderr
+    assert not any("were read below" in warning["text"] for warning in joulery.run("true")["warnings"])
+
+
+def test_a_cloned_repository_brings_no_counters_of_its_own(joulery):
+    (joulery.home / "fake").mkdir()
+    (joulery.home / "joulery.toml").write_text('system_root = "fake"\n')
+    result = joulery("run", "--json", "-o", joulery.home / "run.json", "--", "true")
+    assert "system_root is not taken from a project's file" in result.stderr
+    assert "fake" not in (joulery.home / "run.json").read_text()
+
+
 def test_measured_by_a_rapl_tree(joulery):
     """A made-up /sys whose counter rises by 7 W, with the real /proc."""
     root = joulery.home / "root"
