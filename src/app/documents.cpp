@@ -164,6 +164,8 @@ std::string run_document(const meter::MeteredRun& run) {
                    {"machine_mean_watts", known_or_null(known, run.machine_mean_watts)},
                    {"machine_peak_watts", known_or_null(known, run.machine_peak_watts)},
                    {"idle_watts", known_or_null(run.idle_watts > 0, run.idle_watts)},
+                   {"idle_watts_low", known_or_null(run.idle_watts > 0, run.idle_watts_low)},
+                   {"idle_watts_high", known_or_null(run.idle_watts > 0, run.idle_watts_high)},
                    {"idle_basis", run.idle_basis},
                    {"idle_policy", policy_name(run.idle_policy)},
                    {"attribution", meter::tier_name(run.tier)},

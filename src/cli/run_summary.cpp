@@ -115,6 +115,11 @@ class Summary {
     continuation(fmt::format("active {}, share of idle {}",
                              format_si(run_.at("energy_active_joules").at("value"), "J"),
                              format_si(run_.at("energy_idle_share_joules").at("value"), "J")));
+    if (run_.at("idle_watts_low") != run_.at("idle_watts_high")) {
+      continuation(
+          fmt::format("idle power may be {} to {}; `joulery doctor` measures it on the quiet machine",
+                      format_si(run_.at("idle_watts_low"), "W"), format_si(run_.at("idle_watts_high"), "W")));
+    }
     line("machine", format_si(machine.value, "J"), machine.provenance,
          fmt::format("{} mean, {} peak", format_si(run_.at("machine_mean_watts"), "W"),
                      format_si(run_.at("machine_peak_watts"), "W")));

@@ -1,5 +1,6 @@
 """`joulery run`: the command's life is its own, and the figures hold together."""
 
+import contextlib
 import csv
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from conftest import check_schema
@@ -230,6 +232,83 @@ def test_on_a_terminal_ctrl_c_ends_the_command_and_the_record_is_kept(joulery):
     assert os.waitstatus_to_exitcode(status) == 130
     assert b"killed by SIGINT" in text
     assert joulery.json("show", schema="show")["run"]["status"] == "KILLED"
+
+
+def on_terminal(joulery, command, **environment):
+    """Starts a command as leader of a session on a terminal of its own; gives its pid and our end of it."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(joulery.home)
+        os.execvpe(command[0], command, {**joulery.environment, **environment})
+    return pid, terminal
+
+
+def processes():
+    """Parent and program name of every process."""
+    table = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            head, tail = entry.read_text().rsplit(")", 1)
+            table[int(entry.parent.name)] = (int(tail.split()[1]), head.split("(", 1)[1])
+    return table
+
+
+def child_named(name, ancestor, seconds=10):
+    """The pid of a descendant of `ancestor` with this program name, once it is there."""
+    for _ in range(int(seconds * 20)):
+        table = processes()
+        for pid, (parent, program) in table.items():
+            while program == name and parent != ancestor and parent in table:
+                parent = table[parent][0]
+            if program == name and parent == ancestor:
+                return pid
+        time.sleep(0.05)
+    raise AssertionError(f"no {name} below {ancestor}")
+
+
+def ends_within(pid, seconds):
+    for _ in range(int(seconds * 50)):
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
+            return True
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return False
+
+
+def test_a_command_stopped_from_outside_is_waited_for_in_a_script(joulery):
+    # The shell has no job control: were the meter to stop too, nobody would continue it.
+    script = f"{joulery.binary} run -q -- sleep 1; echo done"
+    pid, terminal = on_terminal(joulery, ["sh", "-c", script])
+    try:
+        command = child_named("sleep", pid)
+        os.kill(command, signal.SIGSTOP)
+        time.sleep(0.3)
+        os.kill(command, signal.SIGCONT)
+        assert ends_within(pid, 20)
+    finally:
+        os.close(terminal)
+
+
+def test_control_z_stops_a_meter_that_waits_for_daemons(joulery):
+    script = f"{joulery.binary} run -q -- sh -c 'setsid sleep 4 & true'"
+    pid, terminal = on_terminal(joulery, ["bash", "-i"], JOULERY_RUN_GRACE_SECONDS="30")
+    try:
+        os.write(terminal, script.encode() + b"\n")
+        meter = child_named("joulery", pid)
+        time.sleep(1)  # the command has ended, its daemon has not
+        os.write(terminal, b"\x1a")
+        state = ""
+        for _ in range(100):
+            state = Path(f"/proc/{meter}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            if state == "T":
+                break
+            time.sleep(0.02)
+        assert state == "T"
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
 
 
 def test_live_line_only_where_it_harms_nothing(joulery):
