@@ -92,12 +92,13 @@ class Summary {
     const double command = run_.at("command_seconds");
     const double cpu = run_.at("cpu_seconds");
     const double memory = run_.at("peak_memory_bytes");
-    const int cpus = run_.at("machine_cpus");
+    // Earlier versions wrote 0 where the machine did not say.
+    const int cpus = run_.at("machine_cpus").is_null() ? 0 : run_.at("machine_cpus").get<int>();
     line("wall time", format_duration(duration), "measured",
          duration - command > 0.05 ? fmt::format("the command itself {}", format_duration(command)) : "");
     std::string rest;
-    if (duration > 0) rest = fmt::format("{:.2f} of {} CPUs on average", cpu / duration, cpus);
-    if (memory > 0) rest += fmt::format(", peak memory {}", format_bytes(memory));
+    if (duration > 0 && cpus > 0) rest = fmt::format("{:.2f} of {} CPUs on average", cpu / duration, cpus);
+    if (memory > 0) rest += fmt::format("{}peak memory {}", rest.empty() ? "" : ", ", format_bytes(memory));
     line("CPU time", format_duration(cpu), "measured", rest);
   }
 
@@ -114,6 +115,11 @@ class Summary {
     continuation(fmt::format("active {}, share of idle {}",
                              format_si(run_.at("energy_active_joules").at("value"), "J"),
                              format_si(run_.at("energy_idle_share_joules").at("value"), "J")));
+    if (run_.at("idle_watts_low") != run_.at("idle_watts_high")) {
+      continuation(
+          fmt::format("idle power may be {} to {}; `joulery doctor` measures it on the quiet machine",
+                      format_si(run_.at("idle_watts_low"), "W"), format_si(run_.at("idle_watts_high"), "W")));
+    }
     line("machine", format_si(machine.value, "J"), machine.provenance,
          fmt::format("{} mean, {} peak", format_si(run_.at("machine_mean_watts"), "W"),
                      format_si(run_.at("machine_peak_watts"), "W")));

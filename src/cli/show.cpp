@@ -5,6 +5,7 @@
 #include "cli/run_summary.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
+#include "record/spool_repair.hpp"
 
 namespace joulery::cli {
 namespace {
@@ -26,6 +27,9 @@ std::string plain_text(const app::RunDetails& details, const Palette& colors) {
                   : fmt::format("  energy is {}, carbon assumed; _low and _high are the plausible range\n",
                                 printable(known->second));
     }
+  }
+  if (const auto damaged = run.tags.find(record::kDamagedTag); damaged != run.tags.end()) {
+    text += fmt::format("  {}!{} damaged: {}\n", colors.yellow, colors.reset, printable(damaged->second));
   }
   for (const record::LatestMetric& metric : run.metrics) {
     text += fmt::format("  {:<36} {:.6g}\n", printable(metric.key), metric.point.value);
