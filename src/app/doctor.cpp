@@ -365,7 +365,7 @@ void check_settings(Application& application, DoctorReport& report) {
       const std::string keys = settings_from(config, file.path + ":");
       found.push_back(fmt::format("{} sets {}", path, keys.empty() ? "nothing that is in effect" : keys));
     } else if (file.state == config::SettingsFile::State::foreign) {
-      found.push_back(fmt::format("{} is not read: it belongs to another user", path));
+      found.push_back(fmt::format("{} is not read: it {}", path, file.reason));
       check.state = State::limited;
       check.enable =
           "cp joulery.toml mine && mv mine joulery.toml    # in its folder, if you trust what it says";

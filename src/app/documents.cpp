@@ -164,7 +164,7 @@ std::string run_document(const meter::MeteredRun& run) {
                    {"cpu_seconds", run.cpu_seconds},
                    {"machine_busy_seconds", run.machine_busy_seconds},
                    {"steal_seconds", run.steal_seconds},
-                   {"machine_cpus", run.machine_cpus},
+                   {"machine_cpus", run.machine_cpus > 0 ? Json(run.machine_cpus) : Json(nullptr)},
                    {"peak_memory_bytes", run.peak_memory_bytes},
                    {"energy_joules", quantity_or_null(known, run.energy)},
                    {"energy_active_joules", quantity_or_null(known, run.energy_active)},
@@ -177,6 +177,8 @@ std::string run_document(const meter::MeteredRun& run) {
                    {"machine_mean_watts", known_or_null(known, run.machine_mean_watts)},
                    {"machine_peak_watts", known_or_null(known, run.machine_peak_watts)},
                    {"idle_watts", known_or_null(run.idle_watts > 0, run.idle_watts)},
+                   {"idle_watts_low", known_or_null(run.idle_watts > 0, run.idle_watts_low)},
+                   {"idle_watts_high", known_or_null(run.idle_watts > 0, run.idle_watts_high)},
                    {"idle_basis", run.idle_basis},
                    {"idle_policy", policy_name(run.idle_policy)},
                    {"attribution", meter::tier_name(run.tier)},
@@ -194,7 +196,7 @@ std::string run_document(const meter::MeteredRun& run) {
                        {"cpu_seconds", run.cpu_seconds / run.per->count},
                        {"duration_seconds", run.duration_seconds / run.per->count}};
   }
-  if (run.footprint) add_footprint(*run.footprint, document);
+  if (run.footprint) add_footprint(*run.footprint, known, document);
   Json skipped = Json::array();
   for (const meter::SkippedTier& tier : run.skipped_tiers) {
     skipped.push_back(

@@ -87,6 +87,22 @@ Derivation read_derivation(const Json& json) {
   return derivation;
 }
 
+void add_sci(const footprint::Footprint& footprint, Json& document) {
+  document["sci"] = {
+      {"sci_gco2e", quantity(footprint.sci)},
+      {"operational_gco2e", quantity(footprint.sci_operational)},
+      {"per", {{"count", footprint.per.count}, {"unit", footprint.per.unit}}},
+      {"energy", footprint.reserved ? "whole machine" : "proportional share"},
+      {"boundary", "the machine's energy with PUE, and making the machine; no network, no clients"}};
+  if (footprint.sci_for_ai) {
+    document["sci_ai"] = {{"score", footprint::persona_name(footprint.sci_for_ai->persona)},
+                          {"sci_gco2e", quantity(footprint.sci)},
+                          {"per_unit", footprint.per.unit},
+                          {"stages", footprint::persona_boundary(footprint.sci_for_ai->persona)},
+                          {"rationale", footprint.sci_for_ai->rationale}};
+  }
+}
+
 /// What belongs to an answer: carbon rests on the grid's derivation, everything on energy's.
 bool belongs(const Derivation& derivation, const std::string& figure) {
   if (figure.empty() || derivation.figure == figure) return true;
@@ -129,7 +145,8 @@ Json quantity_json(const UncertainValue& figure) {
           {"basis", figure.basis()}};
 }
 
-void add_footprint(const footprint::Footprint& footprint, Json& document) {
+void add_footprint(const footprint::Footprint& footprint, bool energy_known, Json& document) {
+  const auto quantity_or_null = [&](const auto& figure) { return energy_known ? quantity(figure) : Json(nullptr); };
   const footprint::Site& site = footprint.site;
   const footprint::IntensityKind& kind = site.intensity.kind;
   document["grid"] = {
@@ -142,27 +159,16 @@ void add_footprint(const footprint::Footprint& footprint, Json& document) {
       {"gco2e_per_kwh", site.intensity.factor.value},
       {"year", site.intensity.factor.year},
       {"pue", site.pue.value()}};
-  document["water_litres"] = quantity(footprint.water.total);
-  document["water_on_site_litres"] = quantity(footprint.water.on_site);
-  document["water_reservoir_litres"] = quantity(footprint.water.evaporation);
+  document["water_litres"] = quantity_or_null(footprint.water.total);
+  document["water_on_site_litres"] = quantity_or_null(footprint.water.on_site);
+  document["water_reservoir_litres"] = quantity_or_null(footprint.water.evaporation);
   document["embodied_gco2e"] = quantity(footprint.embodied);
   if (footprint.cost) {
-    document["cost"] = quantity(*footprint.cost);
+    document["cost"] = quantity_or_null(*footprint.cost);
     document["currency"] = site.currency;
   }
-  document["sci"] = {
-      {"sci_gco2e", quantity(footprint.sci)},
-      {"operational_gco2e", quantity(footprint.sci_operational)},
-      {"per", {{"count", footprint.per.count}, {"unit", footprint.per.unit}}},
-      {"energy", footprint.reserved ? "whole machine" : "proportional share"},
-      {"boundary", "the machine's energy with PUE, and making the machine; no network, no clients"}};
-  if (footprint.sci_for_ai) {
-    document["sci_ai"] = {{"score", footprint::persona_name(footprint.sci_for_ai->persona)},
-                          {"sci_gco2e", quantity(footprint.sci)},
-                          {"per_unit", footprint.per.unit},
-                          {"stages", footprint::persona_boundary(footprint.sci_for_ai->persona)},
-                          {"rationale", footprint.sci_for_ai->rationale}};
-  }
+  document["sci"] = nullptr;
+  if (energy_known) add_sci(footprint, document);
   document["derivations"] = Json::array();
   for (const Derivation& derivation : footprint.derivations)
     document["derivations"].push_back(derivation_json(derivation));

@@ -69,10 +69,12 @@ bool store_run(Application& application, meter::SessionResult& result, const std
     if (kept == path) stored = environment_error(reason);
   }
   bool comes_later = true;
+  const char* missing = "not in the store";
   for (const record::IngestReport::Refused& refused : report.refused) {
     if (refused.path != path) continue;
     stored = environment_error(refused.reason);
     path = refused.moved_to;
+    if (refused.stored_in_part) missing = "only in part in the store";
     comes_later = false;
   }
   result.spool.reset();
@@ -82,10 +84,17 @@ bool store_run(Application& application, meter::SessionResult& result, const std
     hint += fmt::format("{}the run is safe in {}{}", hint.empty() ? "" : "; ", path,
                         comes_later ? "; the next command moves it in" : "");
   }
-  result.run.warnings.push_back({fmt::format("the run is not in the store{}: {}",
+  result.run.warnings.push_back({fmt::format("the run is {}{}: {}", missing,
                                              spooled && comes_later ? " yet" : "", stored.error().message),
                                  std::move(hint)});
   return false;
+}
+
+/// Counters that anybody could have written look like the kernel's own.
+meter::Warning other_counters(const std::string& root, const config::Config& config) {
+  return {fmt::format("the counters were read below '{}', not from this machine's own /proc and /sys",
+                      printable(root)),
+          fmt::format("system_root is set by {}", printable(config.get("system_root").where))};
 }
 
 }  // namespace
@@ -181,6 +190,8 @@ meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, mete
     options.tags["joulery.series"] = series_id;
     options.tags["joulery.series_index"] = fmt::format("{}", index);
   }
+  const std::string& sensor_root = application.sensors().prefix();
+  if (!sensor_root.empty()) options.tags["joulery.system_root"] = printable(sensor_root);
   options.hz = config.number("run.hz");
   options.idle = idle_policy(config.text("run.idle"));
   options.only_tier = parse_tier(config.text("run.attribution"));
@@ -193,6 +204,7 @@ meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, mete
 
   auto metered = meter::run_session(application.machine(), options, supervisor, observer);
   if (!metered) return std::unexpected(metered.error());
+  if (!sensor_root.empty()) metered->run.warnings.push_back(other_counters(sensor_root, config));
   WorkloadOutcome outcome{.run = {}, .document = run_document(metered->run), .stored = false};
   if (!warmup) outcome.stored = store_run(application, *metered, outcome.document);
   outcome.run = std::move(metered->run);

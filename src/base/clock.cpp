@@ -22,5 +22,8 @@ std::int64_t SystemClock::monotonic_ns() const {
 std::int64_t SystemClock::realtime_ns() const {
   return read_clock(CLOCK_REALTIME);
 }
+std::int64_t SystemClock::thread_cpu_ns() const {
+  return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
 
 }  // namespace joulery

@@ -34,6 +34,17 @@ constexpr unsigned long kFuse = 0x65735546;
 constexpr unsigned long kTmpfs = 0x01021994;
 constexpr unsigned long kRamfs = 0x858458F6;
 
+bool is_absent(int folder, const char* name) {
+  struct stat info{};
+  return ::fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+}
+
+bool is_same_file(const struct stat& file, int folder, const char* name) {
+  struct stat info{};
+  return ::fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_dev == file.st_dev &&
+         info.st_ino == file.st_ino;
+}
+
 std::string folder_of(const std::string& path) {
   const auto slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
@@ -238,6 +249,33 @@ Status make_directories(const std::string& path, unsigned mode) {
         fmt::format("can't make the folder '{}': {}", printable(path), errno_text(errno)));
   }
   return {};
+}
+
+int link_and_unlink(int from_folder, const char* name, int to_folder, const char* new_name) {
+  struct stat file{};
+  if (::fstatat(from_folder, name, &file, AT_SYMLINK_NOFOLLOW) != 0) return errno;
+  if (S_ISDIR(file.st_mode)) {
+    // A folder has no second name. Renaming replaces no file with it, and no folder that holds anything.
+    if (!is_absent(to_folder, new_name)) return EEXIST;
+    return ::renameat(from_folder, name, to_folder, new_name) == 0 ? 0 : errno;
+  }
+  if (::linkat(from_folder, name, to_folder, new_name, 0) != 0) {
+    const int error = errno;
+    if (error != EEXIST || !is_same_file(file, to_folder, new_name)) return error;
+    // Somebody else is between the two steps, or died there.
+    static_cast<void>(::unlinkat(from_folder, name, 0));
+    return ENOENT;
+  }
+  if (::unlinkat(from_folder, name, 0) == 0 || errno == ENOENT) return 0;
+  const int error = errno;
+  static_cast<void>(::unlinkat(to_folder, new_name, 0));
+  return error;
+}
+
+int move_without_replacing(int from_folder, const char* name, int to_folder, const char* new_name) {
+  if (::renameat2(from_folder, name, to_folder, new_name, RENAME_NOREPLACE) == 0) return 0;
+  const bool unsupported = errno == EINVAL || errno == ENOSYS;
+  return unsupported ? link_and_unlink(from_folder, name, to_folder, new_name) : errno;
 }
 
 FilesystemKind filesystem_kind(const std::string& path) {

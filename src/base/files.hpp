@@ -77,6 +77,11 @@ Result<std::string> read_file(const std::string& path, std::size_t limit);
 Status write_file_atomically(const std::string& path, std::string_view content, unsigned mode = 0644);
 /// Makes a folder and its parents; folders that it makes get `mode`.
 Status make_directories(const std::string& path, unsigned mode = 0755);
+/// Moves a file of one folder to another in which no file of that name may be: 0, or errno. EEXIST if there
+/// is one, ENOENT if the file is gone or has been moved there by somebody else meanwhile.
+int move_without_replacing(int from_folder, const char* name, int to_folder, const char* new_name);
+/// The same for file systems that can't do it in one step, such as NFS: nothing is replaced there either.
+int link_and_unlink(int from_folder, const char* name, int to_folder, const char* new_name);
 /// Writes all bytes, going on after partial writes and signals.
 Status write_all(int descriptor, std::string_view bytes);
 /// Text of errno, thread-safe.

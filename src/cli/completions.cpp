@@ -88,22 +88,51 @@ std::string bash_tables() {
 
 /// What of the bash script does not depend on the table.
 constexpr const char* kBashEngine = R"bash(
+_joulery_add() { # takes words from stdin, less what readline leaves on the line
+  mapfile -t COMPREPLY
+  COMPREPLY=("${COMPREPLY[@]#"$cut"}")
+}
 _joulery_words() { # CHOICES: those that start with the word at the cursor
-  mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word")
+  _joulery_add < <(compgen -W "$1" -- "$word")
 }
 _joulery_files() {
   compopt -o filenames 2>/dev/null
-  mapfile -t COMPREPLY < <(compgen -f -- "$word")
+  _joulery_add < <(compgen -f -- "$word")
+}
+_joulery_bare() { # WORD: sets plain, the word without its backslashes
+  plain=${1//\\\\/$'\1'} plain=${plain//\\/} plain=${plain//$'\1'/\\}
+}
+_joulery_plain() { # WORD as it was typed: sets plain, what it means without its quotes
+  case $1 in
+    [\"\']*) plain=${1:1} plain=${plain%"${1:0:1}"} ;;
+    \~/*) _joulery_bare "$1" && plain=$HOME${plain:1} ;;
+    *) _joulery_bare "$1" ;;
+  esac
 }
 _joulery_ask() { # KIND: asks joulery itself; what it says after a tab is not for bash
-  local program line plain=${word#[\"\']}
+  local program line plain unsafe='' kept bare=${word//\\?/}
+  # What is chosen goes between the quotes as it is, so nothing that means something there may be in it.
+  case $word in
+    \"*) unsafe='[\\"$`!]' ;;
+    \'*) unsafe="[']" ;;
+    *) [[ $bare != *[\"\']* ]] || return ;; # a quote within the word: readline would go on from there
+  esac
+  local at=()
+  [[ -z $store ]] || { _joulery_plain "$store" && at=(--store "$plain"); }
+  _joulery_bare "$cut" && kept=$plain
+  _joulery_bare "$word"
+  [[ -z $unsafe ]] || plain=${word:1}
   program=$(type -P joulery) || program=${COMP_WORDS[0]/#\~/$HOME}
-  [[ $plain != "$word" ]] || plain=${plain//\\/}
   while IFS=$'\t' read -r line _; do
     [[ $line == "$plain"* ]] || continue
-    [[ $word == [\"\']* ]] || printf -v line %q "$line"
+    if [[ -n $unsafe ]]; then
+      [[ $line != *$unsafe* ]] || continue
+    else
+      line=${line#"$kept"}
+      [[ -z $line ]] || printf -v line %q "$line"
+    fi
     COMPREPLY+=("$line")
-  done < <("$program" complete ${store:+--store "${store/#\~/$HOME}"} -- "$1" "$plain" 2>/dev/null)
+  done < <("$program" complete "${at[@]}" -- "$1" "$plain" 2>/dev/null)
 }
 _joulery_command() { # INDEX of the command that is metered: completed as if it stood alone
   if declare -F _comp_command_offset >/dev/null; then
@@ -124,25 +153,46 @@ _joulery_value() { # of the flag in $pending
     *) _joulery_ask "$kind" ;;
   esac
 }
+_joulery_line() { # sets words: what bash broke at ":", "=" or "@" is whole again; first: where each starts
+  local rest item blank i
+  rest=${COMP_LINE:0:COMP_POINT}
+  for ((i = 0; i <= COMP_CWORD; i++)); do
+    item=${COMP_WORDS[i]}
+    blank=${rest%%[! $'\t\n']*} rest=${rest#"${rest%%[! $'\t\n']*}"}
+    if ((i == COMP_CWORD)); then item=$rest; fi # up to the cursor
+    rest=${rest#"$item"}
+    if ((i > 1)) && [[ -z $blank ]] && [[ -z ${item//[:=@]/} || -z ${COMP_WORDS[i - 1]//[:=@]/} ]]; then
+      cut=${words[-1]}
+      words[-1]+=$item
+      [[ -n ${item//[:=@]/} ]] || cut+=$item
+    else
+      words+=("$item") first+=("$i") cut=
+    fi
+  done
+  cut=${cut%@} # readline takes it as a part of what follows
+}
 _joulery() {
-  local IFS=$' \t\n' word=${COMP_WORDS[COMP_CWORD]} verb= pending= store= restore= item i j glue=
+  local IFS=$' \t\n' word= cut= words=() first=() verb= pending= store= restore= item i j glue=
   local kind= choices= flags= operand= most=0 count=0
   COMPREPLY=()
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    item=${COMP_WORDS[i]}
+  _joulery_line
+  word=${words[-1]}
+  for ((i = 1; i < ${#words[@]} - 1; i++)); do
+    item=${words[i]}
     _joulery_verb "$verb"
     if [[ $item == -- && $operand == command ]]; then
-      _joulery_command $((i + 1))
+      _joulery_command "${first[i + 1]}"
       return
     fi
     if [[ -n $pending ]]; then
-      [[ $item != = ]] || continue # bash takes --flag=value for three words
       [[ $pending != --store ]] || store=$item
       pending=
       continue
     fi
     case $item in
       --restore) restore=1 ;;
+      --store=*) store=${item#*=} ;;
+      --*=*) ;;
       --*)
         _joulery_flag "$verb" "$item"
         [[ -z $kind ]] || pending=$item
@@ -159,7 +209,7 @@ _joulery() {
         if [[ -z $verb ]]; then
           verb=$item
         elif [[ $operand == command ]]; then
-          _joulery_command "$i"
+          _joulery_command "${first[i]}"
           return
         else
           count=$((count + 1))
@@ -167,9 +217,10 @@ _joulery() {
         ;;
     esac
   done
-  [[ -z $pending || $word != = ]] || word=
   if [[ -z $pending && $word == --*=* ]]; then
     pending=${word%%=*} glue=${word%%=*}= word=${word#*=}
+    # Of what is cut off, this comes first.
+    if [[ $cut == "$glue"* ]]; then cut=${cut#"$glue"} glue=; else glue=${glue#"$cut"} cut=; fi
   fi
   if [[ -n $pending ]]; then
     _joulery_flag "$verb" "$pending"
@@ -239,11 +290,21 @@ std::string zsh_operands(const Verb& verb) {
 std::string zsh_script() {
   std::string script = R"zsh(#compdef joulery
 _joulery_ask() { # KIND: asks joulery itself; each line has a tab and a description after the word
-  local line program=${commands[joulery]:-$_joulery_program}
+  setopt local_options extended_glob
+  local line word at program=${commands[joulery]:-$_joulery_program}
   local -a store found
-  [[ -z ${opt_args[--store]} ]] || store=(--store ${(Q)~opt_args[--store]})
-  for line in ${(f)"$($program complete $store -- $1 ${(Q)PREFIX} 2>/dev/null)"}; do
-    found+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
+  if [[ -n ${opt_args[--store]} ]]; then
+    # As it was typed, but for what _arguments put before colons and backslashes. Only a home is expanded:
+    # anything else that means something to a shell might run what is in it.
+    at=${opt_args[--store]//(#m)\\[:\\]/${MATCH[2]}}
+    word=${(Q)at}
+    [[ $at != '~/'* ]] || word=$HOME/${word#'~/'}
+    store=(--store "$word")
+  fi
+  for line in ${(f)"$($program complete $store -- $1 "${(Q)PREFIX}" 2>/dev/null)"}; do
+    word=${line%%$'\t'*}
+    word=${word//\\/\\\\}
+    found+=("${word//:/\\:}:${line#*$'\t'}")
   done
   _describe -V $1 found
 }

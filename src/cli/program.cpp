@@ -74,15 +74,21 @@ VerbResult dispatch(app::Application& application, const Arguments& arguments) {
   return kExitInternal;
 }
 
+VerbResult print_and_end(const std::string& text) {
+  JOULERY_CHECK_OK(print(Stream::out, text));
+  return kExitOk;
+}
+
 /// What needs neither settings nor a store, so that nothing wrong with them is in its way.
 std::optional<VerbResult> without_settings(const Arguments& arguments, char** variables) {
+  if (arguments.has("version")) return print_and_end(fmt::format("joulery {}\n", app::version()));
+  if (arguments.has("help")) {
+    return print_and_end(arguments.verb != nullptr ? verb_text(*arguments.verb) : overview_text());
+  }
   if (arguments.verb == nullptr) return std::nullopt;
   if (arguments.verb->name == "man") return man_verb(variables);
   if (arguments.verb->name != "completions") return std::nullopt;
-  if (const Status printed = print(Stream::out, completion_script(arguments.operands.front())); !printed) {
-    return VerbResult(std::unexpected(printed.error()));
-  }
-  return VerbResult(kExitOk);
+  return print_and_end(completion_script(arguments.operands.front()));
 }
 
 /// Nobody wants to read messages in the middle of a word.
@@ -118,18 +124,10 @@ int run_program(int argc, char** argv, char** variables) {
   // As is a limit on file sizes, as EFBIG.
   ::signal(SIGXFSZ, SIG_IGN);
   const auto arguments = parse_arguments(std::vector<std::string>(argv + 1, argv + argc));
-  if (arguments && arguments->has("version")) {
-    static_cast<void>(print(Stream::out, fmt::format("joulery {}\n", app::version())));
-    return kExitOk;
-  }
-  if (arguments && arguments->has("help")) {
-    static_cast<void>(
-        print(Stream::out, arguments->verb != nullptr ? verb_text(*arguments->verb) : overview_text()));
-    return kExitOk;
-  }
   if (arguments) {
     if (const auto code = without_settings(*arguments, variables)) {
-      return *code ? **code : fail(&*arguments, code->error(), {});
+      // Nothing is metered, so that even with `run --help` these are no codes of `run`.
+      return *code ? **code : fail(nullptr, code->error(), {});
     }
     if (arguments->verb != nullptr && arguments->verb->internal) {
       complete_quietly(*arguments, variables, signals);
@@ -169,7 +167,9 @@ Result<std::unique_ptr<record::Store>> open_store_and_tell(app::Application& app
   for (const auto& [file, why] : report.kept)
     text += fmt::format("note: {} is kept: {}\n", printable(file), printable(why));
   for (const record::IngestReport::Refused& refused : report.refused) {
-    text += fmt::format("note: {} can't be taken into the store and is now {}: {}\n", printable(refused.path),
+    text += fmt::format("note: {} {} and is now {}: {}\n", printable(refused.path),
+                        refused.stored_in_part ? "could be taken into the store only in part"
+                                               : "can't be taken into the store",
                         printable(refused.moved_to), printable(refused.reason));
   }
   if (!text.empty()) static_cast<void>(print(Stream::err, text));

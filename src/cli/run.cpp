@@ -35,7 +35,8 @@ class LiveLine final : public meter::SessionObserver {
     if (is_terminal(Stream::err) && ::tcgetpgrp(STDERR_FILENO) != ::getpgrp()) return;
     const std::string line = fmt::format(
         "{}  {:.2f} CPUs  machine {}  so far {}", format_duration(state.elapsed_seconds), state.workload_cpus,
-        tilde + format_si(state.machine_watts, "W"), tilde + format_si(state.workload_joules, "J"));
+        state.energy_known ? tilde + format_si(state.machine_watts, "W") : "unknown",
+        state.energy_known ? tilde + format_si(state.workload_joules, "J") : "unknown");
     static_cast<void>(print(Stream::err, "\r\x1b[K" + line.substr(0, static_cast<std::size_t>(std::max(
                                                                          1, terminal_width() - 1)))));
     drawn_ = true;

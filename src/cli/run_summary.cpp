@@ -92,12 +92,13 @@ class Summary {
     const double command = run_.at("command_seconds");
     const double cpu = run_.at("cpu_seconds");
     const double memory = run_.at("peak_memory_bytes");
-    const int cpus = run_.at("machine_cpus");
+    // Earlier versions wrote 0 where the machine did not say.
+    const int cpus = run_.at("machine_cpus").is_null() ? 0 : run_.at("machine_cpus").get<int>();
     line("wall time", format_duration(duration), "measured",
          duration - command > 0.05 ? fmt::format("the command itself {}", format_duration(command)) : "");
     std::string rest;
-    if (duration > 0) rest = fmt::format("{:.2f} of {} CPUs on average", cpu / duration, cpus);
-    if (memory > 0) rest += fmt::format(", peak memory {}", format_bytes(memory));
+    if (duration > 0 && cpus > 0) rest = fmt::format("{:.2f} of {} CPUs on average", cpu / duration, cpus);
+    if (memory > 0) rest += fmt::format("{}peak memory {}", rest.empty() ? "" : ", ", format_bytes(memory));
     line("CPU time", format_duration(cpu), "measured", rest);
   }
 
@@ -114,6 +115,11 @@ class Summary {
     continuation(fmt::format("active {}, share of idle {}",
                              format_si(run_.at("energy_active_joules").at("value"), "J"),
                              format_si(run_.at("energy_idle_share_joules").at("value"), "J")));
+    if (run_.at("idle_watts_low") != run_.at("idle_watts_high")) {
+      continuation(
+          fmt::format("idle power may be {} to {}; `joulery doctor` measures it on the quiet machine",
+                      format_si(run_.at("idle_watts_low"), "W"), format_si(run_.at("idle_watts_high"), "W")));
+    }
     line("machine", format_si(machine.value, "J"), machine.provenance,
          fmt::format("{} mean, {} peak", format_si(run_.at("machine_mean_watts"), "W"),
                      format_si(run_.at("machine_peak_watts"), "W")));
@@ -123,31 +129,31 @@ class Summary {
   }
 
   void carbon() {
-    if (run_.at("carbon_gco2e").is_null()) return;
-    const Figure figure(run_.at("carbon_gco2e"));
-    line("carbon", grams(figure.value), figure.provenance,
-         fmt::format("{} to {} CO2e, {} range", grams(figure.low), grams(figure.high), figure.interval));
+    if (!run_.at("carbon_gco2e").is_null()) {
+      const Figure figure(run_.at("carbon_gco2e"));
+      line("carbon", grams(figure.value), figure.provenance,
+           fmt::format("{} to {} CO2e, {} range", grams(figure.low), grams(figure.high), figure.interval));
+    }
     footprint();
   }
 
   /// Of runs since a place can be named.
   void footprint() {
     if (!run_.contains("grid")) return;
+    const bool energy_known = !run_.at("sci").is_null();
     const Json& grid = run_.at("grid");
     const bool world = grid.at("zone") == "WORLD";
-    const std::string kind = grid.at("boundary");
-    continuation(
-        fmt::format("{}, {:.0f} g/kWh {} of {}, PUE {:.4g}{}",
-                    world ? "world average grid" : printable(grid.at("zone_name").get<std::string>()),
-                    grid.at("gco2e_per_kwh").get<double>(), kind, grid.at("year").get<int>(),
-                    grid.at("pue").get<double>(), world ? "; --zone FR tells the place" : ""));
-    const auto other = [&](const char* label, const Json& json, const char* unit, const std::string& rest) {
-      const Figure figure(json);
-      line(label, format_si(figure.value, unit), figure.provenance,
-           figure.range(unit) + (rest.empty() || figure.range(unit).empty() ? "" : ", ") + rest);
-    };
-    other("water", run_.at("water_litres"), "l", "");
+    if (energy_known) {
+      const std::string kind = grid.at("boundary");
+      continuation(
+          fmt::format("{}, {:.0f} g/kWh {} of {}, PUE {:.4g}{}",
+                      world ? "world average grid" : printable(grid.at("zone_name").get<std::string>()),
+                      grid.at("gco2e_per_kwh").get<double>(), kind, grid.at("year").get<int>(),
+                      grid.at("pue").get<double>(), world ? "; --zone FR tells the place" : ""));
+      other("water", run_.at("water_litres"), "l", "");
+    }
     other("embodied", run_.at("embodied_gco2e"), "g", "share of making the machine");
+    if (!energy_known) return;
     if (run_.contains("cost")) {
       const Figure cost(run_.at("cost"));
       line("cost", fmt::format("{:.3g}", cost.value), cost.provenance,
@@ -162,6 +168,11 @@ class Summary {
         "SCI", sci.at("sci_gco2e"), "g",
         fmt::format("per unit ({}), energy of the {}", printable(sci.at("per").at("unit").get<std::string>()),
                     reserved ? "whole machine" : "run's share"));
+  }
+  void other(const char* label, const Json& json, const char* unit, const std::string& rest) {
+    const Figure figure(json);
+    line(label, format_si(figure.value, unit), figure.provenance,
+         figure.range(unit) + (rest.empty() || figure.range(unit).empty() ? "" : ", ") + rest);
   }
 
   void per_unit() {

@@ -9,6 +9,7 @@
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
 #include "cli/why.hpp"
+#include "record/spool_repair.hpp"
 
 namespace joulery::cli {
 namespace {
@@ -32,6 +33,9 @@ std::string plain_text(const app::RunDetails& details, const Palette& colors) {
                                 printable(known->second),
                                 carbon != run.tags.end() ? printable(carbon->second) : "assumed");
     }
+  }
+  if (const auto damaged = run.tags.find(record::kDamagedTag); damaged != run.tags.end()) {
+    text += fmt::format("  {}!{} damaged: {}\n", colors.yellow, colors.reset, printable(damaged->second));
   }
   for (const record::LatestMetric& metric : run.metrics) {
     text += fmt::format("  {:<36} {:.6g}\n", printable(metric.key), metric.point.value);

@@ -6,13 +6,11 @@
 
 #include <algorithm>
 
-#include "base/files.hpp"
 #include "base/text.hpp"
+#include "config/settings_text.hpp"
 
 namespace joulery::config {
 namespace {
-
-constexpr std::size_t kLargestFile = 1 << 20;
 
 const SettingDefinition* find_definition(std::string_view key) {
   for (const SettingDefinition& definition : setting_definitions()) {
@@ -79,14 +77,21 @@ std::string expand_path(const std::string& value, const std::string& base, const
   return base + "/" + value;
 }
 
-Status read_settings(const std::string& path, Origin origin, const std::string& home,
-                     std::map<std::string, Setting>& settings) {
-  JOULERY_ASSIGN(const std::string text, read_file(path, kLargestFile));
+/// `notes` gets what of the text is left aside.
+Status take_settings(const std::string& text, const SettingsFile& file, const std::string& home,
+                     std::map<std::string, Setting>& settings, std::vector<std::string>& notes) {
+  const std::string& path = file.path;
   JOULERY_ASSIGN(const std::vector<TomlEntry> entries, parse_toml(text, path));
   for (const TomlEntry& entry : entries) {
     const std::string where = fmt::format("{}:{}", path, entry.line);
     const SettingDefinition* definition = find_definition(entry.key);
     if (definition == nullptr) return unknown_key(entry.key, where);
+    if (definition->own && file.origin == Origin::project_file) {
+      notes.push_back(
+          fmt::format("{}: {} is not taken from a project's file; set it in your own config.toml or with {}",
+                      printable(where), entry.key, variable_name(entry.key)));
+      continue;
+    }
     using Kind = SettingDefinition::Kind;
     const bool number = entry.kind == TomlEntry::Kind::integer || entry.kind == TomlEntry::Kind::floating;
     const bool fits = definition->kind == Kind::number    ? number
@@ -101,18 +106,9 @@ Status read_settings(const std::string& path, Origin origin, const std::string& 
     JOULERY_CHECK_OK(check_value(*definition, entry.value, where));
     std::string value = entry.value;
     if (definition->kind == Kind::path) value = expand_path(value, path.substr(0, path.rfind('/')), home);
-    settings[entry.key] = Setting{std::move(value), origin, where};
+    settings[entry.key] = Setting{std::move(value), file.origin, where};
   }
   return {};
-}
-
-SettingsFile::State state_of(const std::string& path, Origin origin) {
-  using State = SettingsFile::State;
-  struct stat info{};
-  if (::stat(path.c_str(), &info) != 0) return State::missing;
-  // The folder of the user file was named by the user; any folder above the working one was not.
-  const bool trusted = origin == Origin::user_file || info.st_uid == ::geteuid() || info.st_uid == 0;
-  return trusted ? State::read : State::foreign;
 }
 
 bool same_folder(const std::string& a, const std::string& b) {
@@ -154,6 +150,7 @@ const std::vector<SettingDefinition>& setting_definitions() {
       {.key = "system_root",
        .built_in = "/",
        .kind = Kind::path,
+       .own = true,
        .help = "where /proc and /sys are found, for a container that has the host's mounted elsewhere"},
       {.key = "zone", .help = "where the electricity comes from: FR, US-CA, CA-QC, aws:eu-west-3"},
       {.key = "pue",
@@ -225,22 +222,27 @@ Folders find_folders(const Environment& environment, unsigned user_id) {
 
 Status Config::read_files(const Environment& environment, const Folders& folders) {
   using State = SettingsFile::State;
-  const auto look_at = [&](const std::string& path, Origin origin) {
-    files_.push_back({.path = path, .origin = origin, .state = state_of(path, origin)});
-    return files_.back().state;
+  std::vector<std::string> texts;
+  const auto look_at = [&](const std::string& path, Origin origin) -> Result<State> {
+    JOULERY_ASSIGN(SettingsText found,
+                   origin == Origin::user_file ? read_user_settings(path) : read_project_settings(path));
+    files_.push_back(
+        {.path = path, .origin = origin, .state = found.state, .reason = std::move(found.reason)});
+    texts.push_back(std::move(found.text));
+    return found.state;
   };
-  if (!folders.config.empty()) look_at(folders.config + "/config.toml", Origin::user_file);
+  if (!folders.config.empty()) JOULERY_CHECK_OK(look_at(folders.config + "/config.toml", Origin::user_file));
   for (const std::string& path : project_files(environment)) {
-    const State state = look_at(path, Origin::project_file);
+    JOULERY_ASSIGN(const State state, look_at(path, Origin::project_file));
     if (state == State::read) break;
     if (state == State::foreign) {
-      notes_.push_back(
-          fmt::format("{} belongs to another user and is not read; copy it to make it yours", path));
+      notes_.push_back(fmt::format("{} {} and is not read; copy it to make it yours", printable(path),
+                                   files_.back().reason));
     }
   }
-  for (const SettingsFile& file : files_) {
-    if (file.state != State::read) continue;
-    JOULERY_CHECK_OK(read_settings(file.path, file.origin, environment.home, settings_));
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    if (files_[i].state != State::read) continue;
+    JOULERY_CHECK_OK(take_settings(texts[i], files_[i], environment.home, settings_, notes_));
   }
   return {};
 }

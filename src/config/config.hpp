@@ -30,6 +30,8 @@ struct SettingDefinition {
   /// Bounds of a number.
   double minimum = 0;
   double maximum = 0;
+  /// Not taken from a project's file, which may have come with a cloned repository.
+  bool own = false;
   std::string help = {};
 };
 const std::vector<SettingDefinition>& setting_definitions();
@@ -63,15 +65,18 @@ struct SettingsFile {
   std::string path;
   Origin origin = Origin::user_file;
   enum class State { read, missing, foreign } state = State::missing;
+  /// Of a foreign one: why it is not read.
+  std::string reason = {};
 };
 
 /// Settings by precedence: flag > JOULERY_* > project file > user file > built in.
 class Config {
  public:
   /// Reads both files. The project file is the first joulery.toml from the working folder upward; the search
-  /// ends with the first folder that holds .git, the home folder or the root. A file of another user (neither
-  /// ours nor root's) is passed over with a note, and the search goes on: whoever can write into a folder
-  /// must not say where our runs are written to. An unknown key, wrong type or broken TOML is a user error
+  /// ends with the first folder that holds .git, the home folder or the root. A file that others could have
+  /// made or written is passed over with a note, and the search goes on: whoever can write into a folder
+  /// must not say where our runs are written to. Nor does a project's file say where the counters are: its
+  /// `system_root` is left aside with a note. An unknown key, wrong type or broken TOML is a user error
   /// that names file, line and the nearest key. A missing file is none.
   static Result<Config> load(const Environment& environment, const Folders& folders);
   Status set_flag(const std::string& key, const std::string& value, const std::string& flag);

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -111,6 +112,86 @@ TEST_F(ConfigFiles, FilesOfOtherUsersArePassedOverAndTheSearchGoesOn) {
   EXPECT_EQ(config.files()[1].state, SettingsFile::State::foreign);
 }
 
+TEST_F(ConfigFiles, LinksOfOtherUsersArePassedOverWhateverTheyLeadTo) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give a link away";
+  const std::string link = project_ + "/shared/joulery.toml";
+  fs::create_directories(project_ + "/shared");
+  environment_.working_directory = project_ + "/shared";
+  write_project("run.hz = 3\n");
+  std::ofstream(home_ + "/mine.toml") << "run.hz = 4\n";
+  for (const std::string& target : {std::string("/etc/passwd"), std::string("/dev/zero"),
+                                    std::string("/dev/tty"), home_ + "/mine.toml"}) {
+    fs::remove(link);
+    fs::create_symlink(target, link);
+    ASSERT_EQ(lchown(link.c_str(), 12345, 12345), 0);
+    const auto config = load();
+    ASSERT_TRUE(config) << target << ": " << config.error().message;
+    EXPECT_EQ(config->number("run.hz"), 3) << target;
+    EXPECT_THAT(config->notes(), testing::ElementsAre(HasSubstr(link + " is a link of another user")));
+  }
+}
+
+TEST_F(ConfigFiles, OwnLinksAreFollowedToTrustedFilesOnly) {
+  const std::string link = project_ + "/joulery.toml";
+  std::ofstream(home_ + "/mine.toml") << "run.hz = 4\n";
+  fs::create_symlink("../mine.toml", home_ + "/project/second");
+  fs::create_symlink("second", link);
+  EXPECT_EQ(load().value().number("run.hz"), 4);
+  fs::remove(link);
+  fs::create_symlink("/dev/zero", link);
+  EXPECT_THAT(load().value().notes(), testing::ElementsAre(HasSubstr("is no regular file")));
+  fs::remove(link);
+  fs::create_symlink("joulery.toml", link);
+  EXPECT_THAT(load().value().notes(), testing::ElementsAre(HasSubstr("too many links")));
+  fs::remove(link);
+  fs::create_symlink("nowhere", link);
+  EXPECT_THAT(load().value().notes(), testing::IsEmpty());
+  if (geteuid() != 0) return;
+  fs::remove(link);
+  fs::create_symlink(home_ + "/mine.toml", link);
+  ASSERT_EQ(chown((home_ + "/mine.toml").c_str(), 12345, 12345), 0);
+  const Config config = load().value();
+  EXPECT_EQ(config.number("run.hz"), 10);
+  EXPECT_THAT(config.notes(), testing::ElementsAre(HasSubstr("belongs to another user")));
+}
+
+TEST_F(ConfigFiles, AProjectFileThatOthersCanWriteIsPassedOver) {
+  const std::string path = project_ + "/joulery.toml";
+  write_project("run.hz = 3\n");
+  fs::permissions(path, fs::perms(0646));
+  const Config config = load().value();
+  EXPECT_EQ(config.number("run.hz"), 10);
+  EXPECT_THAT(config.notes(), testing::ElementsAre(HasSubstr("can be written by others")));
+  if (geteuid() != 0) return;
+  fs::permissions(path, fs::perms(0664));
+  EXPECT_EQ(load().value().number("run.hz"), 3) << "the owner's private group";
+  ASSERT_EQ(chown(path.c_str(), 0, 100), 0);
+  EXPECT_EQ(load().value().number("run.hz"), 10);
+}
+
+TEST_F(ConfigFiles, APipeOrAFolderInAProjectIsPassedOver) {
+  const std::string path = project_ + "/joulery.toml";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_THAT(load().value().notes(), testing::ElementsAre(HasSubstr("is no regular file")));
+  fs::remove(path);
+  fs::create_directories(path);
+  EXPECT_THAT(load().value().notes(), testing::ElementsAre(HasSubstr("is no regular file")));
+}
+
+TEST_F(ConfigFiles, AProjectFileDoesNotSayWhereTheCountersAre) {
+  write_project("system_root = \"fake\"\nstore = \"runs.db\"\n");
+  const Config config = load().value();
+  EXPECT_EQ(config.text("system_root"), "/");
+  EXPECT_EQ(config.text("store"), project_ + "/runs.db");
+  EXPECT_THAT(config.notes(),
+              testing::ElementsAre(testing::AllOf(HasSubstr("joulery.toml:1: system_root is not taken"),
+                                                  HasSubstr("JOULERY_SYSTEM_ROOT"))));
+  write_user("system_root = \"/host\"\n");
+  EXPECT_EQ(load().value().text("system_root"), "/host");
+  environment_.variables["JOULERY_SYSTEM_ROOT"] = "/other";
+  EXPECT_EQ(load().value().text("system_root"), "/other");
+}
+
 TEST_F(ConfigFiles, AWorkingFolderThatIsGoneHasNoProjectFile) {
   environment_.working_directory = "(unreachable)/gone";
   EXPECT_EQ(load().value().files().size(), 1U);
@@ -174,10 +255,10 @@ TEST_F(ConfigFiles, PathsOfAFileAreRelativeToIt) {
   EXPECT_EQ(load().value().text("store"), home_ + "/there.db");
 }
 
-TEST_F(ConfigFiles, AFolderOrAHugeFileInPlaceOfTheFileIsAnError) {
-  fs::create_directories(project_ + "/joulery.toml");
+TEST_F(ConfigFiles, AHugeFileIsAnErrorAndSoIsAFolderInPlaceOfTheUsersFile) {
+  fs::create_directories(home_ + "/.config/joulery/config.toml");
   EXPECT_FALSE(load());
-  fs::remove(project_ + "/joulery.toml");
+  fs::remove(home_ + "/.config/joulery/config.toml");
   write_project(std::string(2 << 20, '#'));
   EXPECT_THAT(load_error().message, HasSubstr("is larger than"));
 }

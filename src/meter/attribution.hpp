@@ -18,11 +18,11 @@ const char* tier_name(Tier tier);
 /// CPU and memory of the workload so far.
 struct WorkloadUsage {
   double cpu_seconds = 0;
-  /// Of all its processes together, now; 0 if unknown.
+  /// Of all its processes together, at the last look; 0 if unknown. Pages that they share count once (PSS).
   double memory_bytes = 0;
   /// Highest seen, by the kernel if it keeps it, else among our reads.
   double peak_memory_bytes = 0;
-  /// Processes alive now; -1 if unknown.
+  /// Processes alive at the last look; -1 if unknown.
   int processes = -1;
   bool valid = false;
 };
@@ -42,6 +42,8 @@ class Attribution {
   virtual WorkloadUsage read() = 0;
   /// Is any process of the workload left? For cgroups by cgroup.events, else by descendants.
   virtual bool has_processes() = 0;
+  /// How many are left now; -1 if it can't be told. Costs more than has_processes.
+  virtual int count_processes() = 0;
   /// A child was reaped by our wait4: its own CPU time and that of the children it waited for.
   virtual void reaped(int pid, double cpu_seconds, double peak_memory_bytes) = 0;
   /// After the last read: removes what it made.

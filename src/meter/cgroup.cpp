@@ -70,6 +70,20 @@ bool remove_tree(const SystemRoot& root, const std::string& folder, int depth) {
   return ::rmdir(root.resolve(folder).c_str()) == 0;
 }
 
+/// Calls `each` for every process in the text of cgroup.procs; returns how many there are.
+template <class Each>
+int for_each_pid(std::string_view text, Each each) {
+  int processes = 0;
+  for (auto end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    const auto pid = parse_int64(text.substr(0, end));
+    text.remove_prefix(end + 1);
+    if (!pid || *pid <= 0) continue;
+    ++processes;
+    each(static_cast<int>(*pid));
+  }
+  return processes;
+}
+
 bool is_populated(const SystemRoot& root, const std::string& folder) {
   const auto events = root.read_text(folder + "/cgroup.events", 4096);
   return !events.has_value() || number_of(*events, "populated") != 0;
@@ -197,8 +211,8 @@ WorkloadUsage CgroupReader::read() {
 }
 
 void CgroupReader::read_memory(WorkloadUsage& usage) {
-  const std::int64_t now = clock_->monotonic_ns();
-  if (now < next_scan_ns_) return;
+  if (!budget_.is_due()) return;
+  budget_.begin();
   scan_memory();
   if (memory_) {
     if (const auto bytes = parse_int64(trim(memory_->read(buffer_))))
@@ -210,44 +224,31 @@ void CgroupReader::read_memory(WorkloadUsage& usage) {
       usage.peak_memory_bytes = static_cast<double>(*bytes);
     }
   }
-  if (first_scan_ns_ == 0) first_scan_ns_ = now;
-  next_scan_ns_ = next_scan_time(first_scan_ns_, now, clock_->monotonic_ns());
+  budget_.end();
 }
 
 void CgroupReader::scan_memory() {
   if (!members_) return;
-  std::string_view text = members_->read(buffer_);
-  int processes = 0;
   double bytes = 0;
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    if (end == std::string_view::npos) break;
-    const auto pid = parse_int64(text.substr(0, end));
-    text.remove_prefix(end + 1);
-    if (!pid || *pid <= 0) continue;
-    ++processes;
-    if (!memory_) bytes += scanner_.resident_bytes(static_cast<int>(*pid));
-  }
+  const std::string_view members = members_->read(buffer_);
+  // A process alone shares with nobody of the workload, and its resident size costs less to read.
+  const bool alone = std::count(members.begin(), members.end(), '\n') <= 1;
+  const int processes = for_each_pid(members, [&](int pid) {
+    if (!memory_) bytes += alone ? scanner_.resident_bytes(pid) : scanner_.proportional_bytes(pid);
+  });
   last_.processes = processes;
   if (!memory_) last_.memory_bytes = bytes;
 }
 
+int CgroupReader::count_processes() {
+  return members_ ? for_each_pid(members_->read(buffer_), [](int) {}) : -1;
+}
+
 bool CgroupReader::populated() {
-  // Who asks this wants to know next how many there are.
-  next_scan_ns_ = 0;
   if (events_) {
     if (const auto value = number_of(events_->read(buffer_), "populated")) return *value != 0;
   }
   return members_ && !members_->read(buffer_).empty();
-}
-
-std::int64_t next_scan_time(std::int64_t first_ns, std::int64_t started_ns, std::int64_t ended_ns) {
-  constexpr std::int64_t kShortest = kNanosecondsPerSecond / 10;
-  constexpr std::int64_t kLongest = 5 * kNanosecondsPerSecond;
-  // A quarter of what the whole meter may take, which is a thousandth of a core.
-  constexpr std::int64_t kCostToWait = 4000;
-  const std::int64_t wait = std::max((ended_ns - started_ns) * kCostToWait, (started_ns - first_ns) / 4);
-  return ended_ns + std::clamp(wait, kShortest, kLongest);
 }
 
 }  // namespace joulery::meter

@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "meter/attribution.hpp"
 #include "meter/process_scan.hpp"
+#include "meter/scan_budget.hpp"
 
 namespace joulery::meter {
 
@@ -51,17 +52,18 @@ class CgroupReader {
   /// Environment error if the cgroup keeps no CPU time.
   static Result<CgroupReader> open(const SystemRoot& root, const std::string& folder, const Clock& clock);
   WorkloadUsage read();
-  /// By cgroup.events; true if it can't be read but processes are listed. The next read() counts processes
-  /// anew.
+  /// By cgroup.events; true if it can't be read but processes are listed.
   bool populated();
+  /// Counted now; -1 if the list can't be read.
+  int count_processes();
 
  private:
   CgroupReader(PolledFile cpu, ProcessScanner scanner, const Clock& clock)
-      : clock_(&clock), cpu_(std::move(cpu)), scanner_(std::move(scanner)) {}
+      : budget_(clock), cpu_(std::move(cpu)), scanner_(std::move(scanner)) {}
   void read_memory(WorkloadUsage& usage);
   void scan_memory();
 
-  const Clock* clock_;
+  ScanBudget budget_;
   PolledFile cpu_;
   ProcessScanner scanner_;
   std::optional<PolledFile> memory_;
@@ -70,12 +72,6 @@ class CgroupReader {
   std::optional<PolledFile> members_;
   std::vector<char> buffer_;
   WorkloadUsage last_;
-  std::int64_t first_scan_ns_ = 0;
-  std::int64_t next_scan_ns_ = 0;
 };
-
-/// When the next scan of all processes may start: often at first, for short runs, then ever more seldom, so
-/// that over a long run scans cost next to nothing. `first_ns` is when the first scan was.
-std::int64_t next_scan_time(std::int64_t first_ns, std::int64_t started_ns, std::int64_t ended_ns);
 
 }  // namespace joulery::meter

@@ -71,6 +71,7 @@ class CgroupAttribution final : public Attribution {
     return usage;
   }
   bool has_processes() override { return reader_.populated(); }
+  int count_processes() override { return reader_.count_processes(); }
   void reaped(int, double cpu_seconds, double peak_memory_bytes) override {
     reaped_cpu_seconds_ += cpu_seconds;
     peak_of_reaped_ = std::max(peak_of_reaped_, peak_memory_bytes);

@@ -164,16 +164,6 @@ TEST_F(FakeCgroups, WithoutCpuTimeThereIsNoReader) {
   EXPECT_FALSE(CgroupReader::open(*root_, "/c", clock).has_value());
 }
 
-TEST(ScanBudgetTest, LongScansAreRareButNeverForgotten) {
-  constexpr std::int64_t kSecond = kNanosecondsPerSecond;
-  // At first every tenth of a second, after four seconds every second, after twenty every five.
-  EXPECT_EQ(next_scan_time(7, 7, 10'007), 10'007 + kSecond / 10);
-  EXPECT_EQ(next_scan_time(0, 4 * kSecond, 4 * kSecond), 5 * kSecond);
-  EXPECT_EQ(next_scan_time(0, 60 * kSecond, 60 * kSecond), 65 * kSecond);
-  // A slow scan waits longer.
-  EXPECT_EQ(next_scan_time(0, 0, 1'000'000), 1'000'000 + 4 * kSecond);
-}
-
 /// Real cgroups of this machine, if we may make some.
 class RealCgroups : public testing::Test {
  protected:

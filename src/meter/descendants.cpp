@@ -45,7 +45,7 @@ bool Descendants::any_left() {
   // a scan of /proc may miss a process that changes its parent meanwhile.
   if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD) return false;
   if (earlier_children_.empty()) return true;
-  return scan().processes > 0;
+  return scan(false).processes > 0;
 }
 
 bool Descendants::is_earlier_child(int pid) const {

@@ -18,7 +18,7 @@ class Descendants {
   Descendants& operator=(Descendants&&) = delete;
   ~Descendants();
 
-  TreeScan scan() { return scanner_.scan_descendants(self_, earlier_children_); }
+  TreeScan scan(bool with_memory) { return scanner_.scan_descendants(self_, earlier_children_, with_memory); }
   bool any_left();
   bool is_earlier_child(int pid) const;
 

@@ -59,7 +59,12 @@ class Figures : public testing::Test {
     result_.duration_seconds = ticks / 10.0;
     result_.machine_cpus = 2;
     result_.ticks = static_cast<std::uint64_t>(ticks);
-    result_.split = account.split(10, IdlePolicy::proportional);
+    result_.idle_watts_low = idle_low_;
+    result_.idle_watts = (idle_low_ + idle_high_) / 2;
+    result_.idle_watts_high = idle_high_;
+    result_.split = account.split(result_.idle_watts, policy_);
+    result_.split_at_low_idle = account.split(result_.idle_watts_low, policy_);
+    result_.split_at_high_idle = account.split(result_.idle_watts_high, policy_);
     fill_figures(*bench_.sampler, result_);
     add_warnings(*bench_.sampler, result_);
   }
@@ -76,6 +81,9 @@ class Figures : public testing::Test {
     return texts;
   }
   std::optional<power::SourceInfo> other_;
+  double idle_low_ = 10;
+  double idle_high_ = 10;
+  IdlePolicy policy_ = IdlePolicy::proportional;
   power::Bench bench_;
   MeteredRun result_;
 };
@@ -115,6 +123,34 @@ TEST_F(Figures, SharingTheMachineWidensTheRangeAndSaysWhy) {
   EXPECT_THAT(result_.energy.basis(), HasSubstr("others had 50 %"));
   // What the machine drew is known as well as before.
   EXPECT_NEAR(result_.energy_machine.interval().low, 300 * 0.95, 0.1);
+}
+
+TEST_F(Figures, UnknownIdlePowerWidensItsPartsButNotTheirSum) {
+  idle_low_ = 0;
+  idle_high_ = 30;
+  meter(1);
+  EXPECT_NEAR(result_.energy_active.value(), 150, 1e-6);
+  EXPECT_NEAR(result_.energy_active.interval().low, 0, 1);
+  EXPECT_GT(result_.energy_active.interval().high, 299);
+  EXPECT_NEAR(result_.energy_idle_share.interval().low, 0, 1);
+  EXPECT_GT(result_.energy_idle.interval().high, 299);
+  EXPECT_EQ(result_.energy_active.provenance(), Provenance::assumed);
+  EXPECT_THAT(result_.energy_active.basis(), HasSubstr("may be 0 W to 30.0 W"));
+  // Whatever idle power is, it is the run's here.
+  EXPECT_EQ(result_.energy.provenance(), Provenance::derived);
+  EXPECT_NEAR(result_.energy.interval().low, 300 * 0.95, 0.1);
+  EXPECT_NEAR(result_.energy.interval().high, 300 * 1.05, 0.1);
+}
+
+TEST_F(Figures, UnknownIdlePowerWidensTheRunThatDoesNotBearIt) {
+  idle_low_ = 0;
+  idle_high_ = 30;
+  policy_ = IdlePolicy::none;
+  meter(1);
+  EXPECT_NEAR(result_.energy.value(), 150, 1e-6);
+  EXPECT_NEAR(result_.energy.interval().low, 0, 1);
+  EXPECT_GT(result_.energy.interval().high, 299);
+  EXPECT_EQ(result_.energy.provenance(), Provenance::assumed);
 }
 
 TEST_F(Figures, TwoRunsOnOneModelCompareWithoutItsError) {

@@ -153,7 +153,12 @@ void fill_footprint(const FootprintOptions& options, const footprint::Hardware& 
     return;
   }
   result.carbon = computed->carbon;
-  derive_energy(result, computed->derivations);
+  if (result.energy_known()) {
+    derive_energy(result, computed->derivations);
+  } else {
+    // The share of making the machine goes by time; all else is a multiple of energy.
+    std::erase_if(computed->derivations, [](const Derivation& one) { return one.figure != "embodied"; });
+  }
   if (!computed->site.zone.note.empty()) result.warnings.push_back({computed->site.zone.note, {}});
   result.footprint = std::move(*computed);
 }
@@ -170,16 +175,16 @@ void record_footprint(MeteredRun& result) {
                              .point = {.value = value, .timestamp_ms = run.end_utc_ns / 1'000'000}});
     }
   };
-  quantity("water_litres", footprint.water.total);
   quantity("embodied_gco2e", footprint.embodied);
-  quantity("sci_gco2e", footprint.sci);
-  if (footprint.cost) {
-    quantity("cost", *footprint.cost);
-    run.tags["joulery.currency"] = footprint.site.currency;
+  if (result.energy_known()) {
+    quantity("water_litres", footprint.water.total);
+    quantity("sci_gco2e", footprint.sci);
+    if (footprint.cost) quantity("cost", *footprint.cost);
+    run.tags["joulery.carbon_provenance"] = provenance_name(footprint.carbon.provenance());
   }
+  if (footprint.cost) run.tags["joulery.currency"] = footprint.site.currency;
   run.tags["joulery.zone"] = footprint.site.zone.id;
   run.tags["joulery.intensity"] = footprint::kind_name(footprint.site.intensity.kind);
-  run.tags["joulery.carbon_provenance"] = provenance_name(footprint.carbon.provenance());
   run.tags["joulery.sci_unit"] = footprint.per.unit;
   run.tags["joulery.sci_energy"] = footprint.reserved ? "whole machine" : "proportional share";
   if (footprint.sci_for_ai)

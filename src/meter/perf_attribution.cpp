@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "meter/attributions.hpp"
-#include "meter/cgroup.hpp"
 #include "meter/descendants.hpp"
+#include "meter/scan_budget.hpp"
 
 namespace joulery::meter {
 namespace {
@@ -38,7 +38,7 @@ Status open_error(int error) {
 class PerfAttribution final : public Attribution {
  public:
   PerfAttribution(power::SystemCalls& system_calls, Descendants descendants, const Clock& clock)
-      : system_calls_(system_calls), clock_(clock), descendants_(std::move(descendants)) {}
+      : system_calls_(system_calls), descendants_(std::move(descendants)), budget_(clock) {}
   ~PerfAttribution() override { finish(); }
 
   Tier tier() const override { return Tier::perf_task_clock; }
@@ -67,11 +67,8 @@ class PerfAttribution final : public Attribution {
     return last_;
   }
 
-  bool has_processes() override {
-    // Who asks this wants to know next how many there are.
-    next_scan_ns_ = 0;
-    return descendants_ && descendants_->any_left();
-  }
+  bool has_processes() override { return descendants_ && descendants_->any_left(); }
+  int count_processes() override { return descendants_ ? descendants_->scan(false).processes : -1; }
 
   void reaped(int pid, double, double peak_memory_bytes) override {
     if (!descendants_ || descendants_->is_earlier_child(pid)) return;
@@ -86,22 +83,19 @@ class PerfAttribution final : public Attribution {
 
  private:
   void scan_memory() {
-    const std::int64_t now = clock_.monotonic_ns();
-    if (now < next_scan_ns_ || !descendants_) return;
-    const TreeScan scan = descendants_->scan();
-    if (first_scan_ns_ == 0) first_scan_ns_ = now;
-    next_scan_ns_ = next_scan_time(first_scan_ns_, now, clock_.monotonic_ns());
+    if (!descendants_ || !budget_.is_due()) return;
+    budget_.begin();
+    const TreeScan scan = descendants_->scan(true);
+    budget_.end();
     last_.memory_bytes = scan.memory_bytes;
     last_.peak_memory_bytes = std::max(last_.peak_memory_bytes, scan.memory_bytes);
     last_.processes = scan.processes;
   }
 
   power::SystemCalls& system_calls_;
-  const Clock& clock_;
   std::optional<Descendants> descendants_;
   int counter_ = -1;
-  std::int64_t first_scan_ns_ = 0;
-  std::int64_t next_scan_ns_ = 0;
+  ScanBudget budget_;
   WorkloadUsage last_;
 };
 

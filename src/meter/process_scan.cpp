@@ -146,6 +146,18 @@ double ProcessScanner::resident_bytes(int pid) {
   return pages && *pages > 0 ? static_cast<double>(*pages) * page_bytes_ : 0;
 }
 
+double ProcessScanner::proportional_bytes(int pid) {
+  std::string_view text = read_file(ProcPath("{}/smaps_rollup", pid).get());
+  constexpr std::string_view kKey = "\nPss:";
+  const auto at = text.find(kKey);
+  if (at != std::string_view::npos) {
+    text = trim(text.substr(at + kKey.size()));
+    if (const auto kilobytes = parse_int64(text.substr(0, text.find(' '))); kilobytes && *kilobytes >= 0)
+      return static_cast<double>(*kilobytes) * 1024;
+  }
+  return resident_bytes(pid);
+}
+
 double ProcessScanner::own_seconds(const ProcessStat& process) {
   const double ticks = static_cast<double>(process.own_ticks) * seconds_per_tick_;
   // schedstat counts nanoseconds, but of the first thread only.
@@ -198,7 +210,7 @@ void ProcessScanner::list_children(int parent, int threads, std::vector<int>& ch
   for (const int task : tasks_) append_children_of_task(parent, task, children);
 }
 
-TreeScan ProcessScanner::scan_descendants(int ancestor, const std::vector<int>& excluded) {
+TreeScan ProcessScanner::scan_descendants(int ancestor, const std::vector<int>& excluded, bool with_memory) {
   TreeScan sum;
   queue_.clear();
   list_children(ancestor, queue_);
@@ -209,9 +221,13 @@ TreeScan ProcessScanner::scan_descendants(int ancestor, const std::vector<int>& 
     if (!process) continue;
     sum.cpu_seconds += own_seconds(*process) + static_cast<double>(process->waited_ticks) * seconds_per_tick_;
     if (!process->alive()) continue;
-    sum.memory_bytes += static_cast<double>(process->resident_pages) * page_bytes_;
     ++sum.processes;
     list_children(pid, process->threads, queue_);
+  }
+  if (!with_memory) return sum;
+  // A process alone shares with nobody of the workload, and its resident size costs less to read.
+  for (const int pid : queue_) {
+    sum.memory_bytes += sum.processes == 1 ? resident_bytes(pid) : proportional_bytes(pid);
   }
   return sum;
 }

@@ -46,9 +46,13 @@ class ProcessScanner {
   std::optional<ProcessStat> stat(int pid);
   /// Resident memory; 0 if it is gone.
   double resident_bytes(int pid);
+  /// Its own pages and its part of those it shares with others (PSS), so that processes of a fork add up to
+  /// what they really hold; resident memory where the kernel doesn't tell.
+  double proportional_bytes(int pid);
   /// Descendants of `ancestor`, parents before children: a child that dies meanwhile is then missed until its
-  /// parent's own figure has it, and never counted twice. `excluded` (sorted) are not followed.
-  TreeScan scan_descendants(int ancestor, const std::vector<int>& excluded);
+  /// parent's own figure has it, and never counted twice. `excluded` (sorted) are not followed. Memory is
+  /// summed only `with_memory`: it costs more than all the rest.
+  TreeScan scan_descendants(int ancestor, const std::vector<int>& excluded, bool with_memory);
   /// Direct children of `parent`, in `children`.
   void list_children(int parent, std::vector<int>& children);
 

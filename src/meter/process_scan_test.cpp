@@ -86,6 +86,11 @@ class FakeProc : public testing::Test {
   void schedstat(int pid, const std::string& text) {
     std::ofstream(folder_ + "/proc/" + std::to_string(pid) + "/schedstat") << text;
   }
+  void memory(int pid, const std::string& statm, const std::string& rollup) {
+    const std::string folder = folder_ + "/proc/" + std::to_string(pid);
+    std::ofstream(folder + "/statm") << statm;
+    if (!rollup.empty()) std::ofstream(folder + "/smaps_rollup") << rollup;
+  }
   void children(int pid, int task, const std::string& text) {
     const std::string folder = folder_ + "/proc/" + std::to_string(pid) + "/task/" + std::to_string(task);
     fs::create_directories(folder);
@@ -94,7 +99,7 @@ class FakeProc : public testing::Test {
   TreeScan scan(int ancestor, const std::vector<int>& excluded = {}) {
     auto scanner = ProcessScanner::open(SystemRoot(folder_));
     EXPECT_TRUE(scanner.has_value());
-    return scanner->scan_descendants(ancestor, excluded);
+    return scanner->scan_descendants(ancestor, excluded, true);
   }
   std::string folder_;
 };
@@ -103,13 +108,16 @@ TEST_F(FakeProc, SumsDescendantsWithoutChildrenFiles) {
   process(1, 0, 'S', 1'000, 0);
   process(10, 1, 'S', 500, 0);  // us
   process(40, 10, 'S', 100, 50);
-  process(20, 40, 'R', 10, 0);    // a child with a lower number
+  memory(40, "9 7 1 1 0 1 0\n", "");
+  process(20, 40, 'R', 10, 0);  // a child with a lower number
+  memory(20, "9 8 1 1 0 1 0\n", "00400000-7ffc 00:00 0 [rollup]\nRss:  32 kB\nPss:  12 kB\nPss_Anon: 4 kB\n");
   process(30, 1, 'R', 7'000, 0);  // a neighbour
   process(41, 10, 'Z', 3, 0);
   const TreeScan sum = scan(10);
   EXPECT_NEAR(sum.cpu_seconds, 1.63, 1e-9);
   EXPECT_EQ(sum.processes, 2);
-  EXPECT_DOUBLE_EQ(sum.memory_bytes, 2.0 * 10 * static_cast<double>(::sysconf(_SC_PAGESIZE)));
+  // Of one the kernel tells what it shares with others, of the other only what is resident.
+  EXPECT_DOUBLE_EQ(sum.memory_bytes, 7 * static_cast<double>(::sysconf(_SC_PAGESIZE)) + 12 * 1024);
 }
 
 TEST_F(FakeProc, FollowsChildrenFilesOfAllThreads) {
@@ -164,7 +172,7 @@ TEST(ProcessScannerTest, SeesARealChild) {
     ::pause();
     ::_exit(0);
   }
-  const TreeScan sum = scanner->scan_descendants(::getpid(), {});
+  const TreeScan sum = scanner->scan_descendants(::getpid(), {}, true);
   EXPECT_EQ(sum.processes, 1);
   EXPECT_GT(sum.memory_bytes, 0);
   EXPECT_GT(scanner->resident_bytes(child), 0);

@@ -17,6 +17,30 @@ namespace {
 constexpr std::string_view kRedacted = "[redacted]";
 constexpr std::size_t kNowhere = std::string_view::npos;
 
+/// Whether "host:3306/db", "tcp(host)/db", "example.com" or, after "//", any word stands here. Not a digest
+/// and not a version.
+bool is_a_host(std::string_view text, bool after_slashes) {
+  const std::size_t end = std::find_if_not(text.begin(), text.end(), is_token_character) - text.begin();
+  const std::string_view name = text.substr(0, end);
+  if (name.empty() || name == "sha256" || name == "sha512") return false;
+  const std::string_view last = name.substr(name.rfind('.') + 1);
+  const bool number = is_digit(last.empty() ? '.' : last.front());
+  if (number && std::count(name.begin(), name.end(), '.') != 3) return false;
+  const char next = end < text.size() ? text[end] : '\0';
+  const bool port = next == ':' && end + 1 < text.size() && is_digit(text[end + 1]);
+  return after_slashes || port || is_one_of(next, "/(") || name.find('.') != std::string_view::npos ||
+         name == "localhost";
+}
+
+/// Whether what follows "user:12/" is "34@host", the rest of a password. A path may hold an '@' as well, so a
+/// host must be plain to see, or the part before it must be digits as the part that looks like a port.
+bool goes_on_to_a_host(std::string_view path) {
+  const auto sign = path.find_first_of("@/?#");
+  if (sign == std::string_view::npos || sign == 0 || path[sign] != '@') return false;
+  const std::string_view part = path.substr(0, sign);
+  return std::all_of(part.begin(), part.end(), is_digit) || is_a_host(path.substr(sign + 1), false);
+}
+
 /// Copies one argument and leaves the secrets out. It walks forward once; each look ahead is either hidden,
 /// and so not read again, or remembered.
 class Scanner : private QuotedText {
@@ -47,6 +71,9 @@ class Scanner : private QuotedText {
   bool start_word();
   bool take_secret(std::size_t name_end);
   void take_name();
+  bool hide_cookie();
+  bool hide_glued_password(std::string_view word);
+  bool take_address(std::size_t name_end);
   void take_quote();
   void take_url();
 
@@ -70,7 +97,7 @@ std::size_t Scanner::value_after_colon(std::size_t colon, std::string_view name,
   if (quoted || value > i || is_quote(at(i)) || at(i) == '\\') return value;
   // Without a blank it may be "module:function" or "source:target".
   const std::string last = to_lower(last_word(name));
-  return last != "auth" && at(i) != '/' && assigns_a_secret(last_word(name)) ? value : kNowhere;
+  return last != "auth" && at(i) != '/' && ends_in_a_secret(name) ? value : kNowhere;
 }
 
 /// The value that a name in front of it makes a secret: name=…, name: …, "name": …, "name", "…".
@@ -169,6 +196,41 @@ bool Scanner::hide_user_password(bool all, char before) {
   return true;
 }
 
+/// curl's -b takes cookies, which have a '=', or the name of a file with them.
+bool Scanner::hide_cookie() {
+  const Quote quote = quote_at(i_);
+  if (word_at(i_ + (quote.mark == 0 ? 0 : quote.size())).find('=') == kNowhere) return false;
+  hide_to(from_start_ ? end_of_part(i_) : end_of_value(i_, ' '));
+  return true;
+}
+
+/// mysql's and sshpass's -pX.
+bool Scanner::hide_glued_password(std::string_view word) {
+  if (!word.starts_with("-p") || word.starts_with("--")) return false;
+  const bool flag = words_.password_flag == "-p" && (word.size() > 2 || glued(i_ + 2));
+  if (!words_.mysql && !flag) return false;
+  if (flag) words_.password_flag = {};
+  copy_to(i_ + 2);
+  hide_to(from_start_ ? end_of_part(i_) : end_of_value(i_, ' '));
+  return true;
+}
+
+/// "user:password@host" without a scheme, the user ending at `name_end`. What follows must look like a host,
+/// as "image:tag@sha256:…" and "npm:package@1.2.3" are written the same.
+bool Scanner::take_address(std::size_t name_end) {
+  constexpr std::size_t kLongest = 128;  // so that looking on stays linear
+  if (at(name_end) != ':' || name_end == i_) return false;
+  const bool slashes = i_ >= 2 && text_.substr(i_ - 2, 2) == "//";
+  if (i_ > 0 && is_one_of(text_[i_ - 1], "/@:") && !slashes) return false;
+  const std::string_view rest = text_.substr(name_end + 1, kLongest);
+  const auto sign = rest.find_first_of(in_script() ? "@/ \t\r\n\"'`;&|<>()" : "@/ \t\r\n\"'`");
+  if (sign == kNowhere || sign == 0 || rest[sign] != '@') return false;
+  if (text_.substr(i_, name_end - i_) == "mailto" || !is_a_host(rest.substr(sign + 1), slashes)) return false;
+  copy_to(name_end + 1);
+  hide_to(i_ + sign);
+  return true;
+}
+
 /// What the words before say about this one. True if some of it was taken.
 bool Scanner::start_word() {
   const Quote quote = quote_at(i_);
@@ -180,6 +242,7 @@ bool Scanner::start_word() {
   if (next != Words::Next::nothing && !is_flag(word)) {
     words_.next = Words::Next::nothing;
     if (next == Words::Next::user && hide_user_password(from_start_, ' ')) return true;
+    if (next == Words::Next::cookie && hide_cookie()) return true;
     if (next == Words::Next::secret) {
       hide_value_to(from_start_ ? end_of_part(i_) : end_of_value(i_, ' '), words_.secret_flag);
       return true;
@@ -187,13 +250,14 @@ bool Scanner::start_word() {
   }
   if (word.empty()) return false;
   word_starts_ = false;
-  if (words_.mysql && word.starts_with("-p")) {
-    copy_to(i_ + 2);
-    hide_to(from_start_ ? end_of_part(i_) : end_of_value(i_, ' '));
-    return true;
-  }
-  const std::size_t user = words_.curl ? curl_user(word) : kNowhere;
+  if (hide_glued_password(word)) return true;
+  const std::size_t user = words_.curl ? curl_value(word, 'u') : kNowhere;
+  const std::size_t cookie = words_.curl ? curl_value(word, 'b') : kNowhere;
   words_.see(word);
+  if (cookie < word.size()) {
+    copy_to(i_ + cookie);
+    return hide_cookie() || cookie > 0;
+  }
   if (user == kNowhere || user == word.size()) return false;
   copy_to(i_ + user);
   hide_user_password(from_start_, ' ');
@@ -206,7 +270,9 @@ bool Scanner::take_secret(std::size_t name_end) {
   const Value value = value_of(name_end, name);
   if (value.start == kNowhere) return false;
   const bool user = (name == "--user" || name == "--proxy-user") && at(name_end) == '=';
-  if (!user && (!assigns_a_secret(name) || names_a_folder(name, before, value.start))) return false;
+  const bool signature = is_one_of(before, "?&") && signs_an_address(name);
+  if (!user && !signature && (!assigns_a_secret(name) || names_a_folder(name, before, value.start)))
+    return false;
   if (value.quoted_name) {
     const Quote quote = quote_at(name_end);
     if (is_open(quote)) close(quote);
@@ -236,7 +302,12 @@ void Scanner::take_name() {
     hide_to(end);
     return;
   }
-  if (take_secret(end)) return;
+  constexpr std::size_t kLoginKey = 40;
+  if (words_.wandb && words_.logs_in && looks_like_a_key(name, kLoginKey)) {
+    hide_to(end);
+    return;
+  }
+  if (take_secret(end) || take_address(end)) return;
   copy_to(end);
   if (!is_scheme(name)) return;
   const std::size_t next = skip_blanks(end);
@@ -287,13 +358,19 @@ void Scanner::take_url() {
   if (sign != kNowhere) {
     sign += start;
   } else if (colon != kNowhere && !authority.starts_with('[') && url_at_ != kNowhere && url_at_ > slash &&
-             authority.find_first_not_of("0123456789", colon + 1) != kNowhere) {
+             (authority.find_first_not_of("0123456789", colon + 1) != kNowhere ||
+              goes_on_to_a_host(text_.substr(slash + 1, url_end_ - slash - 1)))) {
     // A password with a '/' in it that should have been written as %2F: what follows the colon is no port.
     sign = url_at_;
   }
   copy_to(start);
   from_start_ = false;
-  if (sign == kNowhere || colon == kNowhere || start + colon > sign) return;
+  if (sign == kNowhere) return;
+  if (colon == kNowhere || start + colon > sign) {
+    constexpr std::size_t kShortestKey = 20;
+    if (looks_like_a_key(text_.substr(start, sign - start), kShortestKey)) hide_to(sign);
+    return;
+  }
   const std::string_view user = authority.substr(0, colon);
   out_ += looks_like_a_token(user) ? kRedacted : user;
   out_ += ':';

@@ -238,7 +238,15 @@ TEST(Redaction, HostileArgumentsTakeLinearTime) {
                                   "-u 1:1 ",
                                   "--pass 2 ",
                                   "token=no,",
-                                  "--token 'no' "}) {
+                                  "--token 'no' ",
+                                  "a:",
+                                  "a:@",
+                                  "-b a=(",
+                                  "curl -b\"",
+                                  "tokens=[1,",
+                                  "cookie: ",
+                                  "//a:",
+                                  "sshpass -p'"}) {
     std::string text;
     while (text.size() < (std::size_t{1} << 20U)) text += piece;
     redacted(text);
@@ -329,6 +337,90 @@ TEST(Redaction, LeavesIdsFilesAndDigests) {
   }
   EXPECT_THAT(redact_arguments({"--token", "1f0d9fa34edc58eea1f0", "--token-id", "ak-1"}),
               ElementsAre("--token", "[redacted]", "--token-id", "[redacted]"));
+}
+TEST(Redaction, HidesHeadersWithoutABlank) {
+  EXPECT_THAT(redact_arguments({"curl", "-H", "X-API-Key:s3cret", "-H", "api-key:s3 cret", "h"}),
+              ElementsAre("curl", "-H", "X-API-Key:[redacted]", "-H", "api-key:[redacted]", "h"));
+  EXPECT_EQ(redacted_script("curl -H X-API-Key:s3cret -H 'api-key:s3 cret' h"),
+            "curl -H X-API-Key:[redacted] -H 'api-key:[redacted]' h");
+}
+TEST(Redaction, KnowsKeysThatSignOrEncrypt) {
+  for (const std::string name : {"--encryption-key", "--hmac-key", "--signing-key", "--session-key",
+                                 "--license-key", "--secrets", "--passwords", "--tokens"}) {
+    EXPECT_THAT(redact_arguments({name, "hunter", "x"}), ElementsAre(name, "[redacted]", "x"));
+    EXPECT_EQ(redacted(name + "=hunter"), name + "=[redacted]");
+    EXPECT_EQ(redacted_script("run " + name + " 'hun ter' x"), "run " + name + " '[redacted]' x");
+  }
+  EXPECT_EQ(redacted("AccountName=x;AccountKey=ab/c+d==;EndpointSuffix=y"),
+            "AccountName=x;AccountKey=[redacted];EndpointSuffix=y");
+  EXPECT_EQ(redacted(R"({"secrets":{"a":"b"},"tokens":["x1","y2"],"n":1})"),
+            R"({"secrets":[redacted],"tokens":[redacted],"n":1})");
+  expect_kept({"--tokens", "100", "--tokens=1.5e9", "tokens=300B", "max_new_tokens=5", "--special-tokens",
+               "<a>", "--prompt-tokens", "mean:550", "--encryption-key-size", "256", "--secrets-file",
+               "x.yaml"});
+  EXPECT_EQ(redacted(R"({"tokens":[1,2,3],"max_tokens":5})"), R"({"tokens":[1,2,3],"max_tokens":5})");
+}
+TEST(Redaction, HidesCookiesButNotTheirFiles) {
+  EXPECT_THAT(redact_arguments({"curl", "-H", "Cookie: a=hunter; b=c", "--cookie", "a=hunter", "-b",
+                                "a=hunter; b=c", "-sba=hunter", "--cookie", "hunter", "h"}),
+              ElementsAre("curl", "-H", "Cookie: [redacted]", "--cookie", "[redacted]", "-b", "[redacted]",
+                          "-sb[redacted]", "--cookie", "[redacted]", "h"));
+  EXPECT_EQ(redacted_script("curl -b 'a=hunter; b=c' -b a=hunter -H \"Cookie: a=hunter\" h; ls -b a=b"),
+            "curl -b '[redacted]' -b [redacted] -H \"Cookie: [redacted]\" h; ls -b a=b");
+  expect_kept({"curl", "-b", "cookies.txt", "-b", "/tmp/jar", "--cookie", "cookies.txt", "--cookie-jar",
+               "jar", "-c", "jar", "h"});
+}
+TEST(Redaction, ACookieWithADotIsNoFile) {
+  EXPECT_EQ(redacted("Cookie: hunter.txt"), "Cookie: [redacted]");
+  EXPECT_THAT(redact_arguments({"curl", "--cookie", "abc.def123"}),
+              ElementsAre("curl", "--cookie", "[redacted]"));
+}
+TEST(Redaction, KnowsMoreTokenShapes) {
+  const std::string letters = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8";
+  for (const std::string& token :
+       {"npm_" + letters, "pypi-AgEIcHlwaS5vcmc" + letters, "nvapi-" + letters, "gsk_" + letters,
+        "r8_" + letters, "ghr_" + letters, "xapp-1-" + letters, "rk_live_" + letters,
+        "SG." + letters.substr(0, 22) + "." + letters, "dop_v1_" + letters}) {
+    EXPECT_EQ(redacted(token), "[redacted]") << token;
+    EXPECT_EQ(redacted_script("x " + token + " y"), "x [redacted] y");
+  }
+  expect_kept({"npm_config_registry_of_the_whole_company_x", "pypi-mirror-of-the-team-and-more-than-that",
+               "r8_resnet", "gsk_small", "SG.txt", "xapp-server", "nvapi-tools"});
+}
+TEST(Redaction, KnowsProgramsThatTakeASecretAsAWord) {
+  const std::string key = "1f0d9fa34edc58eea1f0e79f2a2b1c3d4e5f6a7b";
+  EXPECT_THAT(redact_arguments({"wandb", "login", "--relogin", key}),
+              ElementsAre("wandb", "login", "--relogin", "[redacted]"));
+  EXPECT_EQ(redacted_script("wandb login " + key + "; git checkout " + key),
+            "wandb login [redacted]; git checkout " + key);
+  EXPECT_THAT(redact_arguments({"sshpass", "-p", "hunter", "ssh", "-p", "22", "h"}),
+              ElementsAre("sshpass", "-p", "[redacted]", "ssh", "-p", "22", "h"));
+  EXPECT_EQ(redacted_script("sshpass -p'hun ter' ssh -p 22 h; sshpass -phunter scp x y"),
+            "sshpass -p'[redacted]' ssh -p 22 h; sshpass -p[redacted] scp x y");
+  EXPECT_THAT(redact_arguments({"docker", "login", "-u", "me", "-p", "hunter", "reg.io"}),
+              ElementsAre("docker", "login", "-u", "me", "-p", "[redacted]", "reg.io"));
+  EXPECT_EQ(redacted_script("docker login -p hunter r && docker run -p 80:80 i"),
+            "docker login -p [redacted] r && docker run -p 80:80 i");
+  EXPECT_THAT(redact_arguments({"redis-cli", "-h", "h", "-a", "hunter", "ping"}),
+              ElementsAre("redis-cli", "-h", "h", "-a", "[redacted]", "ping"));
+  expect_kept({"docker", "run", "-p", "8080:80", "-a", "stdout", "img:1.2"});
+}
+TEST(Redaction, HidesSecretsOfAddressesWithoutAScheme) {
+  const std::string key = "1f0d9fa34edc58eea1f0e79f2a2b1c3d4e5f6a7b";
+  EXPECT_EQ(redacted("https://" + key + "@github.com/a/b"), "https://[redacted]@github.com/a/b");
+  EXPECT_EQ(redacted("//user:pw@h"), "//user:[redacted]@h");
+  EXPECT_EQ(redacted("user:pw@host:3306/db"), "user:[redacted]@host:3306/db");
+  EXPECT_EQ(redacted("--dsn=user:pw@tcp(db:3306)/x"), "--dsn=user:[redacted]@tcp(db:3306)/x");
+  EXPECT_EQ(redacted_script("run user:p;w; go user:pw@host:3306/db x"),
+            "run user:p;w; go user:[redacted]@host:3306/db x");
+  EXPECT_EQ(redacted("https://user:12/34@h"), "https://user:[redacted]@h");
+  EXPECT_EQ(redacted("https://h/c?sv=1&sig=ab%2Bc&se=2"), "https://h/c?sv=1&sig=[redacted]&se=2");
+  EXPECT_EQ(redacted("https://h/o?X-Amz-Signature=abc&X-Amz-Date=1"),
+            "https://h/o?X-Amz-Signature=[redacted]&X-Amz-Date=1");
+  expect_kept({"http://host:80/a@b", "http://registry:4873/lodash@4.17.21", "git@github.com:a/b",
+               "reg.io/team/img:1.2@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
+               "img:1.2@sha256:9f86d081", "npm:lodash@4.17.21", "git+https://github.com/a/b@" + key,
+               "me@host:dir/file", "--signature=serve", "a:b@c", "mailto:me@example.com"});
 }
 TEST(CommandLine, QuotesForAShellWithoutControlCharacters) {
   EXPECT_EQ(command_line({"python3", "a b.py", "it's", "", "--x=1,2", "\x1b[31m\n'"}),

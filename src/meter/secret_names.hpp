@@ -10,6 +10,10 @@ bool names_a_secret(std::string_view name);
 /// The same for a variable or key, where more is one: OPENAI_KEY, SSHPASS. The flag --key is a column as
 /// often as not.
 bool assigns_a_secret(std::string_view name);
+/// Whether the end of the name alone is one: X-API-Key, app.token; not token.server.
+bool ends_in_a_secret(std::string_view name);
+/// sig=, X-Amz-Signature=: who has such an address may use it.
+bool signs_an_address(std::string_view name);
 /// "db_password2" → "password".
 std::string_view last_word(std::string_view name);
 /// Words before a secret: Basic, Token, Bearer.

@@ -257,6 +257,7 @@ void Session::tick() {
       observer_->on_live(
           {.elapsed_seconds = double(machine_.clock.monotonic_ns() - start_monotonic_ns_) / 1e9,
            .modelled = model_load_ != nullptr,
+           .energy_known = account_.machine_joules() > 0,
            .machine_watts = watts,
            .workload_joules = account_.split(0, IdlePolicy::proportional).workload_joules,
            .workload_cpus = window.workload_seconds / window.seconds});
@@ -299,21 +300,29 @@ void Session::checkpoint(std::int64_t boottime_ns) {
 }
 
 void Session::choose_idle_power(MeteredRun& result) const {
-  if (model_idle_watts_) {
-    result.idle_watts = *model_idle_watts_;
-    result.idle_basis = "power model";
-  } else if (const auto known =
-                 options_.load_idle_watts
-                     ? options_.load_idle_watts(result.host.host.id, root_device_ids(*sampler_))
-                     : std::nullopt) {
-    result.idle_watts = *known;
-    result.idle_basis = "measured while the machine was quiet (joulery doctor)";
-  } else if (const auto quietest = account_.quietest_watts(); quietest && *quietest > 0) {
-    result.idle_watts = *quietest;
-    result.idle_basis = "quietest second of this run: an upper bound";
-  } else {
-    result.idle_basis = "unknown: the run was shorter than a second, or no power counter moved";
+  const auto known = [&](double watts, const char* basis) {
+    result.idle_watts = result.idle_watts_low = result.idle_watts_high = watts;
+    result.idle_basis = basis;
+  };
+  // A machine that was never quiet tells only what idle power can't exceed. Half of that is as far from one
+  // end as from the other.
+  const auto at_most = [&](double watts, const char* basis) {
+    result.idle_watts = watts / 2;
+    result.idle_watts_low = 0;
+    result.idle_watts_high = watts;
+    result.idle_basis = basis;
+  };
+  if (model_idle_watts_) return known(*model_idle_watts_, "power model");
+  if (options_.load_idle_watts) {
+    if (const auto watts = options_.load_idle_watts(result.host.host.id, root_device_ids(*sampler_)))
+      return known(*watts, "measured while the machine was quiet (joulery doctor)");
   }
+  if (const auto watts = account_.quietest_watts(); watts && *watts > 0)
+    return at_most(*watts, "half of the quietest second of this run, which is an upper bound");
+  if (account_.machine_joules() > 0 && account_.seconds() > 0)
+    return at_most(account_.machine_joules() / account_.seconds(),
+                   "half of what the machine drew: the run was shorter than a second");
+  result.idle_basis = "unknown: no power counter moved";
 }
 
 /// Figures of everything up to now: at a checkpoint what a kill would leave, at the end what is reported.
@@ -343,6 +352,8 @@ void Session::conclude(MeteredRun& result) const {
   result.idle_policy = options_.idle;
   choose_idle_power(result);
   result.split = account_.split(result.idle_watts, options_.idle);
+  result.split_at_low_idle = account_.split(result.idle_watts_low, options_.idle);
+  result.split_at_high_idle = account_.split(result.idle_watts_high, options_.idle);
   if (result.duration_seconds > 0) {
     result.machine_peak_watts =
         std::max(account_.peak_watts(), result.split.machine_joules / result.duration_seconds);

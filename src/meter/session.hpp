@@ -81,6 +81,8 @@ struct LiveState {
   double elapsed_seconds = 0;
   /// From a model, not a sensor.
   bool modelled = false;
+  /// False as long as no counter has moved: watts and joules then say nothing.
+  bool energy_known = false;
   double machine_watts = 0;
   double workload_joules = 0;
   double workload_cpus = 0;  // CPU-seconds per second in the last window
@@ -132,6 +134,9 @@ struct MeteredRun {
   int machine_cpus = 0;
   double peak_memory_bytes = 0;
   EnergySplit split;
+  /// If the idle power were at the low or the high end of what it may be.
+  EnergySplit split_at_low_idle;
+  EnergySplit split_at_high_idle;
   /// False if there is no source, or none moved from start to end: energies, carbon and powers are then
   /// absent from every document and record.
   bool energy_known() const { return energy_machine.value() > 0; }
@@ -146,7 +151,10 @@ struct MeteredRun {
   std::optional<footprint::Footprint> footprint;
   double machine_mean_watts = 0;
   double machine_peak_watts = 0;
+  /// As taken, and between what it may lie: all equal where it was measured or is the model's.
   double idle_watts = 0;
+  double idle_watts_low = 0;
+  double idle_watts_high = 0;
   std::string idle_basis;
   IdlePolicy idle_policy = IdlePolicy::proportional;
   Tier tier = Tier::process_tree;

@@ -36,8 +36,9 @@ timespec to_timespec(std::int64_t ns) {
 sigset_t handled_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR1, SIGUSR2,
-                           SIGWINCH, SIGALRM, SIGVTALRM, SIGIO, SIGPWR, SIGURG}) {
+  for (const int signal :
+       {SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM,
+        SIGVTALRM, SIGPROF, SIGXCPU, SIGSTKFLT, SIGIO, SIGPWR, SIGURG}) {
     sigaddset(&set, signal);
   }
   for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) sigaddset(&set, signal);
@@ -48,9 +49,28 @@ bool ends_programs(int signal) {
   return signal == SIGINT || signal == SIGTERM || signal == SIGQUIT || signal == SIGHUP;
 }
 
-bool has_terminal() {
+/// Is our parent a shell that runs us as a job of its own, and so continues us when its user says so?
+/// Scripts, make and ssh keep us in their own process group, and would wait for us for ever.
+bool has_job_control() {
   const FileDescriptor terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  return terminal.valid();
+  const int parent = ::getppid();
+  return terminal.valid() && ::getsid(parent) == ::getsid(0) && ::getpgid(parent) != ::getpgrp();
+}
+
+/// As if the signal had met its default action here: returns when continued.
+void stop_by(int signal) {
+  struct sigaction standard = {};
+  standard.sa_handler = SIG_DFL;
+  struct sigaction old = {};
+  sigset_t this_one;
+  sigset_t old_mask;
+  sigemptyset(&this_one);
+  sigaddset(&this_one, signal);
+  ::sigaction(signal, &standard, &old);
+  ::kill(::getpid(), signal);
+  ::sigprocmask(SIG_UNBLOCK, &this_one, &old_mask);  // we stop here, and go on when continued
+  ::sigprocmask(SIG_SETMASK, &old_mask, nullptr);
+  ::sigaction(signal, &old, nullptr);
 }
 
 double seconds(const timeval& time) {
@@ -168,7 +188,7 @@ bool EventLoop::is_over() {
   if (!ended_) return false;
   if (options_.wait == WaitMode::child || interrupted_grace_ || now_ns() >= grace_ends_ns_) {
     if (attribution_->has_processes()) {
-      const int left = attribution_->read().processes;
+      const int left = attribution_->count_processes();
       result_.left_running = left > 0 ? left : -1;
     }
     return true;
@@ -225,7 +245,11 @@ void EventLoop::handle(const siginfo_t& signal) {
     // Nobody else is left to take it.
     if (ended_) interrupted_grace_ = true;
   }
-  if (ended_) return;
+  if (ended_) {
+    // Nobody else is left to stop for it.
+    if (number == SIGTSTP && !inherited_.is_ignored(SIGTSTP)) stop_by(SIGTSTP);
+    return;
+  }
   const bool from_kernel = signal.si_code == SI_KERNEL;
   // The kernel's signals went to the whole process group, but for a hang-up, which goes to the leader of the
   // session.
@@ -300,24 +324,11 @@ void EventLoop::child_ended(int status, const rusage& usage) {
 void EventLoop::child_stopped(int signal) {
   child_is_stopped_ = true;
   observer_->on_stopped(signal);
-  // Without a terminal no shell would continue us when somebody continues the child.
-  if (signal == SIGSTOP && !has_terminal()) return;
   if (signal == SIGSTOP) {
-    ::kill(::getpid(), SIGSTOP);
+    if (has_job_control()) ::kill(::getpid(), SIGSTOP);
     return;
   }
-  struct sigaction standard = {};
-  standard.sa_handler = SIG_DFL;
-  struct sigaction old = {};
-  sigset_t this_one;
-  sigset_t old_mask;
-  sigemptyset(&this_one);
-  sigaddset(&this_one, signal);
-  ::sigaction(signal, &standard, &old);
-  ::kill(::getpid(), signal);
-  ::sigprocmask(SIG_UNBLOCK, &this_one, &old_mask);  // we stop here, and go on when continued
-  ::sigprocmask(SIG_SETMASK, &old_mask, nullptr);
-  ::sigaction(signal, &old, nullptr);
+  stop_by(signal);
 }
 
 }  // namespace

@@ -102,6 +102,7 @@ class SystemdAttribution final : public Attribution {
     return last_;
   }
   bool has_processes() override { return reader_ && reader_->populated(); }
+  int count_processes() override { return reader_ ? reader_->count_processes() : -1; }
   void reaped(int, double cpu_seconds, double peak_memory_bytes) override {
     reaped_seconds_ += cpu_seconds;
     last_.peak_memory_bytes = std::max(last_.peak_memory_bytes, peak_memory_bytes);

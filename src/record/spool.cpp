@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <set>
 
 #include "base/text.hpp"
@@ -20,6 +21,7 @@ namespace {
 constexpr std::string_view kSuffix = ".spool";
 constexpr std::size_t kFrameRoom = 64 * 1024;
 constexpr int kCreateAttempts = 10;
+constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
 /// The folder, if nobody else could have put something into it. /var/tmp is everybody's: a folder, or a link,
 /// of the name that we will use may have been made by somebody else.
@@ -67,9 +69,11 @@ std::string encode_header() {
   return header;
 }
 
-SpoolReader::Read reader_of(int descriptor, std::uint64_t& offset) {
-  return [descriptor, &offset](std::span<std::uint8_t> buffer) -> Result<std::size_t> {
+/// Reads on from `offset`; the file ends at `limit`, wherever it really does.
+SpoolReader::Read reader_of(int descriptor, std::uint64_t& offset, std::uint64_t limit) {
+  return [descriptor, &offset, limit](std::span<std::uint8_t> buffer) -> Result<std::size_t> {
     std::size_t total = 0;
+    buffer = buffer.first(std::min<std::uint64_t>(buffer.size(), limit - offset));
     while (total < buffer.size()) {
       const ssize_t got = ::pread(descriptor, buffer.data() + total, buffer.size() - total,
                                   static_cast<off_t>(offset + total));
@@ -91,50 +95,84 @@ struct SpoolSummary {
   int bad_evidence = 0;
   bool ended = false;
   std::int64_t last_boottime_ns = 0;
+  /// Why the file can't be read beyond `intact_bytes`; empty if that is its end, or what an unfinished write
+  /// left.
+  std::string damage;
+  std::uint64_t intact_bytes = 0;
+  /// More of the run was stored before than this file can give.
+  bool whole_is_stored = false;
 };
 
 std::unexpected<Error> malformed() {
   return user_error("a frame holds something else than it says");
 }
 
-/// Goes through every frame, so that nothing is stored of a file that turns out to be damaged.
+Status add_frame(const SpoolFrame& frame, SpoolSummary& summary) {
+  if (frame.type == FrameType::run) {
+    auto run = decode_spooled_run(frame.payload);
+    if (!run) return malformed();
+    summary.run = std::move(run);
+  } else if (frame.type == FrameType::power_block) {
+    const auto spooled = decode_spooled_power_block(frame.payload);
+    if (!spooled) return malformed();
+    JOULERY_ASSIGN(const auto info, read_power_block_info(spooled->block));
+    summary.last_boottime_ns = std::max(summary.last_boottime_ns, info.last_boottime_ns);
+    summary.series_devices.insert(spooled->device_id);
+  } else if (frame.type == FrameType::evidence) {
+    const auto evidence = decode_spooled_evidence(frame.payload);
+    if (!evidence) return malformed();
+    if (!is_storable(*evidence)) ++summary.bad_evidence;
+  } else {
+    summary.ended = true;
+  }
+  return {};
+}
+
+/// Goes through every frame up to the first that is damaged, so that it is known what can be stored before
+/// anything is. Damage is an error only if no run stands before it.
 Result<SpoolSummary> summarise_spool(int descriptor) {
   SpoolSummary summary;
   std::uint64_t offset = 0;
-  JOULERY_ASSIGN(auto reader, SpoolReader::open(reader_of(descriptor, offset)));
+  JOULERY_ASSIGN(auto reader, SpoolReader::open(reader_of(descriptor, offset, kNoLimit)));
   while (true) {
-    JOULERY_ASSIGN(const auto frame, reader.next());
-    if (!frame) return summary;
-    if (frame->type == FrameType::run) {
-      auto run = decode_spooled_run(frame->payload);
-      if (!run) return malformed();
-      summary.run = std::move(run);
-    } else if (frame->type == FrameType::power_block) {
-      const auto spooled = decode_spooled_power_block(frame->payload);
-      if (!spooled) return malformed();
-      JOULERY_ASSIGN(const auto info, read_power_block_info(spooled->block));
-      summary.last_boottime_ns = std::max(summary.last_boottime_ns, info.last_boottime_ns);
-      summary.series_devices.insert(spooled->device_id);
-    } else if (frame->type == FrameType::evidence) {
-      const auto evidence = decode_spooled_evidence(frame->payload);
-      if (!evidence) return malformed();
-      if (!is_storable(*evidence)) ++summary.bad_evidence;
-    } else {
-      summary.ended = true;
-    }
+    summary.intact_bytes = reader.offset();
+    const auto frame = reader.next();
+    if (frame && !*frame) return summary;
+    const Status added = frame ? add_frame(**frame, summary) : std::unexpected(frame.error());
+    if (added) continue;
+    if (added.error().kind != Error::Kind::user || !summary.run) return std::unexpected(added.error());
+    summary.damage = added.error().message;
+    if (frame)
+      summary.damage = fmt::format("it is damaged at byte {}: {}", summary.intact_bytes, summary.damage);
+    return summary;
   }
 }
 
-void mark_recovered(Run& run, std::int64_t last_boottime_ns) {
-  run.status = RunStatus::killed;
-  run.tags["joulery.recovered"] = "true";
+void mark_cut_off(Run& run, std::int64_t last_boottime_ns) {
   run.end_boottime_ns = std::max({run.end_boottime_ns, last_boottime_ns, run.start_boottime_ns});
   run.end_utc_ns = std::max(run.end_utc_ns, run.start_utc_ns + (run.end_boottime_ns - run.start_boottime_ns));
 }
 
+/// The run's state as far as its spool tells it.
+void mark(Run& run, const SpoolSummary& summary, std::uint64_t file_bytes) {
+  if (!summary.damage.empty()) {
+    run.tags[kDamagedTag] =
+        fmt::format("{} of {} bytes of its spool are lost{}: {}", file_bytes - summary.intact_bytes,
+                    file_bytes, summary.ended ? ", behind the end of the run" : "", summary.damage);
+  }
+  if (summary.ended) return;
+  mark_cut_off(run, summary.last_boottime_ns);
+  // How the run ended may be told behind the damage: what its writer said before that stands.
+  const bool over = run.status != RunStatus::running && run.status != RunStatus::scheduled;
+  if (!summary.damage.empty() && over) return;
+  run.status = RunStatus::killed;
+  if (summary.damage.empty()) run.tags["joulery.recovered"] = "true";
+}
+
 class SpoolTransaction final : public Store::TransactionBody {
  public:
-  SpoolTransaction(int descriptor, const SpooledRun& spooled) : descriptor_(descriptor), spooled_(spooled) {}
+  SpoolTransaction(int descriptor, const SpooledRun& spooled, std::uint64_t intact_bytes)
+      : descriptor_(descriptor), spooled_(spooled), intact_bytes_(intact_bytes) {}
 
   Status run(Store& store) override {
     if (!spooled_.host.id.empty()) JOULERY_CHECK_OK(store.put_host(spooled_.host));
@@ -142,7 +180,7 @@ class SpoolTransaction final : public Store::TransactionBody {
     for (const Device& device : spooled_.devices) JOULERY_CHECK_OK(store.put_device(device));
     JOULERY_CHECK_OK(store.put_run(spooled_.run));
     std::uint64_t offset = 0;
-    JOULERY_ASSIGN(auto reader, SpoolReader::open(reader_of(descriptor_, offset)));
+    JOULERY_ASSIGN(auto reader, SpoolReader::open(reader_of(descriptor_, offset, intact_bytes_)));
     while (true) {
       JOULERY_ASSIGN(const auto frame, reader.next());
       if (!frame) return {};
@@ -162,27 +200,72 @@ class SpoolTransaction final : public Store::TransactionBody {
  private:
   int descriptor_;
   const SpooledRun& spooled_;
+  std::uint64_t intact_bytes_;
 };
 
+/// The run of this very id, if the store has it. A run that is missing is the usual case: `Store::run` would
+/// look for what may be meant instead.
+std::optional<Run> stored_run(const std::string& id, Store& store) {
+  auto found = store.search_runs({.filter = fmt::format("attributes.run_id = '{}'", id), .max_results = 1});
+  if (!found || found->size() != 1 || found->front().id != id) return std::nullopt;
+  return std::move(found->front());
+}
+
 /// Stores the run; if the store refuses it for what it says, once more with that changed.
-Status store_run(int descriptor, SpoolSummary& summary, Store& store) {
+Status store_run(int descriptor, SpoolSummary& summary, std::uint64_t file_bytes, Store& store) {
   SpooledRun& spooled = *summary.run;
-  if (!summary.ended) mark_recovered(spooled.run, summary.last_boottime_ns);
-  SpoolTransaction as_it_is(descriptor, spooled);
+  mark(spooled.run, summary, file_bytes);
+  if (const auto before = stored_run(spooled.run.id, store)) {
+    const auto tag = before->tags.find(kDamagedTag);
+    const bool was_damaged = tag != before->tags.end() && tag->second != kMended;
+    // Part of a run takes nothing away from the whole of it.
+    summary.whole_is_stored = !summary.damage.empty() && !was_damaged && before->status != RunStatus::running;
+    if (summary.whole_is_stored) return {};
+    if (summary.damage.empty() && was_damaged) spooled.run.tags[kDamagedTag] = kMended;
+  }
+  SpoolTransaction as_it_is(descriptor, spooled, summary.intact_bytes);
   const Status stored = store.transaction(as_it_is);
   if (stored || stored.error().kind != Error::Kind::user) return stored;
   std::optional<Run> before;
   if (auto found = store.run(spooled.run.id); found && found->id == spooled.run.id)
     before = std::move(*found);
   make_storable(spooled, summary.series_devices, before);
-  SpoolTransaction repaired(descriptor, spooled);
+  SpoolTransaction repaired(descriptor, spooled, summary.intact_bytes);
   return store.transaction(repaired);
 }
 
-enum class Outcome { stored, nothing_to_store, still_written };
+enum class Outcome { stored, stored_in_part, nothing_to_store, in_use };
 
-Result<Outcome> ingest_open_file(const FileDescriptor& file, const std::string& path, Store& store,
-                                 IngestReport& report) {
+struct Ingestion {
+  Outcome outcome = Outcome::nothing_to_store;
+  /// What is not stored, if the outcome is `stored_in_part`.
+  std::string left_out;
+};
+
+std::string what_is_left_out(const SpoolSummary& summary) {
+  std::string text = summary.damage;
+  if (summary.whole_is_stored) {
+    return text + fmt::format("; run {} was stored before and stays as it is", summary.run->run.id);
+  }
+  if (!text.empty()) {
+    text += fmt::format("; what stands before is in run {}, tagged {}", summary.run->run.id, kDamagedTag);
+  }
+  if (summary.bad_evidence == 0) return text;
+  return text +
+         fmt::format("{}its run is stored, but without {} documents that were changed after they were made",
+                     text.empty() ? "" : "; ", summary.bad_evidence);
+}
+
+/// Whether it is still the one that we opened and locked: somebody else may have dealt with that meanwhile.
+bool is_still_there(int file, const std::string& path) {
+  struct stat opened{};
+  struct stat named{};
+  return ::fstat(file, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
+         opened.st_ino == named.st_ino;
+}
+
+Result<Ingestion> ingest_open_file(const FileDescriptor& file, const std::string& path, Store& store,
+                                   IngestReport& report) {
   struct stat info{};
   if (::fstat(file.get(), &info) != 0) return environment_error(errno_text(errno));
   if (!S_ISREG(info.st_mode)) return user_error("it is no regular file");
@@ -190,60 +273,35 @@ Result<Outcome> ingest_open_file(const FileDescriptor& file, const std::string& 
     return user_error(fmt::format("it belongs to user {}, not to you", info.st_uid));
   }
   const bool alive = ::flock(file.get(), LOCK_EX | LOCK_NB) != 0;
-  // Somebody else stored and removed it since we opened it.
-  if (!alive && (::fstat(file.get(), &info) != 0 || info.st_nlink == 0)) return Outcome::nothing_to_store;
+  if (!alive && !is_still_there(file.get(), path)) return Ingestion{};
   auto read = summarise_spool(file.get());
-  if (!read) {
-    // Its writer has a use for it where it is.
-    if (alive) read.error().kind = Error::Kind::environment;
-    return std::unexpected(std::move(read.error()));
-  }
+  // Its writer has a use for it where it is, or somebody else is about to move it and tell of it.
+  const bool damaged = !read || !read->damage.empty();
+  if (alive && (damaged || !read->ended)) return Ingestion{Outcome::in_use, ""};
+  if (!read) return std::unexpected(std::move(read.error()));
   SpoolSummary& summary = *read;
-  if (alive && !summary.ended) return Outcome::still_written;
   if (summary.run) {
-    JOULERY_CHECK_OK(store_run(file.get(), summary, store));
-    report.ingested_run_ids.push_back(summary.run->run.id);
-    if (!summary.ended) report.recovered_run_ids.push_back(summary.run->run.id);
+    const auto file_bytes = std::max(static_cast<std::uint64_t>(info.st_size), summary.intact_bytes);
+    JOULERY_CHECK_OK(store_run(file.get(), summary, file_bytes, store));
+    if (!summary.whole_is_stored) report.ingested_run_ids.push_back(summary.run->run.id);
+    if (!summary.ended && !damaged) report.recovered_run_ids.push_back(summary.run->run.id);
   }
-  if (summary.bad_evidence > 0) {
-    return user_error(
-        fmt::format("its run is stored, but without {} documents that were changed after they were made",
-                    summary.bad_evidence));
-  }
+  if (damaged || summary.bad_evidence > 0)
+    return Ingestion{Outcome::stored_in_part, what_is_left_out(summary)};
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
     report.kept.emplace_back(path, fmt::format("it is stored, but can't be removed: {}", errno_text(errno)));
   }
-  return summary.run ? Outcome::stored : Outcome::nothing_to_store;
+  return Ingestion{summary.run ? Outcome::stored : Outcome::nothing_to_store, ""};
 }
 
-Result<Outcome> ingest_file(const std::string& path, Store& store, IngestReport& report) {
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!file.valid() && errno == ENOENT) return Outcome::nothing_to_store;
+/// `file` holds the lock afterwards, so that nobody else meets the file before it is moved.
+Result<Ingestion> ingest_file(const std::string& path, Store& store, IngestReport& report,
+                              FileDescriptor& file) {
+  file = FileDescriptor(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!file.valid() && errno == ENOENT) return Ingestion{};
   if (!file.valid() && errno == ELOOP) return user_error("it is a link");
   if (!file.valid()) return environment_error(fmt::format("it can't be opened: {}", errno_text(errno)));
   return ingest_open_file(file, path, store, report);
-}
-
-/// Moves a file of the spool folder `place` into the folder for those that can't be stored; its new name
-/// there.
-Result<std::string> set_aside(int place, const std::string& name) {
-  const auto failed = [](const char* what) {
-    return environment_error(
-        fmt::format("can't {} the folder '{}': {}", what, kRefusedFolder, errno_text(errno)));
-  };
-  if (::mkdirat(place, kRefusedFolder, 0700) != 0 && errno != EEXIST) return failed("make");
-  const FileDescriptor folder(
-      ::openat(place, kRefusedFolder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!folder.valid()) return failed("open");
-  constexpr int kMostOfOneName = 1000;
-  for (int number = 0; number < kMostOfOneName; ++number) {
-    std::string kept_as = number == 0 ? name : fmt::format("{}.{}", name, number);
-    struct stat info{};
-    if (::fstatat(folder.get(), kept_as.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) continue;
-    if (::renameat(place, name.c_str(), folder.get(), kept_as.c_str()) == 0) return kept_as;
-    return failed("move it into");
-  }
-  return environment_error(fmt::format("the folder '{}' is full of its like", kRefusedFolder));
 }
 
 bool is_spool_name(std::string_view name) {
@@ -338,12 +396,15 @@ Status SpoolWriter::write_end() {
 }
 
 Status ingest_spool(const std::string& path, Store& store, IngestReport& report) {
-  auto outcome = ingest_file(path, store, report);
-  if (!outcome) {
-    outcome.error().message = fmt::format("spool '{}': {}", printable(path), outcome.error().message);
-    return std::unexpected(std::move(outcome.error()));
-  }
-  if (*outcome != Outcome::still_written) return {};
+  FileDescriptor file;
+  auto ingestion = ingest_file(path, store, report, file);
+  const auto failed = [&](Error error) {
+    error.message = fmt::format("spool '{}': {}", printable(path), error.message);
+    return std::unexpected(std::move(error));
+  };
+  if (!ingestion) return failed(std::move(ingestion.error()));
+  if (ingestion->outcome == Outcome::stored_in_part) return failed(user_error(ingestion->left_out).error());
+  if (ingestion->outcome != Outcome::in_use) return {};
   return environment_error(fmt::format("spool '{}': its run is still going on", printable(path)),
                            "it is stored when the run ends");
 }
@@ -355,13 +416,18 @@ Result<IngestReport> ingest_all_spools(const std::string& folder, Store& store) 
   for (const std::string& name : SystemRoot("/").list(folder)) {
     if (!is_spool_name(name)) continue;
     const std::string path = folder + "/" + name;
-    const auto outcome = ingest_file(path, store, report);
-    if (outcome) continue;
-    std::string reason = outcome.error().message;
-    if (outcome.error().kind == Error::Kind::user) {
+    FileDescriptor file;
+    const auto ingestion = ingest_file(path, store, report, file);
+    const bool in_part = ingestion && ingestion->outcome == Outcome::stored_in_part;
+    if (ingestion && !in_part) continue;
+    std::string reason = in_part ? ingestion->left_out : ingestion.error().message;
+    if (in_part || ingestion.error().kind == Error::Kind::user) {
       const auto kept_as = set_aside(place.get(), name);
       if (kept_as) {
-        report.refused.push_back({path, folder + "/" + kRefusedFolder + "/" + *kept_as, std::move(reason)});
+        // Somebody else moved it, and tells of it.
+        if (!*kept_as) continue;
+        report.refused.push_back(
+            {path, folder + "/" + kRefusedFolder + "/" + **kept_as, std::move(reason), in_part});
         continue;
       }
       reason += "; " + kept_as.error().message;

@@ -9,6 +9,7 @@
 #include "base/files.hpp"
 #include "base/result.hpp"
 #include "record/model.hpp"
+#include "record/refused_spools.hpp"
 #include "record/store.hpp"
 
 namespace joulery::record {
@@ -53,20 +54,22 @@ struct IngestReport {
     std::string path;
     std::string moved_to;
     std::string reason;
+    /// What could be read of it is in the store.
+    bool stored_in_part = false;
   };
   std::vector<Refused> refused;
 };
 
-/// Where in a spool folder those files go that can never be stored.
-constexpr const char* kRefusedFolder = "refused";
-
 /// Moves one finished spool file into the store in one transaction and removes the file after the commit.
 /// Storing the same file twice changes nothing. What the store refuses of it is changed so that it fits
-/// (spool_repair.hpp). An environment error may pass; a user error won't: the file can never be stored.
+/// (spool_repair.hpp). Of a damaged file all before the damage is stored, if that is at least its first run
+/// frame, and the run is tagged `joulery.damaged`; the file stays, and that is a user error. An environment
+/// error may pass; a user error won't: the file can never be stored, or no more of it.
 Status ingest_spool(const std::string& path, Store& store, IngestReport& report);
 /// Ingests all files in `folder` whose writer is gone (or has ended the run). Files still locked are left
-/// alone. A truncated last frame is what a kill leaves and is dropped; a file with a corrupt frame in the
-/// middle goes to the folder `refused` beside it. No file is ever deleted before all of it is stored.
+/// alone. A last frame that is cut off is what a kill leaves and is dropped, as are the zeros that a power
+/// cut leaves; a damaged file goes to the folder `refused` beside it. Many processes may do this at once:
+/// each file is told of once. No file is ever deleted before all of it is stored.
 Result<IngestReport> ingest_all_spools(const std::string& folder, Store& store);
 /// True if there is anything for ingest_all_spools to look at. Cheap: one folder listing.
 bool has_spools(const std::string& folder);

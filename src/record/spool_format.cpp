@@ -11,6 +11,13 @@ namespace joulery::record {
 namespace {
 
 constexpr std::size_t kHeadBytes = 5;  // size and type
+/// So many at a frame's end are no chance: nothing that is written ends in them.
+constexpr std::size_t kZerosOfUnwrittenFrame = 8;
+constexpr std::size_t kScanBytes = 64 * 1024;
+
+bool all_zero(std::span<const std::uint8_t> bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
+}
 
 std::uint32_t head_check(std::span<const std::uint8_t> frame) {
   return static_cast<std::uint32_t>(XXH3_64bits(frame.data(), kHeadBytes));
@@ -112,12 +119,26 @@ Result<SpoolReader> SpoolReader::open(Read read) {
   return reader;
 }
 
+Result<std::optional<SpoolFrame>> SpoolReader::bad_frame(std::span<const std::uint8_t> head,
+                                                         const char* why) {
+  ended_ = true;
+  const auto damage = user_error(fmt::format("it is damaged at byte {}: {}", offset_, why));
+  // A file grows before its blocks are on the disk: after a power cut, zeros stand for what is not.
+  const std::size_t in_payload = std::min(payload_.size(), kZerosOfUnwrittenFrame);
+  if (!all_zero(head.last(kZerosOfUnwrittenFrame - in_payload)) ||
+      !all_zero(std::span(payload_).last(in_payload))) {
+    return damage;
+  }
+  payload_.resize(kScanBytes);
+  while (true) {
+    JOULERY_ASSIGN(const std::size_t got, read_(payload_));
+    if (!all_zero(std::span(payload_).first(got))) return damage;
+    if (got < payload_.size()) return std::optional<SpoolFrame>();
+  }
+}
+
 Result<std::optional<SpoolFrame>> SpoolReader::next() {
   if (ended_) return std::optional<SpoolFrame>();
-  const auto damaged = [&](const char* why) {
-    ended_ = true;
-    return user_error(fmt::format("it is damaged at byte {}: {}", offset_, why));
-  };
   std::array<std::uint8_t, kFrameHeaderBytes> header{};
   JOULERY_ASSIGN(const std::size_t got, read_(header));
   ended_ = got < header.size();
@@ -128,10 +149,10 @@ Result<std::optional<SpoolFrame>> SpoolReader::next() {
   std::memcpy(&size, header.data(), sizeof size);
   std::memcpy(&check, header.data() + kHeadBytes, sizeof check);
   std::memcpy(&checksum, header.data() + kHeadBytes + sizeof check, sizeof checksum);
-  if (check != head_check(header)) return damaged("the head of a frame is wrong");
-  if (size > kMaxFrameBytes) return damaged("a frame of impossible size");
-  // Grown as the file gives, so that a size alone takes no memory.
   payload_.clear();
+  if (check != head_check(header)) return bad_frame(header, "the head of a frame is wrong");
+  if (size > kMaxFrameBytes) return bad_frame(header, "a frame of impossible size");
+  // Grown as the file gives, so that a size alone takes no memory.
   while (payload_.size() < size) {
     const std::size_t before = payload_.size();
     const std::size_t step = std::min<std::size_t>(size - before, 1U << 20);
@@ -141,10 +162,10 @@ Result<std::optional<SpoolFrame>> SpoolReader::next() {
     if (ended_) return std::optional<SpoolFrame>();
   }
   if (checksum != XXH3_64bits(payload_.data(), payload_.size()))
-    return damaged("the checksum of a frame is wrong");
+    return bad_frame(header, "the checksum of a frame is wrong");
   if (header[4] < static_cast<std::uint8_t>(FrameType::run) ||
       header[4] > static_cast<std::uint8_t>(FrameType::end)) {
-    return damaged("a frame of unknown type");
+    return bad_frame(header, "a frame of unknown type");
   }
   offset_ += kFrameHeaderBytes + size;
   return SpoolFrame{static_cast<FrameType>(header[4]), payload_};

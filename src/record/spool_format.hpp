@@ -42,12 +42,17 @@ class SpoolReader {
   /// User error if it is no spool; environment error if it is of a newer version. A file cut off within its
   /// header is an empty spool.
   static Result<SpoolReader> open(Read read);
-  /// The next whole frame; nothing at the end, or where a kill cut the last frame off. A damaged frame is a
-  /// user error: reading again does not help.
+  /// The next whole frame; nothing at the end, or where the last write was left unfinished: a frame that a
+  /// kill cut off, or that a power cut left as zeros up to the end of the file. Any other damage is a user
+  /// error: reading again does not help.
   Result<std::optional<SpoolFrame>> next();
+  /// Where the next frame begins: all before it is intact.
+  std::size_t offset() const { return offset_; }
 
  private:
   explicit SpoolReader(Read read) : read_(std::move(read)) {}
+  /// What is wrong with a frame, unless its last bytes and all behind it are zeros.
+  Result<std::optional<SpoolFrame>> bad_frame(std::span<const std::uint8_t> head, const char* why);
   Read read_;
   std::vector<std::uint8_t> payload_;
   std::size_t offset_ = kSpoolHeaderBytes;

@@ -13,55 +13,10 @@
 #include <random>
 
 #include "base/soak.hpp"
-#include "record/spool_format.hpp"
-#include "record/store_fixture.hpp"
+#include "record/spool_fixture.hpp"
 
 namespace joulery::record {
 namespace {
-
-class SpoolTest : public StoreTest {
- protected:
-  std::string spools() const { return folder_ + "/spool"; }
-  record::Run spooled_run(const std::string& name) {
-    record::Run run = new_run(name);
-    run.host_id = "h";
-    run.boot_id = "b";
-    run.start_boottime_ns = 1'000'000'000;
-    run.params = {{"p", "1"}};
-    return run;
-  }
-  static Status write_start(SpoolWriter& writer, const record::Run& run) {
-    const std::vector<Device> devices{
-        {"cpu", "h", "CPU", "package", "model", "", "modelled", 0.5, 2, "guess"}};
-    return writer.write_run(run, {"h", "box", "CPU", 4, 8e9, "Debian", false}, {"b", "h", 7}, devices);
-  }
-  /// Block number `index` (from 1): one second of 10 samples of 1 J.
-  static std::vector<std::uint8_t> block(std::uint64_t index) {
-    PowerBlockEncoder encoder;
-    const auto start = static_cast<std::int64_t>(index) * 1'000'000'000;
-    encoder.begin(start);
-    for (int i = 1; i <= 10; ++i) encoder.add({start + i * 100'000'000, 1, 0});
-    const auto bytes = encoder.encode();
-    return {bytes.begin(), bytes.end()};
-  }
-  static Status write_blocks(SpoolWriter& writer, std::uint64_t count) {
-    for (std::uint64_t i = 1; i <= count; ++i) JOULERY_CHECK_OK(writer.write_power_block("cpu", i, block(i)));
-    return {};
-  }
-  /// A spool whose writer is gone.
-  std::string abandoned(const record::Run& run, std::uint64_t blocks, bool ended) {
-    auto writer = must(SpoolWriter::create(spools(), run.id));
-    must(write_start(writer, run));
-    must(write_blocks(writer, blocks));
-    must(writer.write_evidence({"run:" + run.id, "t", 1, "{}", sha256_hex("{}"), 1}));
-    if (ended) must(writer.write_end());
-    return writer.path();
-  }
-  std::size_t stored_samples(const std::string& id) {
-    const auto series = must(store_->power_series(id));
-    return series.empty() ? 0 : series[0].samples.size();
-  }
-};
 
 TEST_F(SpoolTest, FinishedRunIsStoredAsItWas) {
   record::Run run = spooled_run("done");
@@ -164,31 +119,6 @@ TEST_F(SpoolTest, CutOffAnywhereGivesAllWholeFrames) {
     previous = samples;
   }
   EXPECT_EQ(previous, 60U);
-}
-
-TEST_F(SpoolTest, DamageInTheMiddleMovesTheFileAsideAndSaysSoOnce) {
-  const std::string path = abandoned(spooled_run("damaged"), 6, true);
-  const std::string bytes = file_bytes(path);
-  // All but the last frame, whose size nothing follows.
-  for (std::size_t at = 0; at + kFrameHeaderBytes < bytes.size(); at += 3) {
-    std::string damaged = bytes;
-    damaged[at] = static_cast<char>(damaged[at] ^ 0x20);
-    write_bytes(path, damaged);
-    const auto report = must(ingest_all_spools(spools(), *store_));
-    if (at >= kSpoolMagic.size() && at < kSpoolHeaderBytes) {
-      ASSERT_EQ(report.kept.size(), 1U) << "another version, says byte " << at;
-      continue;
-    }
-    EXPECT_TRUE(report.kept.empty());
-    ASSERT_EQ(report.refused.size(), 1U) << at;
-    EXPECT_EQ(report.refused[0].path, path);
-    EXPECT_FALSE(report.refused[0].reason.empty());
-    EXPECT_FALSE(std::filesystem::exists(path));
-    EXPECT_TRUE(file_bytes(report.refused[0].moved_to) == damaged);
-    const auto again = must(ingest_all_spools(spools(), *store_));
-    EXPECT_TRUE(again.refused.empty() && again.kept.empty());
-  }
-  EXPECT_TRUE(must(store_->search_runs({})).empty()) << "nothing of a damaged file is stored";
 }
 
 TEST_F(SpoolTest, NewerVersionIsKeptAndReported) {

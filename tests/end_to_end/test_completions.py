@@ -41,12 +41,12 @@ class Shell:
         return result.stdout.splitlines()
 
     def bash(self, *words):
-        # Readline breaks words at "=" as well, and leaves quotes in them.
-        line = [part for word in words for part in (re.split("(=)", word) if word.startswith("--") else [word])]
-        if line[-1] == "" and line[-2:-1] == ["="]:
-            line.pop()
+        # Readline breaks words at "=" and ":" as well, and leaves quotes in them.
+        line = [part for word in words for part in re.split("([=:]+)", word) if part or not word]
         quoted = " ".join(shlex.quote(word) for word in line)
-        body = f"COMP_WORDS=({quoted}); COMP_CWORD={len(line) - 1}; _joulery"
+        whole = " ".join(words)
+        body = f"COMP_WORDS=({quoted}); COMP_CWORD={len(line) - 1}"
+        body += f"; COMP_LINE={shlex.quote(whole)}; COMP_POINT={len(whole)}; _joulery"
         show = '((${#COMPREPLY[@]} == 0)) || printf "%s\\n" "${COMPREPLY[@]}"'
         return self.output("bash", "--norc", "-c", f"source {self.script}; {body}; {show}")
 
@@ -106,6 +106,57 @@ class Shell:
             process.wait()
             os.close(master)
         return [word for word in matches.read_text().splitlines() if word != "done"]
+
+    def typed(self, line):
+        """What stands on the line of an interactive shell after `line` and a tab."""
+        after = self.home / "after"
+        after.unlink(missing_ok=True)
+        setup = self.home / "typed"
+        if self.name == "bash":
+            text = (
+                "PS1='ready> '; bind 'set bell-style none'; bind 'set enable-bracketed-paste off'\n"
+                f"source {self.script}\n"
+                f"note() {{ printf '%s\\n' \"$READLINE_LINE\" > {after}.new; mv {after}.new {after}; }}\n"
+                "bind -x '\"\\C-t\": note'\n"
+            )
+            command = ["bash", "--norc", "--noprofile", "-i"]
+        else:
+            text = (
+                "PROMPT='ready> '; unsetopt zle_bracketed_paste beep; autoload -Uz compinit; compinit -u -D\n"
+                f"source {self.script}\n"
+                f"note() {{ print -r -- $BUFFER > {after}.new; mv {after}.new {after} }}\n"
+                "zle -N note; bindkey '^T' note; bindkey '^I' complete-word\n"
+            )
+            command = ["zsh", "-f", "-i"]
+        setup.write_text(text)
+        master, slave = pty.openpty()
+        process = subprocess.Popen(
+            command,
+            cwd=self.home,
+            env=self.environment,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+        seen = b""
+        try:
+            os.write(master, f"source {setup}\n".encode())
+            end = time.monotonic() + 60
+            asked = False
+            while not after.exists():
+                assert time.monotonic() < end, seen
+                if select.select([master], [], [], 0.02)[0]:
+                    seen += os.read(master, 65536)
+                if not asked and b"ready> " in seen.replace(b"PS1='ready> '", b""):
+                    asked = True
+                    os.write(master, line.encode() + b"\t\x14")
+            return after.read_text().rstrip("\n")
+        finally:
+            process.kill()
+            process.wait()
+            os.close(master)
 
 
 @pytest.fixture(params=["bash", "zsh", "fish"])
@@ -229,3 +280,83 @@ def test_every_sort_key_offered_is_taken(joulery):
     fill(joulery)
     for key in Shell(joulery, "bash")("joulery", "runs", "--sort", ""):
         joulery("runs", "--sort", key)
+
+
+HOSTILE = [
+    "$(touch made)",
+    "`touch made`",
+    '";touch made;"',
+    "';touch made;'",
+    "\\$(touch made)",
+    "a:$(touch made)",
+    "a=`touch made`",
+    "é$(touch made)",
+    "_';touch made;'",
+    '_"$(touch made)',
+]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+@pytest.mark.parametrize("opening", ["", '"', "'", 'x"', "x'"])
+def test_no_name_runs_when_it_is_completed(joulery, shell, opening):
+    complete = Shell(joulery, shell)
+    for kind, before in (("-n", "joulery show "), ("-e", "joulery runs -e ")):
+        for number, name in enumerate(HOSTILE):
+            store = f"{kind}{number}.db"
+            name = name if "x" not in opening else "x" + name  # a quote within the word
+            joulery("run", "-q", kind, name, f"--store={store}", "--", "true")
+            complete.environment["JOULERY_STORE"] = store
+            start = opening if "x" in opening else opening + name[0]
+            if not opening:
+                start = re.match("(a[:=])?[^a-z]", name)[0]
+                start = "".join("\\" + c if c in "$`\"'\\;(" else c for c in start)
+            line = complete.typed(before + start)
+            check = line.replace("joulery", "printf '%s\\n'", 1)
+            closing = opening[-1:] if line == before + start else ""
+            shown = subprocess.run(
+                [shell, "-c", check + closing], cwd=complete.home, capture_output=True, text=True, check=False
+            )
+            assert not (complete.home / "made").exists(), (line, name)
+            if not opening:
+                assert shown.stdout.splitlines()[-1] == name, line
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_quoted_names_are_completed(joulery, shell):
+    joulery("run", "-q", "-n", "two words", "--", "true")
+    complete = Shell(joulery, shell)
+    assert complete.typed('joulery show "two').rstrip() == 'joulery show "two words"'
+    assert complete.typed("joulery show 'two").rstrip() == "joulery show 'two words'"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+@pytest.mark.parametrize("word", ["resnet:v2", "resnet:", "lr=0.1", "lr=", "a@b", "x=1:y"])
+def test_names_with_signs_that_break_words(joulery, shell, word):
+    name = word + "-large"
+    joulery("run", "-q", "-n", name, "-e", name, "--", "true")
+    complete = Shell(joulery, shell)
+    for before in ("joulery show ", "joulery runs -e ", "joulery runs --experiment="):
+        line = complete.typed(before + word)
+        assert shlex.split(line) == shlex.split(before + name), line
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_store_that_is_typed_is_only_a_name(joulery, shell):
+    complete = Shell(joulery, shell)
+    for store in ("with:colon.db", "two words.db", "back\\slash:x.db"):
+        joulery("run", "-q", "-n", "elsewhere", "--store", store, "--", "true")
+        for flag in ("--store ", "--store="):
+            line = complete.typed(f"joulery show {flag}{shlex.quote(store)} els")
+            assert line.rstrip().endswith(" elsewhere"), (store, flag, line)
+    assert complete.typed("joulery show --store with:colon.db els").rstrip().endswith(" elsewhere")
+    assert complete.typed("joulery show --store ~/with:colon.db els").rstrip().endswith(" elsewhere")
+    assert complete.typed("joulery show --store with:co").rstrip() == "joulery show --store with:colon.db"
+    for hostile in ("'*(e\"touch made\")'", "*(e'[touch made]')", "'$(touch made)'", "~/'$(touch made)'"):
+        complete.typed(f"joulery show --store {hostile} ")
+        assert not (complete.home / "made").exists(), hostile
+
+
+def test_a_backslash_in_a_name_is_kept_by_zsh(joulery):
+    joulery("run", "-q", "-n", "back\\slash:x", "--", "true")
+    line = Shell(joulery, "zsh").typed("joulery show back")
+    assert shlex.split(line)[-1] == "back\\slash:x"

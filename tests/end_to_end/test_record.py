@@ -183,6 +183,28 @@ def test_a_spool_that_can_not_be_read_is_told_once_and_kept(joulery):
     assert (joulery.home / "spool/refused/junk.spool").read_bytes() == b"no spool at all, of nobody"
 
 
+@pytest.mark.parametrize("behind, damaged", [(b"\0" * 50, False), (b"what is this doing here?", True)])
+def test_what_stands_before_the_damage_in_a_spool_is_stored(joulery, behind, damaged):
+    process = joulery.start("run", "--name", "cut", "--hz", "100", "--", "sleep", "60", start_new_session=True)
+    while not list((joulery.home / "spool").glob("*.spool")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.kill()
+    process.wait()
+    os.killpg(process.pid, signal.SIGKILL)
+    (spool,) = (joulery.home / "spool").glob("*.spool")
+    with spool.open("ab") as file:
+        file.write(behind)
+    told = joulery("runs", "--json")
+    (run,) = json.loads(told.stdout)["runs"]
+    assert run["name"] == "cut" and run["status"] == "KILLED"
+    assert ("joulery.damaged" in run["tags"]) == damaged
+    assert ("only in part" in told.stderr) == damaged
+    assert (joulery.home / "spool/refused" / spool.name).exists() == damaged
+    assert joulery("runs").stderr == ""
+
+
 def test_what_is_shared_out_is_known_no_better_than_the_machine(joulery):
     """Also after the same host was metered in another way."""
     root = joulery.home / "root"
@@ -270,6 +292,17 @@ def test_a_newer_store_is_refused_and_the_run_is_safe(joulery):
     connection.close()
     if joulery("runs", code=None).returncode == 0:
         assert joulery.json("show", schema="show")["run"]["name"] == "kept"
+
+
+def test_an_empty_file_is_a_store_without_runs(joulery):
+    empty = joulery.home / "empty.db"
+    empty.touch()
+    for words in (["runs"], ["show", "last"]):
+        refused = joulery(*words, "--store", empty, code=2)
+        assert "no runs yet" in refused.stderr and "joulery run --store PATH -- CMD" in refused.stderr
+        assert empty.read_bytes() == b""
+    joulery("run", "-q", "--store", empty, "--", "true")
+    assert len(joulery.json("runs", "--store", empty, schema="runs")["runs"]) == 1
 
 
 @pytest.mark.parametrize("damage", ["text", "truncated", "zeroed"])

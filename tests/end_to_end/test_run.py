@@ -1,5 +1,6 @@
 """`joulery run`: the command's life is its own, and the figures hold together."""
 
+import contextlib
 import csv
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from conftest import check_schema
@@ -232,6 +234,83 @@ def test_on_a_terminal_ctrl_c_ends_the_command_and_the_record_is_kept(joulery):
     assert joulery.json("show", schema="show")["run"]["status"] == "KILLED"
 
 
+def on_terminal(joulery, command, **environment):
+    """Starts a command as leader of a session on a terminal of its own; gives its pid and our end of it."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(joulery.home)
+        os.execvpe(command[0], command, {**joulery.environment, **environment})
+    return pid, terminal
+
+
+def processes():
+    """Parent and program name of every process."""
+    table = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            head, tail = entry.read_text().rsplit(")", 1)
+            table[int(entry.parent.name)] = (int(tail.split()[1]), head.split("(", 1)[1])
+    return table
+
+
+def child_named(name, ancestor, seconds=10):
+    """The pid of a descendant of `ancestor` with this program name, once it is there."""
+    for _ in range(int(seconds * 20)):
+        table = processes()
+        for pid, (parent, program) in table.items():
+            while program == name and parent != ancestor and parent in table:
+                parent = table[parent][0]
+            if program == name and parent == ancestor:
+                return pid
+        time.sleep(0.05)
+    raise AssertionError(f"no {name} below {ancestor}")
+
+
+def ends_within(pid, seconds):
+    for _ in range(int(seconds * 50)):
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
+            return True
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return False
+
+
+def test_a_command_stopped_from_outside_is_waited_for_in_a_script(joulery):
+    # The shell has no job control: were the meter to stop too, nobody would continue it.
+    script = f"{joulery.binary} run -q -- sleep 1; echo done"
+    pid, terminal = on_terminal(joulery, ["sh", "-c", script])
+    try:
+        command = child_named("sleep", pid)
+        os.kill(command, signal.SIGSTOP)
+        time.sleep(0.3)
+        os.kill(command, signal.SIGCONT)
+        assert ends_within(pid, 20)
+    finally:
+        os.close(terminal)
+
+
+def test_control_z_stops_a_meter_that_waits_for_daemons(joulery):
+    script = f"{joulery.binary} run -q -- sh -c 'setsid sleep 4 & true'"
+    pid, terminal = on_terminal(joulery, ["bash", "-i"], JOULERY_RUN_GRACE_SECONDS="30")
+    try:
+        os.write(terminal, script.encode() + b"\n")
+        meter = child_named("joulery", pid)
+        time.sleep(1)  # the command has ended, its daemon has not
+        os.write(terminal, b"\x1a")
+        state = ""
+        for _ in range(100):
+            state = Path(f"/proc/{meter}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            if state == "T":
+                break
+            time.sleep(0.02)
+        assert state == "T"
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
 def test_live_line_only_where_it_harms_nothing(joulery):
     quiet = joulery("run", "--", "sleep", "1.2")
     assert "\r" not in quiet.stderr
@@ -246,6 +325,30 @@ def test_missing_sys_and_proc_of_sensors_is_no_reason_to_fail(joulery):
     document = joulery.run(*burn(0.2), env={"JOULERY_SYSTEM_ROOT": str(empty)})
     assert document["cpu_seconds"] >= 0.19
     assert document["warnings"]
+    assert document["machine_cpus"] is None
+    summary = joulery("run", "--", "true", env={"JOULERY_SYSTEM_ROOT": str(empty)}).stderr
+    assert "CPU time" in summary and "0 CPUs" not in summary
+
+
+def test_counters_of_elsewhere_are_named(joulery):
+    root = joulery.home / "elsewhere"
+    root.mkdir()
+    settings = {"JOULERY_SYSTEM_ROOT": str(root)}
+    document = joulery.run(*burn(0.1), env=settings)
+    warning = next(warning for warning in document["warnings"] if str(root) in warning["text"])
+    assert "JOULERY_SYSTEM_ROOT" in warning["hint"]
+    stored = joulery.json("show", document["run_id"], schema="show")
+    assert stored["run"]["tags"]["joulery.system_root"] == str(root)
+    assert f"below '{root}'" in joulery("run", "--", "true", env=settings).stderr
+    assert not any("were read below" in warning["text"] for warning in joulery.run("true")["warnings"])
+
+
+def test_a_cloned_repository_brings_no_counters_of_its_own(joulery):
+    (joulery.home / "fake").mkdir()
+    (joulery.home / "joulery.toml").write_text('system_root = "fake"\n')
+    result = joulery("run", "--json", "-o", joulery.home / "run.json", "--", "true")
+    assert "system_root is not taken from a project's file" in result.stderr
+    assert "fake" not in (joulery.home / "run.json").read_text()
 
 
 def test_measured_by_a_rapl_tree(joulery):
@@ -580,12 +683,14 @@ def test_closed_streams_stay_closed_for_the_command_and_catch_nothing_of_ours(jo
 
 def test_output_into_a_closed_stream_is_still_an_error(joulery):
     joulery("run", "-q", "--", "true")
-    done = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-', "sh", joulery.binary, "runs"],
-        env=joulery.environment,
-        cwd=joulery.home,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 3 and "can't write to stdout" in done.stderr
+    for words in (["runs"], ["--help"], ["--version"], ["help"], ["version"], ["run", "--help"]):
+        for output in (">&-", ">/dev/full"):
+            done = subprocess.run(
+                ["sh", "-c", f'exec "$@" {output}', "sh", joulery.binary, *words],
+                env=joulery.environment,
+                cwd=joulery.home,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 3 and "can't write to stdout" in done.stderr, (words, output)

@@ -153,10 +153,15 @@ Status migrate(Database& database, std::span<const char* const> steps, bool read
   const auto newest = static_cast<std::int64_t>(steps.size());
   JOULERY_ASSIGN(const Identity before, check_identity(database, newest));
   if (before.version == newest) return {};
+  if (read_only && before.empty) {
+    return user_error(
+        fmt::format("there are no runs yet: the store '{}' is empty", printable(database.path())),
+        "`joulery run --store PATH -- CMD` makes the first one");
+  }
   if (read_only) {
     return environment_error(fmt::format("the store '{}' has version {} and must be brought to {} first",
                                          printable(database.path()), before.version, newest),
-                             "open it once for writing: joulery runs --store PATH");
+                             "a run brings it there: joulery run --store PATH -- true");
   }
   return database.transact([&]() -> Status {
     // Somebody else may have migrated it while we waited for the lock.
