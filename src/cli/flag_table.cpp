@@ -166,6 +166,28 @@ Verb compare_verb() {
       .operands_are_runs = true};
 }
 
+Verb report_verb() {
+  return {.name = "report",
+          .summary = "one page that says what runs cost, how sure that is, and what would help",
+          .usage = "report [RUN...] --html FILE",
+          .examples = {{"joulery report --html report.html", "the last run, as a page for any browser"},
+                       {"joulery report old new --html both.html", "two runs side by side"},
+                       {"joulery report --json", "the same as data"}},
+          .flags = {{.name = "html",
+                     .value = "FILE",
+                     .help = "write the page to FILE; - is stdout",
+                     .takes_file = true},
+                    json_flag()},
+          .details =
+              "RUN is what `show` takes (default: the last run); the id of a series, or of a `run --versus`, "
+              "stands "
+              "for its\nruns. The page needs no network and no script. Runs that failed or were cut off have "
+              "one too: "
+              "it says what is\nmissing.\n",
+          .most_operands = 1000,
+          .operands_are_runs = true};
+}
+
 Verb data_verb() {
   return {
       .name = "data",
@@ -249,6 +271,7 @@ std::vector<Verb> make_verbs() {
        .most_operands = 2,
        .operands_are_runs = true});
   all.push_back(compare_verb());
+  all.push_back(report_verb());
   all.push_back(
       {.name = "export",
        .summary = "write runs or power series as CSV or JSON",

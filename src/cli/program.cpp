@@ -65,6 +65,7 @@ VerbResult dispatch(app::Application& application, const Arguments& arguments) {
   if (name == "runs") return runs_verb(application, arguments);
   if (name == "show") return show_verb(application, arguments);
   if (name == "compare") return compare_verb(application, arguments);
+  if (name == "report") return report_verb(application, arguments);
   if (name == "export") return export_verb(application, arguments);
   if (name == "import") return import_verb(application, arguments);
   if (name == "rm") return remove_verb(application, arguments);

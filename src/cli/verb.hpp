@@ -16,6 +16,7 @@ VerbResult show_verb(app::Application& application, const Arguments& arguments);
 VerbResult compare_verb(app::Application& application, const Arguments& arguments);
 /// `run --versus`.
 VerbResult versus_verb(app::Application& application, const Arguments& arguments);
+VerbResult report_verb(app::Application& application, const Arguments& arguments);
 VerbResult export_verb(app::Application& application, const Arguments& arguments);
 VerbResult import_verb(app::Application& application, const Arguments& arguments);
 VerbResult remove_verb(app::Application& application, const Arguments& arguments);

@@ -1,0 +1,290 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "app/html_writer.hpp"
+#include "app/report.hpp"
+#include "app/report_chart.hpp"
+#include "app/report_sections.hpp"
+#include "app/report_style.hpp"
+#include "base/text.hpp"
+
+namespace joulery::app {
+namespace {
+
+/// Headings of a run: one level lower where the page has several.
+struct Level {
+  const char* section;
+  const char* item;
+};
+
+void write_tag(Provenance provenance, HtmlWriter& page) {
+  const char* name = provenance_name(provenance);
+  page.element("span", name, {{"class", fmt::format("tag {}", name)}});
+}
+
+/// The exact number travels in the page, beside the rounded one.
+void write_value(const char* key, double exact, const std::string& shown, const char* style,
+                 HtmlWriter& page) {
+  page.element("data", shown, {{"value", fmt::format("{}", exact)}, {"data-figure", key}, {"class", style}});
+}
+
+void write_card(const char* label, const char* key, const ReportFigure& figure, const std::string& remark,
+                HtmlWriter& page) {
+  page.open("li").element("div", label, {{"class", "soft"}});
+  write_value(key, figure.value, figure_text(figure), "value", page);
+  write_tag(figure.provenance, page);
+  if (const std::string range = range_text(figure); !range.empty()) {
+    page.open("div").text(range);
+    page.element("span", figure.confidence ? " (90 % confidence interval)" : " (plausible range)",
+                 {{"class", "soft small"}});
+    page.close();
+  } else if (!figure.has_range && figure.provenance != Provenance::measured) {
+    page.element("div", "no range is known");
+  }
+  if (!remark.empty()) page.element("div", remark, {{"class", "soft small"}});
+  page.close();
+}
+
+void write_time_card(const char* label, const char* key, double seconds, const std::string& remark,
+                     bool measured, HtmlWriter& page) {
+  page.open("li").element("div", label, {{"class", "soft"}});
+  write_value(key, seconds, format_duration(seconds), "value", page);
+  write_tag(measured ? Provenance::measured : Provenance::assumed, page);
+  if (!remark.empty()) page.element("div", remark, {{"class", "soft small"}});
+  page.close();
+}
+
+void write_unknown_card(const char* label, const std::string& why, HtmlWriter& page) {
+  page.open("li").element("div", label, {{"class", "soft"}});
+  page.element("span", "unknown", {{"class", "value"}})
+      .element("div", why, {{"class", "soft small"}})
+      .close();
+}
+
+std::string money_text(double value, const std::string& currency) {
+  constexpr double kSmallestCoin = 0.01;
+  if (value > 0 && value < kSmallestCoin) return "less than 0.01 " + currency;
+  return amount_text(value, currency, value < 100 ? 2 : 3);
+}
+
+void write_cost_cards(const RunReport& run, HtmlWriter& page) {
+  const bool ours = !run.run.tags.contains("joulery.source");
+  page.open("ul", {{"class", "cards"}});
+  if (run.energy) {
+    write_card("Energy", "energy_joules", *run.energy, "electricity of this run, its share of idle included",
+               page);
+  } else {
+    write_unknown_card("Energy", "no power was told or modelled", page);
+  }
+  if (run.carbon) {
+    write_card("Carbon of the electricity", "carbon_gco2e", *run.carbon,
+               run.zone_name.empty() ? "CO2 and other gases, as CO2e"
+               : run.zone == "WORLD" ? "CO2e; place unknown, so the world\u2019s average"
+                                     : "CO2e, electricity of " + run.zone_name,
+               page);
+  } else {
+    write_unknown_card("Carbon", "it follows from energy", page);
+  }
+  if (run.cost) {
+    ReportFigure cost = *run.cost;
+    page.open("li").element("div", "Money for electricity", {{"class", "soft"}});
+    write_value("cost", cost.value, money_text(cost.value, run.currency), "value", page);
+    write_tag(cost.provenance, page);
+    page.element("div", fmt::format("{}: {}", amount_text(cost.value, run.currency, 2), range_text(cost)),
+                 {{"class", "small"}});
+    page.close();
+  }
+  if (run.duration_seconds)
+    write_time_card("Wall time", "duration_seconds", *run.duration_seconds, "from start to end", ours, page);
+  if (run.cpu_seconds) {
+    std::string use = "of all its processes";
+    if (run.duration_seconds && *run.duration_seconds > 0 && run.machine_cpus)
+      use += fmt::format(": {:.2f} of {:.0f} CPUs on average", *run.cpu_seconds / *run.duration_seconds,
+                         *run.machine_cpus);
+    write_time_card("CPU time", "cpu_seconds", *run.cpu_seconds, use, ours, page);
+  }
+  if (run.energy_per_unit && run.per)
+    write_card("Energy per unit", "energy_per_unit_joules", *run.energy_per_unit,
+               fmt::format("one of {} {}", amount_text(run.per->count, "", 6), run.per->unit), page);
+  page.close();
+}
+
+/// "Rough: it may be up to 2.9 times less or 2.1 times more."
+std::string sureness(const ReportFigure& figure) {
+  if (!figure.has_range || figure.value <= 0) return "How far it may be off is not known.";
+  const double more = figure.high / figure.value;
+  const double less = figure.low > 0 ? figure.value / figure.low : INFINITY;
+  const double factor = std::max(more, less);
+  if (factor < 1.0005) return "No range: it is taken as it is.";
+  if (factor <= 1.5) {
+    return fmt::format("{}: within \u2212{:.0f} and +{:.0f} %.", factor <= 1.1 ? "Sure" : "Fairly sure",
+                       std::ceil(100 * (1 - figure.low / figure.value)), std::ceil(100 * (more - 1)));
+  }
+  return fmt::format("{}: the truth may be {} or {:.2g} times more.",
+                     factor <= 4 ? "Rough" : "Only its order of magnitude",
+                     std::isfinite(less) ? fmt::format("{:.2g} times less", less) : "nothing", more);
+}
+
+std::string cost_sentence(const RunReport& run) {
+  std::string text = "The run " + run.end + ".";
+  if (run.energy) {
+    text += fmt::format(" It used {} of electricity", figure_text(*run.energy));
+    if (run.carbon) text += fmt::format(", which emitted {} of CO2e", figure_text(*run.carbon));
+    if (run.cost) text += fmt::format(" and cost {}", money_text(run.cost->value, run.currency));
+    text += ".";
+  } else {
+    text += " How much electricity it used is unknown.";
+  }
+  if (run.duration_seconds) text += fmt::format(" It took {}", format_duration(*run.duration_seconds));
+  if (run.duration_seconds && run.cpu_seconds)
+    text += fmt::format(", and {} of CPU time", format_duration(*run.cpu_seconds));
+  if (run.duration_seconds) text += ".";
+  return text;
+}
+
+std::string sure_sentence(const RunReport& run) {
+  const bool ours = !run.run.tags.contains("joulery.source");
+  std::string text;
+  if (run.duration_seconds)
+    text = ours ? "The times are measured. " : "The times are as another program told them. ";
+  if (run.energy) {
+    text += fmt::format("Energy is {}. {} ", provenance_name(run.energy->provenance), sureness(*run.energy));
+    if (const std::string range = range_text(*run.energy); !range.empty())
+      text += fmt::format("It lies {}. ", range);
+  }
+  if (run.carbon)
+    text += fmt::format("Carbon is {}. {}", provenance_name(run.carbon->provenance), sureness(*run.carbon));
+  if (!run.missing.empty()) text += " What is missing stands below.";
+  return text.empty() ? "Nothing was measured that could be sure or not." : text;
+}
+
+void write_short(const RunReport& run, HtmlWriter& page) {
+  page.open("dl", {{"class", "short"}});
+  page.element("dt", "What did it cost?").open("dd").text(cost_sentence(run));
+  if (!run.equivalences.empty() && run.carbon && run.carbon->value > 0)
+    page.text(fmt::format(" The carbon compares with {}.", run.equivalences.front().text));
+  page.close();
+  page.element("dt", "How sure is that?").element("dd", sure_sentence(run));
+  page.element("dt", "What should I do?").open("dd");
+  bool any = false;
+  for (const Advice::Kind kind : {Advice::Kind::saves, Advice::Kind::surer}) {
+    for (const Advice& advice : run.advice) {
+      if (advice.kind != kind) continue;
+      page.text(fmt::format("{}{}: {}.", any ? " " : "", advice.title, advice.effect));
+      any = true;
+      break;
+    }
+  }
+  if (!any) page.text("Nothing in this run\u2019s figures calls for anything.");
+  page.close().close();
+}
+
+void write_notes(const RunReport& run, HtmlWriter& page) {
+  if (run.failed)
+    page.element("p", fmt::format("This run {}. What it cost stands here all the same.", run.end),
+                 {{"class", "note bad"}});
+  for (const std::string& missing : run.missing)
+    page.open("p", {{"class", "note"}}).element("b", "Missing: ").text(missing).close();
+  for (const meter::Warning& warning : run.warnings) {
+    page.open("p", {{"class", "note"}}).element("b", "Careful: ").text(warning.text);
+    if (!warning.hint.empty()) page.text(". ").element("span", warning.hint, {{"class", "soft"}});
+    page.close();
+  }
+}
+
+void write_run(const RunReport& run, const Level& level, const std::string& id, HtmlWriter& page) {
+  write_short(run, page);
+  write_notes(run, page);
+  page.element(level.section, "What it cost");
+  write_cost_cards(run, page);
+  write_everyday(run, page);
+  page.element(level.section, "Power over time");
+  if (run.power.empty()) {
+    page.element("p", "No power over time is known of this run.");
+  } else {
+    write_power_chart(run.power, id + "-power", page);
+  }
+  page.element(level.section, "Where it went");
+  write_where(run, level.item, page);
+  page.element(level.section, "Carbon, water and the making of the machine");
+  write_footprint(run, page);
+  page.element(level.section, "How each figure is known");
+  write_known(run, page);
+  page.element(level.section, "What would help, and by how much");
+  write_advice(run, level.item, page);
+  page.element(level.section, "About this run");
+  write_about(run, page);
+}
+
+std::string title_of(const Report& report) {
+  if (report.runs.size() == 1) return "What \u201c" + report.runs.front().run.name + "\u201d cost";
+  return fmt::format("What {} runs cost", report.runs.size());
+}
+
+std::string short_id(const RunReport& run) {
+  return run.run.id.substr(0, 12);
+}
+
+void write_several(const Report& report, HtmlWriter& page) {
+  page.element("h2", "The runs side by side");
+  write_summary_table(report, page);
+  if (report.comparison) write_comparison(*report.comparison, page);
+  if (!report.means.empty()) write_means(report, page);
+  page.open("nav", {{"aria-label", "Runs of this page"}}).open("ul");
+  for (std::size_t i = 0; i < report.runs.size(); ++i) {
+    page.open("li")
+        .element("a", fmt::format("{}. {}", i + 1, report.runs[i].run.name),
+                 {{"href", fmt::format("#run{}", i + 1)}})
+        .close();
+  }
+  page.close().close();
+  for (std::size_t i = 0; i < report.runs.size(); ++i) {
+    const RunReport& run = report.runs[i];
+    page.open("section",
+              {{"id", fmt::format("run{}", i + 1)}, {"aria-labelledby", fmt::format("run{}-name", i + 1)}});
+    page.element("h2", fmt::format("{}. {} ({})", i + 1, run.run.name, short_id(run)),
+                 {{"id", fmt::format("run{}-name", i + 1)}});
+    write_run(run, {.section = "h3", .item = "h4"}, fmt::format("run{}", i + 1), page);
+    page.close();
+  }
+}
+
+}  // namespace
+
+std::string report_page(const Report& report) {
+  HtmlWriter page;
+  page.raw("<!DOCTYPE html>\n");
+  page.open("html", {{"lang", "en"}}).open("head");
+  page.empty("meta", {{"charset", "utf-8"}});
+  page.empty(
+      "meta",
+      {{"http-equiv", "Content-Security-Policy"},
+       {"content", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"}});
+  page.empty("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
+  page.empty("meta", {{"name", "color-scheme"}, {"content", "light dark"}});
+  page.empty("meta", {{"name", "referrer"}, {"content", "no-referrer"}});
+  page.element("title", title_of(report) + " \u2013 joulery");
+  page.open("style").raw(report_style()).close().close();
+  page.open("body").element("a", "Skip to the figures", {{"href", "#figures"}, {"class", "skip"}});
+  page.open("header").element("h1", title_of(report)).close();
+  page.open("main", {{"id", "figures"}});
+  if (report.runs.size() == 1) {
+    write_run(report.runs.front(), {.section = "h2", .item = "h3"}, "run1", page);
+  } else {
+    write_several(report, page);
+  }
+  page.close();
+  page.element(
+      "footer",
+      fmt::format(
+          "Written by joulery {} on {}. This page needs no network and holds no program. A plausible range "
+          "says where the truth lies nine times in ten by what is known of models and tables; only a "
+          "confidence interval comes from repeating.",
+          report.version, report.generated_at));
+  return page.finish();
+}
+
+}  // namespace joulery::app
