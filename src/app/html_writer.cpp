@@ -105,7 +105,7 @@ HtmlWriter& HtmlWriter::element(const char* name, std::string_view content, Attr
   out_ += escape_html(content);
   out_ += "</";
   out_ += name;
-  out_ += ">\n";
+  out_ += ">";
   return *this;
 }
 

@@ -234,6 +234,8 @@ std::optional<double> share_of_a_longer_life(const Derivation& derivation) {
 
 void advise_on_making(const RunReport& run, std::vector<Advice>& all) {
   if (!run.embodied || !run.carbon || run.embodied->value <= 0) return;
+  // The owner of a virtual machine's host is somebody else.
+  if (!run.host || run.host->virtual_machine) return;
   const double part = run.embodied->value / (run.embodied->value + run.carbon->value);
   constexpr double kMatters = 0.1;
   if (part < kMatters) return;
@@ -313,7 +315,7 @@ void advise_on_doubts(const RunReport& run, std::vector<Advice>& all) {
       return fmt::format("{} to {}", amount_text(interval.low, figure->unit, 2),
                          amount_text(interval.high, figure->unit, 2));
     };
-    advice.effect = fmt::format("makes {} surer: a range of {} would, at best, be as narrow as {}",
+    advice.effect = fmt::format("the range of {}, {}, would at best be as narrow as {}",
                                 doubt.of_carbon ? "carbon" : "energy", range(now), range(best));
     advice.command = doubt.command;
     all.push_back(std::move(advice));
@@ -370,9 +372,17 @@ void advise_on_price(const RunReport& run, std::vector<Advice>& all) {
   all.push_back(std::move(advice));
 }
 
-double weight(const Advice& advice) {
-  if (advice.kind == Advice::Kind::saves) return 10 + (advice.share_low + advice.share_high) / 2;
-  return 1 - advice.range_factor;
+/// What it saves, in grams where there are grams, so that shares of different figures stand in one order.
+double saved(const Advice& advice, const RunReport& run) {
+  const double share = (advice.share_low + advice.share_high) / 2;
+  const auto& whole = advice.figure == "embodied_gco2e" ? run.embodied : run.carbon;
+  return whole ? share * whole->value : share;
+}
+
+bool before(const Advice& a, const Advice& b, const RunReport& run) {
+  if (a.kind != b.kind) return a.kind == Advice::Kind::saves;
+  if (a.kind == Advice::Kind::surer) return a.range_factor < b.range_factor;
+  return saved(a, run) > saved(b, run);
 }
 
 }  // namespace
@@ -389,10 +399,14 @@ std::vector<Advice> find_advice(const footprint::DataSet& data, const RunReport&
   advise_on_doubts(report, all);
   advise_on_repeats(report, all);
   advise_on_price(report, all);
-  std::sort(all.begin(), all.end(), [](const Advice& a, const Advice& b) {
-    return weight(a) != weight(b) ? weight(a) > weight(b) : a.key < b.key;
-  });
-  return all;
+  // Insertion keeps the order of equals.
+  std::vector<Advice> sorted;
+  for (Advice& advice : all) {
+    const auto place = std::find_if(sorted.begin(), sorted.end(),
+                                    [&](const Advice& other) { return before(advice, other, report); });
+    sorted.insert(place, std::move(advice));
+  }
+  return sorted;
 }
 
 }  // namespace joulery::app

@@ -125,7 +125,7 @@ std::string sureness(const ReportFigure& figure) {
   }
   return fmt::format("{}: the truth may be {} or {:.2g} times more.",
                      factor <= 4 ? "Rough" : "Only its order of magnitude",
-                     std::isfinite(less) ? fmt::format("{:.2g} times less", less) : "nothing", more);
+                     std::isfinite(less) ? fmt::format("up to {:.2g} times less", less) : "nothing", more);
 }
 
 std::string cost_sentence(const RunReport& run) {

@@ -33,8 +33,8 @@ void close_table(HtmlWriter& page) {
 
 std::string range_or_nothing(const ReportFigure& figure) {
   const std::string range = range_text(figure);
-  return range.empty() ? figure.has_range || figure.provenance == Provenance::measured ? "" : "not known"
-                       : range;
+  if (!range.empty() || figure.has_range || figure.provenance == Provenance::measured) return range;
+  return "its range is not known";
 }
 
 /// A figure with its exact value, range and tag.
@@ -45,22 +45,22 @@ void write_figure_row(const std::string& head, const char* key, const ReportFigu
   page.close().open("td", {{"class", "number"}});
   page.element("data", figure_text(figure),
                {{"value", fmt::format("{}", figure.value)}, {"data-figure", key}});
-  page.close().element("td", range_or_nothing(figure));
+  page.element("div", range_or_nothing(figure), {{"class", "soft small"}}).close();
   page.open("td").element("span", provenance_name(figure.provenance),
                           {{"class", fmt::format("tag {}", provenance_name(figure.provenance))}});
   page.close().close();
 }
 
 void write_parts_table(const std::vector<ReportPart>& parts, const std::string& caption, HtmlWriter& page) {
-  open_table(caption, {"part", "amount", "share", "range"}, page);
+  open_table(caption, {"part", "amount", "share"}, page);
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const ReportPart& part = parts[i];
     page.open("tr").open("th", {{"scope", "row"}}).text(fmt::format("{}. {}", i + 1, part.label));
     page.element("div", part.explanation, {{"class", "soft small"}});
     page.close();
-    page.element("td", figure_text(part.figure), {{"class", "number"}});
-    page.element("td", fmt::format("{:.0f} %", part.share * 100), {{"class", "number"}});
-    page.element("td", range_or_nothing(part.figure)).close();
+    page.open("td", {{"class", "number"}}).text(figure_text(part.figure));
+    page.element("div", range_or_nothing(part.figure), {{"class", "soft small"}}).close();
+    page.element("td", fmt::format("{:.0f} %", part.share * 100), {{"class", "number"}}).close();
   }
   close_table(page);
 }
@@ -132,10 +132,14 @@ void write_tags_meaning(HtmlWriter& page) {
 void write_devices(const RunReport& run, HtmlWriter& page) {
   page.open("div", {{"class", "wide"}, {"tabindex", "0"}, {"role", "region"}, {"aria-label", "Devices"}});
   open_table("What was read on this machine; only what is counted adds up to the whole",
-             {"device", "energy", "mean and peak", "part in the sum"}, page);
+             {"device", "energy", "mean and peak"}, page);
   for (const ReportDevice& device : run.devices) {
     page.open("tr").open("th", {{"scope", "row"}}).text(device.name);
-    page.element("div", "by " + device.via, {{"class", "soft small"}}).close();
+    page.element("div",
+                 fmt::format("by {}; {}{}{}", device.via, device.role, device.remarks.empty() ? "" : "; ",
+                             device.remarks),
+                 {{"class", "soft small"}})
+        .close();
     page.open("td");
     if (device.energy) {
       page.text(figure_text(*device.energy));
@@ -150,7 +154,7 @@ void write_devices(const RunReport& run, HtmlWriter& page) {
     page.element("td", device.mean_watts ? fmt::format("{}, {}", amount_text(*device.mean_watts, "W", 3),
                                                        amount_text(device.peak_watts.value_or(0), "W", 3))
                                          : "unknown");
-    page.element("td", device.role + (device.remarks.empty() ? "" : "; " + device.remarks)).close();
+    page.close();
   }
   close_table(page);
   page.close();
@@ -200,7 +204,7 @@ void write_footprint(const RunReport& run, HtmlWriter& page) {
     page.element("p", "Nothing of this is known for this run.");
     return;
   }
-  open_table("What the run left behind", {"figure", "amount", "range", "known"}, page);
+  open_table("What the run left behind", {"figure", "amount", "known"}, page);
   if (run.carbon)
     write_figure_row("Carbon of the electricity", "carbon_gco2e", *run.carbon, "emitted where power is made",
                      page);
@@ -218,7 +222,7 @@ void write_footprint(const RunReport& run, HtmlWriter& page) {
   for (const ReportPart& part : run.water_parts) {
     if (part.figure.value > 0)
       write_row("\u2013 " + part.label,
-                {figure_text(part.figure), part.figure.has_range ? range_text(part.figure) : part.explanation,
+                {figure_text(part.figure) + (part.figure.has_range ? ", " + range_text(part.figure) : ""),
                  fmt::format("{:.0f} % of the water", part.share * 100)},
                 page);
   }

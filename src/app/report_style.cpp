@@ -13,7 +13,7 @@ const char* report_style() {
 --p0:#6db3ff;--p1:#9cc4ee;--p2:#e0ab52;--p3:#a2abb5;--on:#101315;--d0:#c99bea;--d1:#e0ab52;--d2:#5fd0d0;--d3:#ff8d99}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:62rem;padding:1rem;background:var(--page);color:var(--ink);
-font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;overflow-wrap:anywhere}
+font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;overflow-wrap:break-word}
 h1{font-size:1.6rem;line-height:1.25;margin:.5rem 0}
 h2{font-size:1.3rem;line-height:1.3;margin:2.2rem 0 .5rem;border-top:1px solid var(--edge);padding-top:.8rem}
 h3{font-size:1.1rem;margin:1.6rem 0 .4rem}h4{font-size:1rem;margin:1rem 0 .2rem}
@@ -34,8 +34,9 @@ table{border-collapse:collapse;width:100%;margin:.5rem 0;font-size:.95rem}
 caption{text-align:left;color:var(--soft);padding:.2rem 0}
 th,td{text-align:left;vertical-align:top;padding:.35rem .6rem .35rem 0;border-bottom:1px solid var(--edge)}
 thead th{border-bottom:2px solid var(--edge)}tbody th{font-weight:600}
+.long{overflow-wrap:anywhere}tbody th div,tbody th{font-weight:600}tbody th .soft{font-weight:400}
 .number{font-variant-numeric:tabular-nums}
-.wide{overflow-x:auto;max-width:100%}.wide table{overflow-wrap:normal}.wide td,.wide th{min-width:5.5rem}
+.wide{overflow-x:auto;max-width:100%}.wide table{overflow-wrap:normal}
 details{margin:.5rem 0;border:1px solid var(--edge);border-radius:6px;padding:.3rem .8rem}
 summary{cursor:pointer;padding:.2rem 0}
 :focus-visible{outline:3px solid var(--run);outline-offset:2px}
@@ -44,7 +45,7 @@ summary{cursor:pointer;padding:.2rem 0}
 .plot>svg{grid-column:2;grid-row:1;width:100%;height:100%;overflow:visible;border-left:1px solid var(--soft);border-bottom:1px solid var(--soft)}
 .y{grid-column:1;grid-row:1;position:relative}.y span{position:absolute;right:.4rem;transform:translateY(50%)}
 .x{grid-column:2;grid-row:2;position:relative}.x span{position:absolute;transform:translateX(-50%)}
-.y,.x,.x-name,.y-name{font-size:.85rem;color:var(--soft)}.x-name{grid-column:2;text-align:right}
+.y-name{margin-bottom:.7rem}.y,.x,.x-name,.y-name{font-size:.85rem;color:var(--soft)}.x-name{grid-column:2;text-align:right}
 .grid{stroke:var(--edge);stroke-width:1}.line,.grid{fill:none;vector-effect:non-scaling-stroke}
 .line{stroke-width:2}.line.machine{stroke:var(--machine)}.line.workload{stroke:var(--run);stroke-width:2.5}
 .line.device0{stroke:var(--d0);stroke-dasharray:8 3}.line.device1{stroke:var(--d1);stroke-dasharray:2 3}

@@ -29,7 +29,8 @@ bool takes_prefix(const std::string& unit) {
 /// Two digits where the range is wide, three where it is narrow or there is none.
 int digits_of(const ReportFigure& figure) {
   constexpr double kNarrow = 1.1;
-  return figure.has_range && figure.high > figure.low * kNarrow ? 2 : 3;
+  if (!figure.has_range) return figure.provenance == Provenance::measured ? 3 : 2;
+  return figure.high > figure.low * kNarrow ? 2 : 3;
 }
 
 }  // namespace
@@ -58,7 +59,7 @@ std::string amount_text(double value, const std::string& unit, int digits) {
 
 std::string figure_text(const ReportFigure& figure) {
   const int digits = digits_of(figure);
-  const bool about = figure.has_range ? digits < 3 : figure.provenance != Provenance::measured;
+  const bool about = digits < 3;
   std::string text = (about ? "about " : "") + amount_text(figure.value, figure.unit, digits);
   // What a meter in the house counts.
   if (figure.unit == "J" && figure.value >= kJoulesPerWattHour) {
