@@ -292,7 +292,23 @@ constexpr Doubt kDoubts[] = {
      "joulery run --pue 1 -- \u2026    # at home; a data centre publishes its own"}};
 
 /// Each doubt of the figure is taken away in turn: what is left is the best that can come of it.
-void advise_on_doubts(const RunReport& run, std::vector<Advice>& all) {
+/// What the place may be, in grams of this run.
+std::string places_text(const footprint::DataSet& data, const RunReport& run) {
+  const auto kind = footprint::parse_kind(run.intensity_kind);
+  const Factor* here = find_factor(run, "carbon", "grid_intensity");
+  if (!kind || here == nullptr || here->value <= 0 || !run.carbon) return {};
+  const std::vector<Place> places = other_places(data, run, *kind);
+  if (places.size() < 2) return {};
+  const auto grams = [&](const Place& place) {
+    return amount_text(run.carbon->value * place.grams_per_kilowatt_hour / here->value, "g", 2);
+  };
+  return fmt::format(
+      " Of the countries where clouds have data centres, it would be {} with the electricity of {} and {} "
+      "with that of {}.",
+      grams(places.front()), places.front().name, grams(places.back()), places.back().name);
+}
+
+void advise_on_doubts(const footprint::DataSet& data, const RunReport& run, std::vector<Advice>& all) {
   for (const Doubt& doubt : kDoubts) {
     const auto& value = doubt.of_carbon ? run.carbon_parts : run.energy_parts;
     const auto& figure = doubt.of_carbon ? run.carbon : run.energy;
@@ -311,6 +327,7 @@ void advise_on_doubts(const RunReport& run, std::vector<Advice>& all) {
     advice.figure = doubt.of_carbon ? "carbon_gco2e" : "energy_joules";
     advice.range_factor = factor;
     advice.text = fmt::format("It is not better known now because of this: {}.", source->basis);
+    if (advice.key == "zone") advice.text += places_text(data, run);
     const auto range = [&](const Interval& interval) {
       return fmt::format("{} to {}", amount_text(interval.low, figure->unit, 2),
                          amount_text(interval.high, figure->unit, 2));
@@ -396,7 +413,7 @@ std::vector<Advice> find_advice(const footprint::DataSet& data, const RunReport&
   advise_on_building(data, report, all);
   advise_on_making(report, all);
   advise_on_unknown_energy(report, all);
-  advise_on_doubts(report, all);
+  advise_on_doubts(data, report, all);
   advise_on_repeats(report, all);
   advise_on_price(report, all);
   // Insertion keeps the order of equals.

@@ -346,7 +346,7 @@ void write_comparison(const Comparison& comparison, HtmlWriter& page) {
   for (const FigureComparison& figure : comparison.figures) {
     page.open("li").element("b", figure.label).text(": " + figure.text);
     if (figure.repeated)
-      page.text(fmt::format(" B / A = {:.3g}{}, {}.", figure.repeated->ratio,
+      page.text(fmt::format(". B / A = {:.3g}{}, {}.", figure.repeated->ratio,
                             figure.range.low < figure.range.high
                                 ? fmt::format(" ({:.3g} to {:.3g})", figure.range.low, figure.range.high)
                                 : "",
