@@ -16,7 +16,7 @@ using footprint::Derivation;
 using footprint::Factor;
 
 void write_row(const std::string& head, std::initializer_list<std::string> cells, HtmlWriter& page) {
-  page.open("tr").element("th", head, {{"scope", "row"}});
+  page.open("tr").element("th", head, {{"scope", "row"}, {"class", "long"}});
   for (const std::string& cell : cells) page.element("td", cell);
   page.close();
 }
@@ -134,7 +134,7 @@ void write_devices(const RunReport& run, HtmlWriter& page) {
   open_table("What was read on this machine; only what is counted adds up to the whole",
              {"device", "energy", "mean and peak"}, page);
   for (const ReportDevice& device : run.devices) {
-    page.open("tr").open("th", {{"scope", "row"}}).text(device.name);
+    page.open("tr").open("th", {{"scope", "row"}, {"class", "long"}}).text(device.name);
     page.element("div",
                  fmt::format("by {}; {}{}{}", device.via, device.role, device.remarks.empty() ? "" : "; ",
                              device.remarks),
@@ -327,7 +327,7 @@ void write_summary_table(const Report& report, HtmlWriter& page) {
       return fmt::format("{}, {}{}", figure_text(*value), provenance_name(value->provenance),
                          range_text(*value).empty() ? "" : " (" + range_text(*value) + ")");
     };
-    page.open("tr").open("th", {{"scope", "row"}});
+    page.open("tr").open("th", {{"scope", "row"}, {"class", "long"}});
     page.element("a", fmt::format("{}. {}", i + 1, run.run.name), {{"href", fmt::format("#run{}", i + 1)}})
         .close();
     page.element("td", run.end)

@@ -7,7 +7,7 @@ const char* report_style() {
   return R"css(
 :root{color-scheme:light dark;--page:#fff;--ink:#1b1f24;--soft:#50575f;--edge:#c9ced4;--card:#f4f6f8;
 --machine:#5b6470;--run:#0b5cad;--good:#176b35;--warn:#8a4b00;--bad:#a3172a;
---p0:#0b5cad;--p1:#4d7fb5;--p2:#8a5a00;--p3:#6b7280;--on:#fff;--d0:#7a3fa0;--d1:#8a5a00;--d2:#0f6e6e;--d3:#a3172a}
+--p0:#0b5cad;--p1:#3f6fa3;--p2:#8a5a00;--p3:#6b7280;--on:#fff;--d0:#7a3fa0;--d1:#8a5a00;--d2:#0f6e6e;--d3:#a3172a}
 @media (prefers-color-scheme:dark){:root{--page:#14171a;--ink:#e8eaed;--soft:#b1b8c0;--edge:#454c54;--card:#1e2328;
 --machine:#a2abb5;--run:#6db3ff;--good:#73cf90;--warn:#f0b35e;--bad:#ff8d99;
 --p0:#6db3ff;--p1:#9cc4ee;--p2:#e0ab52;--p3:#a2abb5;--on:#101315;--d0:#c99bea;--d1:#e0ab52;--d2:#5fd0d0;--d3:#ff8d99}}
@@ -34,7 +34,7 @@ table{border-collapse:collapse;width:100%;margin:.5rem 0;font-size:.95rem}
 caption{text-align:left;color:var(--soft);padding:.2rem 0}
 th,td{text-align:left;vertical-align:top;padding:.35rem .6rem .35rem 0;border-bottom:1px solid var(--edge)}
 thead th{border-bottom:2px solid var(--edge)}tbody th{font-weight:600}
-.long{overflow-wrap:anywhere}tbody th div,tbody th{font-weight:600}tbody th .soft{font-weight:400}
+.long,nav a{overflow-wrap:anywhere}th.long{min-width:5.5rem}tbody th div,tbody th{font-weight:600}tbody th .soft{font-weight:400}
 .number{font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto;max-width:100%}.wide table{overflow-wrap:normal}
 details{margin:.5rem 0;border:1px solid var(--edge);border-radius:6px;padding:.3rem .8rem}
@@ -63,7 +63,7 @@ nav ul{padding:0;list-style:none;display:flex;flex-wrap:wrap;gap:.3rem 1.2rem}
 a{color:var(--run)}footer{margin-top:2.5rem;border-top:1px solid var(--edge);padding-top:.8rem;color:var(--soft);font-size:.9rem}
 @media (max-width:34rem){.plot{grid-template-rows:13rem 1.5rem auto;grid-template-columns:2.6rem minmax(0,1fr)}th,td{padding-right:.4rem}table{font-size:.88rem}}
 @media print{:root{color-scheme:light;--page:#fff;--ink:#000;--soft:#333;--edge:#999;--card:#fff;--machine:#555;--run:#0b5cad;
---good:#176b35;--warn:#8a4b00;--bad:#a3172a;--p0:#0b5cad;--p1:#4d7fb5;--p2:#8a5a00;--p3:#6b7280;--on:#fff;--d0:#7a3fa0;--d1:#8a5a00;--d2:#0f6e6e;--d3:#a3172a}
+--good:#176b35;--warn:#8a4b00;--bad:#a3172a;--p0:#0b5cad;--p1:#3f6fa3;--p2:#8a5a00;--p3:#6b7280;--on:#fff;--d0:#7a3fa0;--d1:#8a5a00;--d2:#0f6e6e;--d3:#a3172a}
 body{max-width:none;padding:0;font-size:10.5pt}h2,h3,h4{break-after:avoid}figure,.cards li,.advice>li,tr{break-inside:avoid}
 nav,.skip{display:none}.wide{overflow:visible}details::details-content{content-visibility:visible;height:auto}}
 )css";
