@@ -17,7 +17,7 @@ using footprint::Factor;
 
 void write_row(const std::string& head, std::initializer_list<std::string> cells, HtmlWriter& page) {
   page.open("tr").element("th", head, {{"scope", "row"}, {"class", "long"}});
-  for (const std::string& cell : cells) page.element("td", cell);
+  for (const std::string& cell : cells) page.element("td", cell, {{"class", "long"}});
   page.close();
 }
 
