@@ -11,14 +11,19 @@ readonly test_packages="libgtest-dev libgmock-dev librapidcheck-dev dbus-daemon 
 # The headers of Boost.Math come in one package with all other headers of Boost, whose name has the release in it.
 readonly boost_choices="libboost1.81-dev libboost1.83-dev libboost1.88-dev libboost-dev"
 
+# Pages are looked at in a real browser. Ubuntu has it as a snap only.
+browser_packages() {
+  grep -qx 'ID=ubuntu' /etc/os-release 2>/dev/null || echo "chromium fonts-dejavu-core"
+}
+
 packages_for() { # packages_for build|demo|test|bench|coverage|all
   case $1 in
     build) echo "$build_packages" ;;
     demo) echo "$build_packages $python_packages" ;;
-    test) echo "$build_packages $python_packages $test_packages" ;;
+    test) echo "$build_packages $python_packages $test_packages $(browser_packages)" ;;
     bench) echo "$build_packages $python_packages libbenchmark-dev" ;;
-    coverage) echo "$build_packages $python_packages $test_packages gcovr" ;;
-    all) echo "$build_packages $python_packages $test_packages gcovr libbenchmark-dev" ;;
+    coverage) echo "$build_packages $python_packages $test_packages $(browser_packages) gcovr" ;;
+    all) echo "$build_packages $python_packages $test_packages $(browser_packages) gcovr libbenchmark-dev" ;;
     *) usage_error "there is nothing to set up for '$1'; try build, demo, test, bench, coverage or all" ;;
   esac
 }
