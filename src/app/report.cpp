@@ -19,7 +19,7 @@ constexpr const char* kSeriesTag = "joulery.series";
 constexpr std::size_t kMostPoints = 600;
 constexpr std::size_t kTableRows = 12;
 /// Lines that a chart can show; further devices are in the table of devices.
-constexpr std::size_t kMostLines = 8;
+constexpr std::size_t kMostLines = 6;
 
 std::string tag(const record::Run& run, const std::string& key) {
   const auto found = run.tags.find(key);
@@ -59,6 +59,7 @@ Status read_power(record::Store& store, std::size_t points, RunReport& report) {
   std::set<std::string> of_run;
   for (const auto& series : *all) of_run.insert(series.device_id);
   std::vector<std::span<const record::PowerSample>> counted;
+  std::string last_counted;
   std::vector<ReportSeries> lines;
   for (const record::Store::PowerSeries& series : *all) {
     if (series.samples.empty() || !record::energy_is_known(series, *all)) continue;
@@ -72,7 +73,10 @@ Status read_power(record::Store& store, std::size_t points, RunReport& report) {
     const auto device = std::find_if(devices.begin(), devices.end(),
                                      [&](const auto& each) { return each.id == series.device_id; });
     const record::Device found = device != devices.end() ? *device : record::Device{};
-    if (is_counted(found, of_run, report.devices)) counted.emplace_back(series.samples);
+    if (is_counted(found, of_run, report.devices)) {
+      counted.emplace_back(series.samples);
+      last_counted = found.name.empty() ? series.device_id : found.name;
+    }
     lines.push_back(make_series(found.name.empty() ? series.device_id : found.name,
                                 ReportSeries::Kind::device, series.samples, run.start_boottime_ns, points));
   }
@@ -84,12 +88,16 @@ Status read_power(record::Store& store, std::size_t points, RunReport& report) {
                                        only_one ? counted.front() : std::span(sum), run.start_boottime_ns,
                                        points));
     // One device alone is the machine: it would be drawn twice.
-    const auto devices_only = [](const ReportSeries& line) {
-      return line.kind == ReportSeries::Kind::device;
-    };
-    if (only_one && std::count_if(lines.begin(), lines.end(), devices_only) == 1)
-      std::erase_if(lines, devices_only);
+    if (only_one) {
+      std::erase_if(lines, [&](const ReportSeries& line) {
+        return line.kind == ReportSeries::Kind::device && line.label == last_counted;
+      });
+    }
   }
+  // The largest first: what there is no room for is in the table of devices.
+  std::sort(lines.begin(), lines.end(), [](const ReportSeries& a, const ReportSeries& b) {
+    return std::pair(a.kind, -a.profile.joules) < std::pair(b.kind, -b.profile.joules);
+  });
   for (ReportSeries& line : lines) {
     if (report.power.size() < kMostLines) report.power.push_back(std::move(line));
   }

@@ -55,11 +55,36 @@ std::optional<double> cpu_load(const RunReport& run) {
   return *run.cpu_seconds / (*run.duration_seconds * *run.machine_cpus);
 }
 
+/// Idle power known only as a range as wide as this says nothing of what is idle.
+bool idle_is_a_guess(const RunReport& run) {
+  constexpr double kWide = 1.5;
+  return run.idle_watts_low && run.idle_watts_high && *run.idle_watts_high > kWide * *run.idle_watts_low;
+}
+
+void advise_on_idle_power(const RunReport& run, std::vector<Advice>& all) {
+  const bool said =
+      std::any_of(all.begin(), all.end(), [](const Advice& each) { return each.key == "idle_power"; });
+  if (said || !run.energy || run.energy->value <= 0 || !idle_is_a_guess(run)) return;
+  Advice advice;
+  advice.kind = Advice::Kind::surer;
+  advice.key = "idle_power";
+  advice.title = "Let the doctor measure idle power";
+  advice.text = fmt::format(
+      "What the machine draws when it does nothing is only known to lie between {} and {}, so it can't be "
+      "said how "
+      "much of this run\u2019s {} is idle that a busier machine would not have.",
+      amount_text(*run.idle_watts_low, "W", 2), amount_text(*run.idle_watts_high, "W", 2),
+      amount_text(run.energy->value, "J", 2));
+  advice.effect = "tells work from idle, and with it what a busier machine would save";
+  advice.command = "joulery doctor    # on the quiet machine";
+  all.push_back(std::move(advice));
+}
+
 /// The share of idle that a fully busy machine would still put on the same CPU time: the rest could be saved.
 void advise_on_idle(const RunReport& run, std::vector<Advice>& all) {
   const auto load = cpu_load(run);
   if (!run.energy || !run.energy_idle_share || !run.idle_watts || !load || run.idle_policy == "none") return;
-  if (run.energy->value <= 0) return;
+  if (run.energy->value <= 0 || idle_is_a_guess(run)) return;
   const double unavoidable = *run.idle_watts * *run.cpu_seconds / *run.machine_cpus;
   const double most = (run.energy_idle_share->value - unavoidable) / run.energy->value;
   if (most < kWorthSaying) return;
@@ -414,6 +439,7 @@ std::vector<Advice> find_advice(const footprint::DataSet& data, const RunReport&
   advise_on_making(report, all);
   advise_on_unknown_energy(report, all);
   advise_on_doubts(data, report, all);
+  advise_on_idle_power(report, all);
   advise_on_repeats(report, all);
   advise_on_price(report, all);
   // Insertion keeps the order of equals.

@@ -93,6 +93,16 @@ TEST_F(ReportAdvice, ABusyMachineHasNothingToGainFromIdle) {
   EXPECT_EQ(find(advise(run), "idle"), nullptr);
 }
 
+TEST_F(ReportAdvice, WhereIdlePowerIsAGuessNothingIsPromisedOfIt) {
+  RunReport run = quarter_busy();
+  run.idle_watts_low = 0;
+  run.idle_watts_high = 480;
+  const auto all = advise(run);
+  EXPECT_EQ(find(all, "idle"), nullptr);
+  ASSERT_NE(find(all, "idle_power"), nullptr);
+  EXPECT_THAT(find(all, "idle_power")->text, HasSubstr("between 0 W and 480 W"));
+}
+
 TEST_F(ReportAdvice, WithoutFiguresThereIsNone) {
   RunReport run;
   run.run.id = std::string(32, 'a');
@@ -215,6 +225,7 @@ TEST_F(ReportAdvice, ALongerLifeSpreadsTheMaking) {
 TEST(ReportText, HasTheDigitsThatTheRangeBears) {
   EXPECT_EQ(figure_text(figure(2.9301, 1.0178, 6.205, "J", Provenance::modelled)), "about 2.9 J");
   EXPECT_EQ(range_text(figure(2.9301, 1.0178, 6.205, "J", Provenance::modelled)), "between 1.0 J and 6.2 J");
+  EXPECT_EQ(range_text(figure(3, -1, 6, "J", Provenance::derived)), "between 0 J and 6.0 J");
   EXPECT_EQ(figure_text(figure(2.9301, 2.9, 2.96, "J", Provenance::measured)), "2.93 J");
   EXPECT_EQ(figure_text(figure(7.2e6, 7.19e6, 7.21e6, "J", Provenance::measured)), "7.20 MJ (2.00 kWh)");
   EXPECT_EQ(amount_text(999.7, "J", 3), "1.00 kJ");

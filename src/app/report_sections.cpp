@@ -151,9 +151,14 @@ void write_devices(const RunReport& run, HtmlWriter& page) {
       page.text("unknown");
     }
     page.close();
-    page.element("td", device.mean_watts ? fmt::format("{}, {}", amount_text(*device.mean_watts, "W", 3),
-                                                       amount_text(device.peak_watts.value_or(0), "W", 3))
-                                         : "unknown");
+    std::string power = "unknown";
+    if (device.mean_watts) {
+      power = amount_text(*device.mean_watts, "W", 3);
+      // A peak below the mean is none: sources that tell power only have none of their own.
+      if (device.peak_watts.value_or(0) >= *device.mean_watts)
+        power += ", " + amount_text(*device.peak_watts, "W", 3);
+    }
+    page.element("td", power);
     page.close();
   }
   close_table(page);
@@ -172,11 +177,11 @@ void write_everyday(const RunReport& run, HtmlWriter& page) {
   page.text(fmt::format("{} such runs would emit {}", kMany, amount_text(run.carbon->value * kMany, "g", 2)));
   if (run.energy)
     page.text(fmt::format(" and use {} of electricity", amount_text(run.energy->value * kMany, "J", 2)));
-  page.text(". ");
-  for (const footprint::Equivalence& one : run.equivalences) {
-    page.element("span", one.source + ". ", {{"class", "soft small"}});
-  }
-  page.close();
+  page.text(".").close();
+  page.open("p", {{"class", "soft small"}}).text("By ");
+  for (std::size_t i = 0; i < run.equivalences.size(); ++i)
+    page.text(fmt::format("{}{}", i == 0 ? "" : "; ", run.equivalences[i].source));
+  page.text(".").close();
 }
 
 void write_where(const RunReport& run, const char* heading, HtmlWriter& page) {

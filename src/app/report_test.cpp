@@ -119,6 +119,26 @@ TEST_F(ReportTest, SaysWhatTheDocumentSays) {
   EXPECT_THAT(html, HasSubstr("between 35 J and 210 J"));
 }
 
+TEST_F(ReportTest, TheMachineIsTheSumOfWhatCounts) {
+  record::Device device;
+  device.host_id = "h1";
+  for (const auto& [id, parent] : {std::pair("gpu", ""), std::pair("core", "cpu")}) {
+    device.id = device.name = id;
+    device.parent_id = parent;
+    must(store_->put_device(device));
+  }
+  const record::Run run = put(finished("job"));
+  put_power(run, "cpu", 30, 50);
+  put_power(run, "gpu", 30, 100);
+  put_power(run, "core", 30, 20);
+  const RunReport one = report_of(run);
+  ASSERT_EQ(one.power.size(), 4U);
+  EXPECT_EQ(one.power[0].kind, ReportSeries::Kind::machine);
+  EXPECT_NEAR(one.power[0].profile.mean_watts, 150, 0.1);
+  EXPECT_EQ(one.power[1].label, "gpu");
+  EXPECT_EQ(one.power[3].label, "core");
+}
+
 TEST_F(ReportTest, NothingFromOutsideBreaksOut) {
   const std::string bad = "</title><script>alert(1)</script>\"'";
   record::Run run = finished(bad);

@@ -73,7 +73,8 @@ std::string figure_text(const ReportFigure& figure) {
 std::string range_text(const ReportFigure& figure) {
   if (!figure.has_range || figure.low == figure.high) return {};
   const int digits = digits_of(figure);
-  return fmt::format("between {} and {}", amount_text(figure.low, figure.unit, digits),
+  // Where chance is large, the interval of a sum may reach below nothing, which no energy does.
+  return fmt::format("between {} and {}", amount_text(std::max(0.0, figure.low), figure.unit, digits),
                      amount_text(figure.high, figure.unit, digits));
 }
 
