@@ -109,7 +109,7 @@ HtmlWriter& HtmlWriter::element(const char* name, std::string_view content, Attr
   return *this;
 }
 
-HtmlWriter& HtmlWriter::empty(const char* name, Attributes attributes) {
+HtmlWriter& HtmlWriter::single(const char* name, Attributes attributes) {
   tag(name, attributes);
   return *this;
 }

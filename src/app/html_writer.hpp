@@ -27,7 +27,7 @@ class HtmlWriter {
   /// An element with nothing but text in it.
   HtmlWriter& element(const char* tag, std::string_view text, Attributes attributes = {});
   /// An element that has no end: <meta>, <br>, and those of SVG that are empty.
-  HtmlWriter& empty(const char* tag, Attributes attributes = {});
+  HtmlWriter& single(const char* tag, Attributes attributes = {});
   HtmlWriter& text(std::string_view text);
   /// A literal of ours: the doctype, a style sheet.
   HtmlWriter& raw(const char* markup);

@@ -36,7 +36,7 @@ TEST(HtmlWriter, NothingFromOutsideBecomesMarkup) {
 
 TEST(HtmlWriter, ClosesWhatIsOpen) {
   HtmlWriter page;
-  page.open("div").open("p").element("b", "x").empty("br");
+  page.open("div").open("p").element("b", "x").single("br");
   EXPECT_EQ(page.finish(), "<div><p><b>x</b><br></p>\n</div>\n");
   page.close();
   EXPECT_EQ(page.finish(), "");

@@ -258,14 +258,14 @@ std::string report_page(const Report& report) {
   HtmlWriter page;
   page.raw("<!DOCTYPE html>\n");
   page.open("html", {{"lang", "en"}}).open("head");
-  page.empty("meta", {{"charset", "utf-8"}});
-  page.empty(
+  page.single("meta", {{"charset", "utf-8"}});
+  page.single(
       "meta",
       {{"http-equiv", "Content-Security-Policy"},
        {"content", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"}});
-  page.empty("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
-  page.empty("meta", {{"name", "color-scheme"}, {"content", "light dark"}});
-  page.empty("meta", {{"name", "referrer"}, {"content", "no-referrer"}});
+  page.single("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
+  page.single("meta", {{"name", "color-scheme"}, {"content", "light dark"}});
+  page.single("meta", {{"name", "referrer"}, {"content", "no-referrer"}});
   page.element("title", title_of(report) + " \u2013 joulery");
   page.open("style").raw(report_style()).close().close();
   page.open("body").element("a", "Skip to the figures", {{"href", "#figures"}, {"class", "skip"}});

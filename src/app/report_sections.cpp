@@ -32,7 +32,7 @@ void close_table(HtmlWriter& page) {
 }
 
 std::string range_or_nothing(const ReportFigure& figure) {
-  const std::string range = range_text(figure);
+  std::string range = range_text(figure);
   if (!range.empty() || figure.has_range || figure.provenance == Provenance::measured) return range;
   return "its range is not known";
 }
