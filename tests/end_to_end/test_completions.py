@@ -13,7 +13,8 @@ import time
 import pytest
 from conftest import BINARY
 
-VERBS = ["run", "doctor", "runs", "show", "export", "rm", "gc", "config", "completions", "man"]
+VERBS = ["run", "doctor", "runs", "show", "compare", "export", "import", "rm", "gc", "config", "data"]
+VERBS += ["completions", "man"]
 
 
 class Shell:
