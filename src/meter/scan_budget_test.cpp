@@ -6,7 +6,7 @@ namespace joulery::meter {
 namespace {
 
 /// Seconds until the next look is due, to a hundredth.
-double wait_seconds(const ScanBudget& budget, ManualClock clock_now, ManualClock& clock) {
+double wait_seconds(const ScanBudget& budget, const ManualClock& clock_now, ManualClock& clock) {
   clock = clock_now;
   double seconds = 0;
   while (!budget.is_due() && seconds < 100) {
