@@ -6,6 +6,7 @@
 
 #include "power/cpu_tables.hpp"
 #include "power/machine_load.hpp"
+#include "power/nvml_source.hpp"
 #include "power/power_model.hpp"
 #include "power/rapl.hpp"
 
@@ -87,9 +88,24 @@ void count_memory_once(std::vector<std::unique_ptr<Source>>& sources) {
   });
 }
 
+/// A module of CPU and GPU holds the CPU, whose own sensors are then parts of it. With several modules it
+/// does not matter which holds which: sums are the same.
+void put_cpu_into_module(std::vector<std::unique_ptr<Source>>& sources) {
+  const auto module = std::find_if(sources.begin(), sources.end(), [](const auto& source) {
+    return source->info().scope == Scope::board && source->info().device_id.starts_with("nvml:");
+  });
+  if (module == sources.end()) return;
+  for (const auto& source : sources) {
+    SourceInfo* info = source->edit_info();
+    const bool of_cpu = source->info().scope == Scope::package || source->info().scope == Scope::die ||
+                        source->info().scope == Scope::dram;
+    if (info != nullptr && of_cpu && info->parent_id.empty()) info->parent_id = (*module)->info().device_id;
+  }
+}
+
 }  // namespace
 
-ProbeReport probe(const SystemRoot& root, SystemCalls& calls) {
+ProbeReport probe(const SystemRoot& root, SystemCalls& calls, NvmlLibrary* nvml) {
   const auto identity = read_machine_identity(root);
   RaplMachine machine;
   machine.plausible_package_watts = kUnknownPackageWatts;
@@ -104,6 +120,11 @@ ProbeReport probe(const SystemRoot& root, SystemCalls& calls) {
   ProbeReport report;
   report.results.push_back(std::move(perf.result));
   report.results.push_back(std::move(powercap.result));
+  if (nvml != nullptr) {
+    NvmlProbe gpus = probe_nvml(root, nvml);
+    report.results.push_back(std::move(gpus.result));
+    report.gpus = std::move(gpus.gpus);
+  }
   report.results.push_back(probe_model(root, identity));
   return report;
 }
@@ -139,6 +160,7 @@ std::vector<std::unique_ptr<Source>> choose_sources(ProbeReport& report) {
     if (whole[i]) kept.push_back(std::move(chosen[i]));
   }
   count_memory_once(kept);
+  put_cpu_into_module(kept);
   return kept;
 }
 

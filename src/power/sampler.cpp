@@ -74,10 +74,11 @@ void Sampler::State::suspect_mirrors() {
       const Device& b = devices[second];
       const SourceInfo& info = a.source->info();
       const SourceInfo& other = b.source->info();
-      const bool alike = a.parent == first && b.parent == second && info.scope == other.scope &&
-                         info.via == other.via && info.kind == ReadingKind::cumulative_joules &&
-                         other.kind == ReadingKind::cumulative_joules &&
-                         info.provenance == Provenance::measured;
+      // GPUs have identities of their own: what is equal there is chance.
+      const bool alike =
+          info.scope != Scope::gpu && a.parent == first && b.parent == second && info.scope == other.scope &&
+          info.via == other.via && info.kind == ReadingKind::cumulative_joules &&
+          other.kind == ReadingKind::cumulative_joules && info.provenance == Provenance::measured;
       if (!alike || a.meter.counter() < kMirrorLeastJoules ||
           !near_equal(a.meter.counter(), b.meter.counter()))
         continue;

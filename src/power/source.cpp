@@ -22,6 +22,8 @@ const char* scope_name(Scope scope) {
       return "dram";
     case Scope::gpu:
       return "gpu";
+    case Scope::gpu_memory:
+      return "gpu memory";
     case Scope::machine_model:
       return "machine model";
   }
