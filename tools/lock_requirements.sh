@@ -23,6 +23,6 @@ lock() { # lock FILE PURPOSE PACKAGE…
 
 lock requirements-native.txt "What the examples train with and run models in." \
   scikit-learn numpy scipy joblib skl2onnx onnx onnxruntime
-lock requirements-test.txt "What the end-to-end tests need." pytest jsonschema ruff
+lock requirements-test.txt "What the end-to-end tests need." pytest jsonschema ruff nvidia-ml-py
 lock requirements-peers-codecarbon.txt "A tool that bench/peers compares with." codecarbon
 lock requirements-peers-zeus.txt "A tool that bench/peers compares with." zeus

@@ -9,6 +9,7 @@
 #include "config/config.hpp"
 #include "meter/launcher.hpp"
 #include "meter/session.hpp"
+#include "power/nvml_api.hpp"
 #include "record/spool.hpp"
 #include "record/store.hpp"
 
@@ -33,6 +34,8 @@ class Application {
   const SystemRoot& root() const { return root_; }
   const SystemRoot& sensors();
   meter::Machine machine();
+  /// The GPU driver's library; null if GPUs are not to be looked for.
+  power::NvmlLibrary* nvml();
   /// Login name, for the record.
   std::string user() const;
   enum class StoreAccess { read_write, read_only };
@@ -52,6 +55,7 @@ class Application {
   SystemClock clock_;
   SystemRoot root_;
   std::unique_ptr<SystemRoot> sensors_;
+  std::unique_ptr<power::NvmlLibrary> nvml_;
 };
 
 }  // namespace joulery::app

@@ -58,6 +58,9 @@ struct Folders {
 };
 Folders find_folders(const Environment& environment, unsigned user_id);
 
+/// Names the GPU driver's library for a test; not a setting, because no file may name code to load.
+constexpr const char* kNvmlLibraryVariable = "JOULERY_NVML_LIBRARY";
+
 /// Settings by precedence: flag > JOULERY_* > ./joulery.toml > user file > built in.
 class Config {
  public:

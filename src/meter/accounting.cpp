@@ -17,6 +17,17 @@ double at_least_zero(double value) {
 
 }  // namespace
 
+EnergySplit& EnergySplit::operator+=(const EnergySplit& other) {
+  machine_joules += other.machine_joules;
+  active_joules += other.active_joules;
+  idle_share_joules += other.idle_share_joules;
+  workload_joules += other.workload_joules;
+  other_active_joules += other.other_active_joules;
+  idle_joules += other.idle_joules;
+  residual_joules += other.residual_joules;
+  return *this;
+}
+
 void EnergyAccount::add(const Window& window) {
   const double seconds = at_least_zero(window.seconds);
   const double machine = at_least_zero(window.machine_joules);

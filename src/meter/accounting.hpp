@@ -40,6 +40,9 @@ struct EnergySplit {
   double idle_joules = 0;
   /// |machine - (active + other_active + idle)|: a check, printed if it is not small.
   double residual_joules = 0;
+
+  /// Splits of parts of the machine add up to the machine's.
+  EnergySplit& operator+=(const EnergySplit& other);
 };
 
 /// Sums up windows so that they can be split between workload, others and idle whatever the idle power turns

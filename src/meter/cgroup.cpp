@@ -173,6 +173,7 @@ Result<CgroupReader> CgroupReader::open(const SystemRoot& root, const std::strin
   JOULERY_ASSIGN(ProcessScanner scanner, ProcessScanner::open(root));
   CgroupReader reader(std::move(cpu), std::move(scanner), clock);
   reader.buffer_.resize(1 << 16);
+  reader.name_ = folder.substr(folder.rfind('/') + 1);
   reader.memory_ = open_if_there(root, folder + "/memory.current");
   reader.memory_peak_ = open_if_there(root, folder + "/memory.peak");
   reader.events_ = open_if_there(root, folder + "/cgroup.events");
@@ -230,6 +231,16 @@ void CgroupReader::scan_memory() {
   }
   last_.processes = processes;
   if (!memory_) last_.memory_bytes = bytes;
+}
+
+void CgroupReader::list_processes(std::vector<int>& pids) {
+  if (!members_) return;
+  std::string_view text = members_->read(buffer_);
+  for (auto end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    const auto pid = parse_int64(text.substr(0, end));
+    text.remove_prefix(end + 1);
+    if (pid && *pid > 0 && *pid < (1 << 30)) pids.push_back(static_cast<int>(*pid));
+  }
 }
 
 bool CgroupReader::populated() {

@@ -54,6 +54,10 @@ class CgroupReader {
   /// By cgroup.events; true if it can't be read but processes are listed. The next read() counts processes
   /// anew.
   bool populated();
+  /// Appends the processes in the cgroup itself, not those in cgroups inside it.
+  void list_processes(std::vector<int>& pids);
+  /// In the cgroup or in one inside it?
+  bool contains(int pid) { return scanner_.in_cgroup(pid, name_); }
 
  private:
   CgroupReader(PolledFile cpu, ProcessScanner scanner, const Clock& clock)
@@ -64,6 +68,7 @@ class CgroupReader {
   const Clock* clock_;
   PolledFile cpu_;
   ProcessScanner scanner_;
+  std::string name_;
   std::optional<PolledFile> memory_;
   std::optional<PolledFile> memory_peak_;
   std::optional<PolledFile> events_;

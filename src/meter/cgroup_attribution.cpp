@@ -71,6 +71,8 @@ class CgroupAttribution final : public Attribution {
     return usage;
   }
   bool has_processes() override { return reader_.populated(); }
+  void list_processes(std::vector<int>& pids) override { reader_.list_processes(pids); }
+  bool contains(int pid) override { return reader_.contains(pid); }
   void reaped(int, double cpu_seconds, double peak_memory_bytes) override {
     reaped_cpu_seconds_ += cpu_seconds;
     peak_of_reaped_ = std::max(peak_of_reaped_, peak_memory_bytes);

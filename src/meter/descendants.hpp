@@ -19,6 +19,8 @@ class Descendants {
   ~Descendants();
 
   TreeScan scan() { return scanner_.scan_descendants(self_, earlier_children_); }
+  /// Those of the last scan.
+  const std::vector<int>& last() const { return scanner_.last_descendants(); }
   bool any_left();
   bool is_earlier_child(int pid) const;
 

@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "footprint/intensity.hpp"
+#include "meter/gpu_figures.hpp"
 
 namespace joulery::meter {
 namespace {
@@ -38,7 +39,7 @@ double edge_deviation(const power::SourceInfo& info, double mean_watts) {
 std::string root_device_ids(const power::Sampler& sampler) {
   std::string ids;
   for (std::size_t i = 0; i < sampler.device_count(); ++i) {
-    if (!sampler.is_root(i)) continue;
+    if (!sampler.is_root(i) || power::is_of_gpu(sampler.device(i))) continue;
     if (!ids.empty()) ids += ",";
     ids += sampler.device(i).device_id;
   }
@@ -74,31 +75,16 @@ void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
   result.energy_machine = machine;
   result.machine_mean_watts = seconds > 0 ? machine.value() / seconds : 0;
 
-  // Every part of the machine is shared by the same rule, so parts keep their sources.
-  const EnergySplit& split = result.split;
-  const double active = split.active_joules + split.other_active_joules;
-  // `others_joules`: active energy that might belong here, or what is here to it.
-  const auto share = [&](double joules, double others_joules) {
-    const UncertainValue part =
-        machine.untyped().scaled(split.machine_joules > 0 ? joules / split.machine_joules : 0);
-    std::vector<SystematicSource> sources;
-    if (active > 0 && others_joules > 0.001 * active) {
-      const double error = kShareError * others_joules / active;
-      sources.push_back(
-          {.id = "attribution:" + result.run.id,
-           .low = 1 - error,
-           .high = 1 + error,
-           .provenance = Provenance::derived,
-           .basis = fmt::format("energy shared by CPU time, others had {:.0f} % of what was active",
-                                100 * split.other_active_joules / active)});
-    }
-    return Quantity<Joules>(part.times(UncertainValue(1, Provenance::derived, 0, sources)));
-  };
-  result.energy_active = share(split.active_joules, split.other_active_joules);
-  result.energy_other_active = share(split.other_active_joules, split.active_joules);
-  // The share of idle is CPU time by definition, whatever that time drew.
-  result.energy_idle_share = share(split.idle_share_joules, 0);
-  result.energy_idle = share(split.idle_joules, 0);
+  // Every part of what is shared by CPU time is shared by the same rule, so parts keep their sources.
+  const SharedEnergy cpu = share_energy(
+      result.gpus.empty() ? machine : energy_without_gpus(result),
+      result.gpus.empty() ? result.split : result.cpu_split,
+      {.id = "attribution:" + result.run.id, .error = kShareError, .what = "energy shared by CPU time"});
+  result.energy_active = cpu.active;
+  result.energy_other_active = cpu.other_active;
+  result.energy_idle_share = cpu.idle_share;
+  result.energy_idle = cpu.idle;
+  add_gpu_figures(result);
   result.energy = result.energy_active + result.energy_idle_share;
   result.carbon = result.energy * footprint::world_average_intensity();
 }
@@ -200,6 +186,7 @@ void fill_record(MeteredRun& result) {
   run.tags["joulery.energy_provenance"] = provenance_name(result.energy.provenance());
   run.tags["joulery.attribution"] = tier_name(result.tier);
   if (result.suspended_seconds > 0.5) run.tags["joulery.suspended"] = "true";
+  add_gpu_record(result);
 }
 
 }  // namespace joulery::meter

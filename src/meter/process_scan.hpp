@@ -49,6 +49,10 @@ class ProcessScanner {
   /// Descendants of `ancestor`, parents before children: a child that dies meanwhile is then missed until its
   /// parent's own figure has it, and never counted twice. `excluded` (sorted) are not followed.
   TreeScan scan_descendants(int ancestor, const std::vector<int>& excluded);
+  /// Those that the last scan found, dead ones among them.
+  const std::vector<int>& last_descendants() const { return queue_; }
+  /// Is the process in the cgroup of this name, or in one inside it?
+  bool in_cgroup(int pid, std::string_view name);
   /// Direct children of `parent`, in `children`.
   void list_children(int parent, std::vector<int>& children);
 

@@ -8,8 +8,10 @@
 
 #include "base/text.hpp"
 #include "meter/figures.hpp"
+#include "meter/gpu_figures.hpp"
 #include "meter/redaction.hpp"
 #include "meter/series_recorder.hpp"
+#include "meter/workload_processes.hpp"
 #include "power/machine_load.hpp"
 #include "power/power_model.hpp"
 #include "power/probe.hpp"
@@ -61,6 +63,7 @@ class Session final : public SupervisorObserver {
 
  private:
   Status open_sensors();
+  void open_gpus();
   void describe_run();
   /// After the sampler's tick.
   power::MachineLoad read_load();
@@ -71,6 +74,7 @@ class Session final : public SupervisorObserver {
   void checkpoint(std::int64_t boottime_ns);
   void finish(const SupervisionResult& supervision);
   void choose_idle_power(MeteredRun& result) const;
+  void conclude_gpus(MeteredRun& result) const;
   void conclude(MeteredRun& result) const;
 
   const Machine& machine_;
@@ -85,7 +89,12 @@ class Session final : public SupervisorObserver {
   power::MachineIdentity identity_;
   std::optional<double> model_idle_watts_;
   AttributionChoice attribution_;
+  /// Of all but the GPUs, which have accounts of their own.
   EnergyAccount account_;
+  std::vector<std::shared_ptr<power::GpuDevice>> gpu_devices_;
+  std::unique_ptr<WorkloadProcesses> processes_;
+  /// Null on a machine without GPUs.
+  std::unique_ptr<GpuAccounts> gpus_;
   power::MachineLoad last_load_;
   power::MachineLoad first_load_;
   WorkloadUsage last_usage_;
@@ -104,8 +113,9 @@ class Session final : public SupervisorObserver {
 
 Status Session::open_sensors() {
   if (auto identity = power::read_machine_identity(machine_.sensors)) identity_ = std::move(*identity);
-  power::ProbeReport report = power::probe(machine_.sensors, machine_.system_calls);
+  power::ProbeReport report = power::probe(machine_.sensors, machine_.system_calls, machine_.nvml);
   auto sources = power::choose_sources(report);
+  gpu_devices_ = std::move(report.gpus);
   if (sources.empty()) {
     result_.warnings.push_back({"nothing on this machine tells or models power; only times are measured",
                                 "`joulery doctor` says what was tried"});
@@ -130,6 +140,20 @@ Status Session::open_sensors() {
   return {};
 }
 
+/// Before the first window.
+void Session::open_gpus() {
+  if (gpu_devices_.empty()) return;
+  auto processes = WorkloadProcesses::open(machine_.root, *attribution_.attribution);
+  if (!processes) {
+    result_.warnings.push_back({"GPUs are not shared by process: " + processes.error().message,
+                                "their energy is shared by CPU time"});
+    return;
+  }
+  processes_ = std::move(*processes);
+  gpus_ = std::make_unique<GpuAccounts>(*sampler_, std::move(gpu_devices_), *processes_, machine_.clock);
+  if (gpus_->empty()) gpus_.reset();
+}
+
 power::MachineLoad Session::read_load() {
   if (model_load_ != nullptr) return *model_load_;
   return load_ ? load_->read() : power::MachineLoad{};
@@ -138,6 +162,8 @@ power::MachineLoad Session::read_load() {
 void Session::start_windows() {
   last_usage_ = attribution_.attribution->read();
   sampler_->start();
+  open_gpus();
+  if (gpus_) gpus_->start();
   first_load_ = last_load_ = read_load();
   record::Run& run = result_.run;
   run.start_utc_ns = machine_.clock.realtime_ns();
@@ -235,19 +261,24 @@ void Session::tick() {
   if (usage.valid) window.workload_seconds = std::max(0.0, usage.cpu_seconds - last_usage_.cpu_seconds);
   if (load.valid && last_load_.valid)
     window.busy_seconds = std::max(0.0, load.busy_seconds - last_load_.busy_seconds);
+  const double machine_joules = window.machine_joules;
+  GpuAccounts::Rest rest{.joules = window.machine_joules, .late_joules = tick.late_joules};
+  if (gpus_) rest = gpus_->add(tick);
+  window.machine_joules = rest.joules;
   account_.add(window);
-  account_.add_late(tick.late_joules);
+  account_.add_late(rest.late_joules);
   ++result_.ticks;
   const double busy = std::max(window.busy_seconds, window.workload_seconds);
   const double share = busy > 0 ? window.workload_seconds / busy : 0;
   if (window.seconds > 0) {
-    const double watts = window.machine_joules / window.seconds;
+    const double watts = machine_joules / window.seconds;
     if (observer_ != nullptr) {
       observer_->on_live(
           {.elapsed_seconds = double(machine_.clock.monotonic_ns() - start_monotonic_ns_) / 1e9,
            .modelled = model_load_ != nullptr,
            .machine_watts = watts,
-           .workload_joules = account_.split(0, IdlePolicy::proportional).workload_joules,
+           .workload_joules = account_.split(0, IdlePolicy::proportional).workload_joules +
+                              (gpus_ ? gpus_->workload_joules() : 0),
            .workload_cpus = window.workload_seconds / window.seconds});
     }
   }
@@ -256,7 +287,7 @@ void Session::tick() {
       samples_[i].joules += tick.devices[i].joules;
       samples_[i].flags |= tick.devices[i].flags;
     }
-    samples_.back().joules += tick.machine_joules * share;
+    samples_.back().joules += (rest.joules + rest.late_joules) * share + rest.workload_joules;
     if (tick.boottime_ns - last_sample_ns_ >= sample_after_ns_) write_sample(tick.boottime_ns);
     checkpoint(tick.boottime_ns);
   }
@@ -307,6 +338,17 @@ void Session::choose_idle_power(MeteredRun& result) const {
   }
 }
 
+void Session::conclude_gpus(MeteredRun& result) const {
+  const auto known = [&](const std::string& device_id) {
+    return options_.load_idle_watts ? options_.load_idle_watts(result.host.host.id, device_id) : std::nullopt;
+  };
+  for (GpuShare& share : gpus_->shares(options_.idle, known)) {
+    result.split += share.split;
+    result.idle_watts += share.idle_watts;
+    result.gpus.push_back({.share = std::move(share), .energy_machine = {}, .energy = {}, .basis = {}});
+  }
+}
+
 /// Figures of everything up to now: at a checkpoint what a kill would leave, at the end what is reported.
 void Session::conclude(MeteredRun& result) const {
   record::Run& run = result.run;
@@ -333,13 +375,15 @@ void Session::conclude(MeteredRun& result) const {
   result.hz = options_.hz;
   result.idle_policy = options_.idle;
   choose_idle_power(result);
-  result.split = account_.split(result.idle_watts, options_.idle);
+  result.cpu_split = result.split = account_.split(result.idle_watts, options_.idle);
+  if (gpus_) conclude_gpus(result);
   if (result.duration_seconds > 0) {
-    result.machine_peak_watts =
-        std::max(account_.peak_watts(), result.split.machine_joules / result.duration_seconds);
+    result.machine_peak_watts = std::max(gpus_ ? gpus_->machine_peak_watts() : account_.peak_watts(),
+                                         result.split.machine_joules / result.duration_seconds);
   }
   fill_figures(*sampler_, result);
   add_warnings(*sampler_, result);
+  add_gpu_warnings(result);
   fill_record(result);
 }
 
@@ -348,7 +392,9 @@ void Session::finish(const SupervisionResult& supervision) {
   result_.left_running = supervision.left_running;
   result_.interrupted_by = supervision.interrupted_by;
   tick();
-  account_.add_late(sampler_->settle());
+  if (gpus_) gpus_->finish();
+  const double settled = sampler_->settle();
+  account_.add_late(gpus_ ? gpus_->settle(settled) : settled);
   record::Run& run = result_.run;
   run.status = result_.child.shell_code() == 0 ? record::RunStatus::finished : record::RunStatus::failed;
   if (result_.child.signal != 0) run.status = record::RunStatus::killed;

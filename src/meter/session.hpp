@@ -12,8 +12,10 @@
 #include "base/quantity.hpp"
 #include "meter/accounting.hpp"
 #include "meter/attribution_factory.hpp"
+#include "meter/gpu_accounts.hpp"
 #include "meter/host.hpp"
 #include "meter/supervisor.hpp"
+#include "power/nvml_api.hpp"
 #include "power/sampler.hpp"
 #include "power/system_calls.hpp"
 #include "record/model.hpp"
@@ -30,6 +32,8 @@ struct Machine {
   const Clock& clock;
   power::SystemCalls& system_calls;
   std::string library_directory;
+  /// Driver library of GPUs; null: they are not looked for.
+  power::NvmlLibrary* nvml = nullptr;
 };
 
 /// What `--per "1000 images"` says: the run did this much.
@@ -93,6 +97,16 @@ struct DeviceReport {
   power::DeviceTotal total;
 };
 
+/// One GPU's part in a run, and the workload's part of that.
+struct GpuReport {
+  GpuShare share;
+  /// All that it drew, and what of that is the workload's.
+  Quantity<Joules> energy_machine;
+  Quantity<Joules> energy;
+  /// In one sentence: how the workload's part is known.
+  std::string basis;
+};
+
 /// Something that the reader should know about the figures, and what to do.
 struct Warning {
   std::string text;
@@ -117,6 +131,11 @@ struct MeteredRun {
   int machine_cpus = 0;
   double peak_memory_bytes = 0;
   EnergySplit split;
+  /// Of what is shared by CPU time: all but the GPUs.
+  EnergySplit cpu_split;
+  std::vector<GpuReport> gpus;
+  /// The workload's, on all GPUs.
+  Quantity<Joules> energy_gpu;
   Quantity<Joules> energy;
   Quantity<Joules> energy_active;
   Quantity<Joules> energy_idle_share;

@@ -30,4 +30,8 @@ const char* scope_name(Scope scope) {
   return "unknown";
 }
 
+bool is_of_gpu(const SourceInfo& info) {
+  return info.scope == Scope::gpu || info.scope == Scope::gpu_memory || info.device_id.starts_with("nvml:");
+}
+
 }  // namespace joulery::power

@@ -53,6 +53,9 @@ struct SourceInfo {
   bool integrated = false;
 };
 
+/// Is this a GPU, a module that holds one, or a part of one? Such energy is shared by use of the GPU.
+bool is_of_gpu(const SourceInfo& info);
+
 /// One reading. `valid` is false if the device gave nothing this time; `error_number` says why.
 struct Reading {
   /// Joules since an arbitrary start, or watts now.
