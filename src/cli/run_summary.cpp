@@ -113,12 +113,24 @@ class Summary {
     continuation(fmt::format("active {}, share of idle {}",
                              format_si(run_.at("energy_active_joules").at("value"), "J"),
                              format_si(run_.at("energy_idle_share_joules").at("value"), "J")));
+    gpus();
     line("machine", format_si(machine.value, "J"), machine.provenance,
          fmt::format("{} mean, {} peak", format_si(run_.at("machine_mean_watts"), "W"),
                      format_si(run_.at("machine_peak_watts"), "W")));
     continuation(fmt::format("idle {}, other programs {}",
                              format_si(run_.at("energy_idle_joules").at("value"), "J"),
                              format_si(run_.at("energy_other_active_joules").at("value"), "J")));
+  }
+
+  void gpus() {
+    if (!run_.contains("gpus")) return;
+    const Figure figure(run_.at("energy_gpu_joules"));
+    line("of it GPU", format_si(figure.value, "J"), figure.provenance, figure.range("J"));
+    for (const Json& gpu : run_.at("gpus")) {
+      continuation(fmt::format("{}: {} of {}", printable(gpu.at("name").get<std::string>()),
+                               format_si(gpu.at("energy_joules").at("value"), "J"),
+                               format_si(gpu.at("energy_machine_joules").at("value"), "J")));
+    }
   }
 
   void carbon() {
@@ -149,6 +161,12 @@ class Summary {
                              device.at("via").get<std::string>());
     }
     text_ += "\n";
+    if (run_.contains("gpus")) {
+      for (const Json& gpu : run_.at("gpus")) {
+        continuation(fmt::format("{} shared {}", printable(gpu.at("name").get<std::string>()),
+                                 gpu.at("basis").get<std::string>()));
+      }
+    }
     const std::string basis = run_.at("energy_joules").at("basis");
     for (std::string_view rest = basis; !rest.empty();) {
       const auto end = rest.find("; ");

@@ -202,6 +202,16 @@ Opened open_gpu(const NvmlApi& api, nvml::Device handle, std::string uuid, std::
   return opened;
 }
 
+/// An identity goes into file names and keys: what has no place there is replaced.
+std::string clean_uuid(const char* text) {
+  std::string uuid(text);
+  for (char& c : uuid) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+    if (!plain) c = '_';
+  }
+  return uuid;
+}
+
 struct Findings {
   int by_counter = 0;
   int by_power = 0;
@@ -226,7 +236,7 @@ void open_index(const NvmlApi& api, std::uint32_t index, std::uint32_t count, Nv
                  nvml::return_remedy(code));
     return;
   }
-  Opened opened = open_gpu(api, handle, printable(uuid.data()), index, count);
+  Opened opened = open_gpu(api, handle, clean_uuid(uuid.data()), index, count);
   const GpuFacts& facts = opened.gpu->facts();
   if (!opened.by_counter) findings.add(fmt::format("{}: {}", facts.name, facts.energy), facts.remedy);
   if (opened.sources.empty()) return;
