@@ -163,7 +163,7 @@ class Summary {
     text_ += "\n";
     if (run_.contains("gpus")) {
       for (const Json& gpu : run_.at("gpus")) {
-        continuation(fmt::format("{} shared {}", printable(gpu.at("name").get<std::string>()),
+        continuation(fmt::format("{}: {}", printable(gpu.at("name").get<std::string>()),
                                  gpu.at("basis").get<std::string>()));
       }
     }

@@ -71,7 +71,7 @@ void GpuAccounts::start() {
   last_end_seconds_ = static_cast<double>(clock_.boottime_ns()) / 1e9;
   owner_.refresh();
   for (State& state : states_) {
-    static_cast<void>(state.gpu->look_at_use(clock_, processes_));
+    static_cast<void>(state.gpu->look_at_use(processes_));
     state.joules_before = sampler_.total(state.device).joules;
   }
 }
@@ -173,7 +173,7 @@ double GpuAccounts::settle(double machine_joules) {
 }
 
 GpuAccounts::Verdict GpuAccounts::look(State& state) {
-  const power::GpuLook use = state.gpu->look_at_use(clock_, processes_);
+  const power::GpuLook use = state.gpu->look_at_use(processes_);
   // A device that does not answer now goes on as it did.
   if (use == power::GpuLook::failed) return state.verdict;
   if (use == power::GpuLook::use) {

@@ -42,7 +42,7 @@ class FakeGpu final : public power::GpuDevice {
   explicit FakeGpu(std::string id) : id_(std::move(id)) {}
   const std::string& device_id() const override { return id_; }
   const power::GpuFacts& facts() const override { return facts_; }
-  GpuLook look_at_use(const Clock&, std::vector<GpuProcess>& processes) override {
+  GpuLook look_at_use(std::vector<GpuProcess>& processes) override {
     processes = use;
     return use_look;
   }

@@ -60,7 +60,7 @@ class GpuDevice {
   virtual const std::string& device_id() const = 0;
   virtual const GpuFacts& facts() const = 0;
   /// Mean use by process since the call before, in `processes`; the first call only sets the mark.
-  virtual GpuLook look_at_use(const Clock& clock, std::vector<GpuProcess>& processes) = 0;
+  virtual GpuLook look_at_use(std::vector<GpuProcess>& processes) = 0;
   /// Processes that hold the device now.
   virtual GpuLook look_at_presence(std::vector<GpuProcess>& processes) = 0;
   virtual CrossCheck cross_check() const = 0;

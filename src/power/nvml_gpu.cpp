@@ -17,7 +17,6 @@ using nvml::Return;
 
 constexpr double kJoulesPerMillijoule = 1e-3;
 constexpr double kWattsPerMilliwatt = 1e-3;
-constexpr double kMicrosecondsPerSecond = 1e6;
 constexpr std::size_t kProcessRoom = 256;
 /// More than any GPU has; a driver that asks for more is not believed.
 constexpr std::size_t kMostProcesses = 65536;
@@ -164,7 +163,7 @@ void NvmlGpu::describe_sharing() {
   }
 }
 
-GpuLook NvmlGpu::look_at_use(const Clock& clock, std::vector<GpuProcess>& processes) {
+GpuLook NvmlGpu::look_at_use(std::vector<GpuProcess>& processes) {
   processes.clear();
   if (!tells_use_) return GpuLook::unknown;
   std::uint32_t count = size_of(samples_);
@@ -194,10 +193,6 @@ GpuLook NvmlGpu::look_at_use(const Clock& clock, std::vector<GpuProcess>& proces
     const bool sensible = sample.pid > 0 && sample.pid <= (1U << 30) && sample.sm > 0 && sample.sm <= 100;
     if (sensible && !first && sample.timestamp > last_seen_microseconds_)
       processes.push_back({static_cast<int>(sample.pid), 0, sample.sm / 100.0});
-  }
-  if (first && newest == 0) {
-    newest =
-        static_cast<std::uint64_t>(static_cast<double>(clock.realtime_ns()) / 1e9 * kMicrosecondsPerSecond);
   }
   last_seen_microseconds_ = newest;
   return GpuLook::use;

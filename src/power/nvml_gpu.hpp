@@ -25,7 +25,7 @@ class NvmlGpu final : public GpuDevice {
   const std::string& uuid() const { return uuid_; }
   const std::string& device_id() const override { return device_id_; }
   const GpuFacts& facts() const override { return facts_; }
-  GpuLook look_at_use(const Clock& clock, std::vector<GpuProcess>& processes) override;
+  GpuLook look_at_use(std::vector<GpuProcess>& processes) override;
   GpuLook look_at_presence(std::vector<GpuProcess>& processes) override;
   CrossCheck cross_check() const override { return check_; }
 

@@ -266,12 +266,12 @@ TEST_F(Nvml, UseIsTheMeanSinceTheLookBefore) {
   open("gpu 0\nprocess 0 11 80\nprocess 0 12 20\nprocess 0 13 0\nprocess 0 14 101");
   std::vector<GpuProcess> processes;
   GpuDevice& gpu = *probe_.gpus[0];
-  EXPECT_EQ(gpu.look_at_use(clock_, processes), GpuLook::use);
+  EXPECT_EQ(gpu.look_at_use(processes), GpuLook::use);
   EXPECT_THAT(processes, IsEmpty()) << "what was before the first look is not ours to share";
-  EXPECT_EQ(gpu.look_at_use(clock_, processes), GpuLook::use);
+  EXPECT_EQ(gpu.look_at_use(processes), GpuLook::use);
   EXPECT_THAT(processes, IsEmpty()) << "no time has passed";
   advance(1);
-  EXPECT_EQ(gpu.look_at_use(clock_, processes), GpuLook::use);
+  EXPECT_EQ(gpu.look_at_use(processes), GpuLook::use);
   ASSERT_EQ(processes.size(), 2U);
   EXPECT_EQ(processes[0].pid, 11);
   EXPECT_DOUBLE_EQ(processes[0].weight, 0.8);
@@ -279,14 +279,27 @@ TEST_F(Nvml, UseIsTheMeanSinceTheLookBefore) {
   EXPECT_EQ(processes.size(), 4U);
 }
 
+TEST_F(Nvml, UseThatBeginsAfterTheFirstLookIsSeen) {
+  open("gpu 0");
+  std::vector<GpuProcess> processes;
+  GpuDevice& gpu = *probe_.gpus[0];
+  EXPECT_EQ(gpu.look_at_use(processes), GpuLook::use);
+  set_text_("gpu 0\nprocess 0 11 80");
+  for (int i = 0; i < 2; ++i) {
+    advance(1);
+    EXPECT_EQ(gpu.look_at_use(processes), GpuLook::use);
+    ASSERT_EQ(processes.size(), 1U);
+  }
+}
+
 TEST_F(Nvml, MoreProcessesThanThereIsRoomForAreAskedForAgain) {
   std::string text = "gpu 0\n";
   for (int i = 0; i < 700; ++i) text += "process 0 " + std::to_string(1000 + i) + " 1\n";
   open(text);
   std::vector<GpuProcess> processes;
-  static_cast<void>(probe_.gpus[0]->look_at_use(clock_, processes));
+  static_cast<void>(probe_.gpus[0]->look_at_use(processes));
   advance(1);
-  EXPECT_EQ(probe_.gpus[0]->look_at_use(clock_, processes), GpuLook::use);
+  EXPECT_EQ(probe_.gpus[0]->look_at_use(processes), GpuLook::use);
   EXPECT_EQ(processes.size(), 700U);
 }
 
@@ -296,7 +309,7 @@ TEST_F(Nvml, MigTellsWhoHoldsWhichInstance) {
   EXPECT_TRUE(gpu.facts().mig);
   EXPECT_THAT(gpu.facts().sharing, HasSubstr("by MIG instance"));
   std::vector<GpuProcess> processes;
-  EXPECT_EQ(gpu.look_at_use(clock_, processes), GpuLook::unknown);
+  EXPECT_EQ(gpu.look_at_use(processes), GpuLook::unknown);
   EXPECT_EQ(gpu.look_at_presence(processes), GpuLook::presence);
   for (const GpuProcess& process : processes) {
     EXPECT_EQ(process.instance, process.pid == 21 ? 0 : 2);
@@ -314,7 +327,7 @@ TEST_F(Nvml, ReadsAllocateNothing) {
   const auto round = [&] {
     advance(0.1);
     sampler.tick();
-    return probe_.gpus[0]->look_at_use(clock_, processes);
+    return probe_.gpus[0]->look_at_use(processes);
   };
   static_cast<void>(round());
   // The fake itself allocates for each process it tells of, ours must add nothing: compare with none told.
