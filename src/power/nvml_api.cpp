@@ -180,6 +180,7 @@ std::string interface_description() {
       {"NVML_ERROR_UNKNOWN", kUnknown},
       {"NVML_FI_DEV_POWER_AVERAGE", kFieldPowerAverage},
       {"NVML_FI_DEV_POWER_INSTANT", kFieldPowerInstant},
+      {"NVML_FI_DEV_POWER_MAX_LIMIT", kFieldPowerMaxLimit},
       {"NVML_POWER_SCOPE_GPU", kScopeGpu},
       {"NVML_POWER_SCOPE_MODULE", kScopeModule},
       {"NVML_POWER_SCOPE_MEMORY", kScopeMemory},

@@ -38,6 +38,7 @@ constexpr Return kUnknown = 999;
 
 constexpr std::uint32_t kFieldPowerAverage = 185;
 constexpr std::uint32_t kFieldPowerInstant = 186;
+constexpr std::uint32_t kFieldPowerMaxLimit = 188;
 constexpr std::uint32_t kScopeGpu = 0;
 constexpr std::uint32_t kScopeModule = 1;
 constexpr std::uint32_t kScopeMemory = 2;
@@ -128,7 +129,6 @@ struct DeviceAttributes {
   X(device_by_uuid, nvmlDeviceGetHandleByUUID, (const char*, Device*))                                    \
   X(uuid, nvmlDeviceGetUUID, (Device, char*, std::uint32_t))                                              \
   X(name, nvmlDeviceGetName, (Device, char*, std::uint32_t))                                              \
-  X(architecture, nvmlDeviceGetArchitecture, (Device, std::uint32_t*))                                    \
   X(total_energy, nvmlDeviceGetTotalEnergyConsumption, (Device, unsigned long long*))                     \
   X(power_usage, nvmlDeviceGetPowerUsage, (Device, std::uint32_t*))                                       \
   X(field_values, nvmlDeviceGetFieldValues, (Device, int, FieldValue*))                                   \

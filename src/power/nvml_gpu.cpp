@@ -67,8 +67,14 @@ Return NvmlGpu::read_power(NvmlPowerWay way, std::uint32_t scope, double& watts)
     watts = milliwatts * kWattsPerMilliwatt;
     return code;
   }
+  return read_field(way == NvmlPowerWay::field_instant ? nvml::kFieldPowerInstant : nvml::kFieldPowerAverage,
+                    scope, watts);
+}
+
+Return NvmlGpu::read_field(std::uint32_t field_id, std::uint32_t scope, double& watts) const {
+  watts = 0;
   nvml::FieldValue field{};
-  field.field_id = way == NvmlPowerWay::field_instant ? nvml::kFieldPowerInstant : nvml::kFieldPowerAverage;
+  field.field_id = field_id;
   field.scope_id = scope;
   field.result = nvml::kUnknown;
   const Return code = api_.call(&Functions::field_values, handle_, 1, &field);
@@ -100,9 +106,8 @@ Return NvmlGpu::read_power_limit(double& watts) const {
   return code;
 }
 
-std::uint32_t NvmlGpu::architecture() const {
-  std::uint32_t architecture = 0;
-  return api_.call(&Functions::architecture, handle_, &architecture) == nvml::kSuccess ? architecture : 0;
+Return NvmlGpu::read_highest_limit(double& watts) const {
+  return read_field(nvml::kFieldPowerMaxLimit, nvml::kScopeGpu, watts);
 }
 
 std::string NvmlGpu::name() const {

@@ -35,8 +35,9 @@ class NvmlGpu final : public GpuDevice {
   nvml::Return read_power(NvmlPowerWay way, std::uint32_t scope, double& watts) const;
   /// The best way that this GPU and driver know; none if no way.
   NvmlPowerWay find_power_way(std::uint32_t scope) const;
+  /// The limit that is in force, and the highest that the board can be set to.
   nvml::Return read_power_limit(double& watts) const;
-  std::uint32_t architecture() const;
+  nvml::Return read_highest_limit(double& watts) const;
   std::string name() const;
 
   /// Looks up MIG instances, and whether processes are told; fills in what it finds.
@@ -57,6 +58,7 @@ class NvmlGpu final : public GpuDevice {
     /// Its part of the multiprocessors of all instances.
     double weight = 0;
   };
+  nvml::Return read_field(std::uint32_t field_id, std::uint32_t scope, double& watts) const;
   void find_instances();
   /// True if there is a new handle to try.
   bool recover(const Clock& clock);

@@ -80,8 +80,9 @@ SourceInfo counter_info(const NvmlGpu& gpu) {
   info.scope = Scope::gpu;
   info.resolution_joules = kCounterStepJoules;
   info.update_seconds = kCounterUpdateSeconds;
-  const double limit = gpu.facts().enforced_limit_watts;
-  info.max_plausible_watts = limit > 0 ? kPlausibleOverLimit * limit : kUnknownPlausibleWatts;
+  double limit = 0;
+  const bool known = gpu.read_highest_limit(limit) == nvml::kSuccess && limit > 0;
+  info.max_plausible_watts = known ? kPlausibleOverLimit * limit : kUnknownPlausibleWatts;
   info.accuracy_low = 0.95;
   info.accuracy_high = 1.05;
   info.accuracy_basis = kSensorBasis;

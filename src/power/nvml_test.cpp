@@ -14,7 +14,6 @@
 namespace joulery::power {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -83,6 +82,14 @@ TEST_F(Nvml, EachGpuHasACounterWithItsUuid) {
   EXPECT_NEAR(sampler_->total(0).joules, 3000, 0.01);
   EXPECT_NEAR(sampler_->total(1).joules, 500, 0.01);
   EXPECT_NEAR(machine_joules_, 3500, 0.02);
+}
+
+TEST_F(Nvml, ALoweredPowerLimitBoundsNothing) {
+  // Somebody may raise it while a run goes on; the board's own limit stays.
+  open("gpu 0 limit=100 max_limit=700");
+  EXPECT_EQ(infos()[0].max_plausible_watts, 1400);
+  open("gpu 0 limit=100", "old_driver");
+  EXPECT_GE(infos()[0].max_plausible_watts, 3000);
 }
 
 TEST_F(Nvml, ACounterInStepsKeepsItsEnergy) {

@@ -36,6 +36,7 @@ struct Gpu {
   unsigned architecture = kArchitectureHopper;
   std::vector<Step> course = {{0, 100}};
   double limit_watts = 400;
+  double max_limit_watts = 1000;
   double start_joules = 1000;
   /// Of the energy counter: 1000 counts microjoules where millijoules are promised.
   double unit = 1;
@@ -103,6 +104,7 @@ void set_gpu(Gpu& gpu, const std::string& key, const std::string& value) {
   }
   if (key == "arch") gpu.architecture = unsigned(number);
   if (key == "limit") gpu.limit_watts = number;
+  if (key == "max_limit") gpu.max_limit_watts = number;
   if (key == "start") gpu.start_joules = number;
   if (key == "unit") gpu.unit = number;
   if (key == "power_factor") gpu.power_factor = number;
@@ -375,6 +377,12 @@ Return nvmlDeviceGetFieldValues(Device device, int count, FieldValue* fields) {
   for (int i = 0; i < count; ++i) {
     FieldValue& field = fields[i];
     field.result = kNotSupported;
+    if (field.field_id == kFieldPowerMaxLimit) {
+      field.result = kSuccess;
+      field.value_type = kValueUnsignedInt;
+      field.value.unsigned_int = unsigned(asked.gpu->max_limit_watts * 1000);
+      continue;
+    }
     const bool known =
         field.field_id == kFieldPowerAverage || (field.field_id == kFieldPowerInstant && asked.gpu->instant);
     if (!known) continue;
