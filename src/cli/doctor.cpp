@@ -28,6 +28,7 @@ std::string mark(State state, const Palette& colors) {
 
 const char* area_title(const std::string& area) {
   if (area == "power") return "Power: where joules come from, best first";
+  if (area == "gpu") return "GPUs";
   if (area == "attribution") return "Attribution: how the workload is told from the rest, best first";
   if (area == "load") return "Load: how busy the machine is";
   if (area == "clock") return "Clock";
