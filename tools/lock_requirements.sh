@@ -23,7 +23,7 @@ lock() { # lock FILE PURPOSE PACKAGE…; more options of uv in $uv_options
 
 lock requirements-native.txt "What the examples train with and run models in." \
   scikit-learn numpy scipy joblib skl2onnx onnx onnxruntime
-lock requirements-test.txt "What the end-to-end tests need." pytest jsonschema ruff
+lock requirements-test.txt "What the end-to-end tests need." pytest jsonschema ruff nvidia-ml-py
 # What it needs itself is in requirements-native.txt already.
 uv_options=--no-deps lock requirements-frameworks.txt \
   "What examples/frameworks trains with, on top of requirements-native.txt." lightgbm

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <pwd.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,7 +49,23 @@ meter::Machine Application::machine() {
           .sensors = sensors(),
           .clock = clock_,
           .system_calls = power::real_system_calls(),
-          .library_directory = own_library_directory()};
+          .library_directory = own_library_directory(),
+          .nvml = nvml()};
+}
+
+/// Tests name a library of their own by a variable. It is not a setting, so that no file in a folder that
+/// somebody enters can name code to load; whoever sets our environment could name it to the loader as well.
+/// With privileges that our user lacks (setcap, setuid) it is passed over, as the loader does with its own.
+power::NvmlLibrary* Application::nvml() {
+  if (nvml_) return nvml_.get();
+  const std::string named = environment_.get(config::kNvmlLibraryVariable);
+  if (!named.empty() && ::getauxval(AT_SECURE) == 0) {
+    nvml_ = std::make_unique<power::NvmlLibrary>(std::vector<std::string>{named});
+  } else if (sensors().prefix().empty()) {
+    nvml_ = std::make_unique<power::NvmlLibrary>(power::nvml_library_paths(root_));
+  }
+  // A made-up tree of sensors has no GPUs.
+  return nvml_.get();
 }
 
 std::string Application::user() const {

@@ -10,6 +10,7 @@
 #include "footprint/tables.hpp"
 #include "meter/launcher.hpp"
 #include "meter/session.hpp"
+#include "power/nvml_api.hpp"
 #include "record/spool.hpp"
 #include "record/store.hpp"
 
@@ -34,6 +35,8 @@ class Application {
   const SystemRoot& root() const { return root_; }
   const SystemRoot& sensors();
   meter::Machine machine();
+  /// The GPU driver's library; null if GPUs are not to be looked for.
+  power::NvmlLibrary* nvml();
   /// Login name, for the record.
   std::string user() const;
   enum class StoreAccess { read_write, read_only };
@@ -57,6 +60,7 @@ class Application {
   SystemRoot root_;
   std::unique_ptr<SystemRoot> sensors_;
   std::unique_ptr<footprint::DataSet> data_;
+  std::unique_ptr<power::NvmlLibrary> nvml_;
 };
 
 }  // namespace joulery::app

@@ -17,6 +17,7 @@
 #include "power/machine_load.hpp"
 #include "power/probe.hpp"
 #include "power/sampler.hpp"
+#include "power/source_tree.hpp"
 #include "stats/summary.hpp"
 
 namespace joulery::app {
@@ -84,9 +85,45 @@ std::string describe_accuracy(const power::SourceInfo& info) {
                      info.accuracy_high, info.accuracy_basis.empty() ? "" : ": ", info.accuracy_basis);
 }
 
+/// What a run would read.
+struct Sensors {
+  std::vector<std::unique_ptr<power::Source>> sources;
+  std::vector<std::shared_ptr<power::GpuDevice>> gpus;
+};
+
+/// One check for each GPU whose energy is known.
+void check_gpus(const Sensors& sensors, DoctorReport& report) {
+  for (const auto& gpu : sensors.gpus) {
+    const auto source = std::find_if(sensors.sources.begin(), sensors.sources.end(), [&](const auto& one) {
+      return one->info().device_id == gpu->device_id();
+    });
+    if (source == sensors.sources.end()) continue;
+    const power::GpuFacts& facts = gpu->facts();
+    DoctorCheck check{.area = "gpu",
+                      .name = facts.name,
+                      .state = State::good,
+                      .reason = facts.energy + "; shared " + facts.sharing,
+                      .resolution = describe_resolution((*source)->info()),
+                      .accuracy = describe_accuracy((*source)->info()),
+                      .cost = {},
+                      .enable = facts.remedy,
+                      .in_use = true};
+    if (facts.enforced_limit_watts > 0)
+      check.reason += fmt::format("; power limit {}", format_si(facts.enforced_limit_watts, "W"));
+    if (facts.mig) check.reason += "; MIG is on";
+    if ((*source)->info().kind == power::ReadingKind::watts) {
+      check.state = State::limited;
+      check.cost = "what happens between two reads of its power is not seen";
+    }
+    report.gpus.push_back({.device_id = gpu->device_id(), .facts = facts});
+    report.checks.push_back(std::move(check));
+  }
+}
+
 /// Power checks, and the sources that a run would read.
-std::vector<std::unique_ptr<power::Source>> check_power(Application& application, DoctorReport& report) {
-  power::ProbeReport probe = power::probe(application.sensors(), power::real_system_calls());
+Sensors check_power(Application& application, DoctorReport& report) {
+  power::ProbeReport probe =
+      power::probe(application.sensors(), power::real_system_calls(), application.nvml());
   for (const power::ProbeResult& result : probe.results) {
     DoctorCheck check{.area = "power",
                       .name = result.via,
@@ -107,8 +144,8 @@ std::vector<std::unique_ptr<power::Source>> check_power(Application& application
     }
     report.checks.push_back(std::move(check));
   }
-  auto sources = power::choose_sources(probe);
-  for (const auto& source : sources) {
+  Sensors sensors{.sources = power::choose_sources(probe), .gpus = std::move(probe.gpus)};
+  for (const auto& source : sensors.sources) {
     const power::SourceInfo& info = source->info();
     report.devices.push_back({.id = info.device_id,
                               .parent_id = info.parent_id,
@@ -121,10 +158,11 @@ std::vector<std::unique_ptr<power::Source>> check_power(Application& application
                               .accuracy_basis = info.accuracy_basis,
                               .role = {}});
     for (DoctorCheck& check : report.checks) {
-      if (check.area == "power" && check.name.starts_with(info.via)) check.in_use = true;
+      const bool same = check.name.starts_with(info.via) || info.via.starts_with(check.name);
+      if (check.area == "power" && same) check.in_use = true;
     }
   }
-  return sources;
+  return sensors;
 }
 
 std::string role_name(power::DeviceRole role) {
@@ -155,6 +193,10 @@ void set_roles(const power::Sampler& sampler, DoctorReport& report) {
 bool is_sensed(const DoctorDevice& device) {
   return device.counts && (device.provenance == provenance_name(Provenance::measured) ||
                            device.provenance == provenance_name(Provenance::derived));
+}
+
+bool is_any_sensed(const DoctorReport& report) {
+  return std::any_of(report.devices.begin(), report.devices.end(), is_sensed);
 }
 
 void check_load(Application& application, DoctorReport& report) {
@@ -384,57 +426,127 @@ void check_settings(Application& application, DoctorReport& report) {
   report.checks.push_back(std::move(check));
 }
 
-/// With a sensor and a quiet machine, its idle power is worth keeping.
-void measure_idle(Application& application, std::vector<std::unique_ptr<power::Source>> sources,
-                  DoctorReport& report) {
-  power::Sampler sampler(std::move(sources), application.clock());
-  set_roles(sampler, report);
-  const bool sensed = std::any_of(report.devices.begin(), report.devices.end(), is_sensed);
-  auto load = power::MachineLoadReader::open(application.sensors());
-  if (!sensed || !load) return;
-  sampler.start();
-  const power::MachineLoad before = (*load)->read();
-  double joules = 0;
+/// While doctor looks, nothing is the workload's.
+class Nobody final : public meter::ProcessOwner {
+ public:
+  void refresh() override {}
+  bool is_workloads(int) override { return false; }
+  bool numbers_are_the_hosts() const override { return true; }
+};
+
+/// The power that was seen for a while, of the GPUs and of the rest.
+struct QuietPower {
+  double rest_watts = 0;
+  std::vector<meter::GpuShare> gpus;
   double seconds = 0;
+};
+
+QuietPower watch_power(Application& application, power::Sampler& sampler,
+                       std::vector<std::shared_ptr<power::GpuDevice>> gpus) {
+  Nobody nobody;
+  meter::GpuAccounts accounts(sampler, std::move(gpus), nobody, application.clock());
+  sampler.start();
+  accounts.start();
+  QuietPower quiet;
+  double joules = 0;
   const timespec pause{.tv_sec = 0, .tv_nsec = 100'000'000};
-  while (seconds < kIdleSeconds) {
+  while (quiet.seconds < kIdleSeconds) {
     nanosleep(&pause, nullptr);
     const power::Tick& tick = sampler.tick();
-    joules += tick.machine_joules;
-    seconds += tick.window_seconds;
+    const meter::GpuAccounts::Rest rest = accounts.add(tick);
+    joules += rest.joules + rest.late_joules;
+    quiet.seconds += tick.window_seconds;
     if (!(tick.window_seconds > 0)) break;
   }
-  const power::MachineLoad after = (*load)->read();
-  joules += sampler.settle();
-  // A second shows what is dead, mirrored or too low to be true.
-  set_roles(sampler, report);
-  DoctorCheck check{.area = "power",
-                    .name = "idle power",
-                    .reason = {},
+  accounts.finish();
+  joules += accounts.settle(sampler.settle());
+  quiet.gpus = accounts.shares(meter::IdlePolicy::none, nullptr);
+  quiet.rest_watts = quiet.seconds > 0 ? joules / quiet.seconds : 0;
+  return quiet;
+}
+
+/// Keeps what a device draws when it is quiet; the check says how that went.
+DoctorCheck keep_idle(Application& application, const DoctorReport& report, const std::string& area,
+                      const std::string& name, const std::string& sources, double watts) {
+  DoctorCheck check{.area = area,
+                    .name = name,
+                    .state = State::good,
+                    .reason = fmt::format("{} while quiet; kept for coming runs", format_si(watts, "W")),
                     .resolution = {},
                     .accuracy = {},
                     .cost = {},
                     .enable = {}};
-  const double share =
-      (after.busy_seconds - before.busy_seconds) / std::max(1e-9, seconds * (*load)->cpu_count());
-  if (joules > 0 && share < kQuietShare) {
-    report.idle_watts = joules / seconds;
-    check.state = State::good;
-    check.reason = fmt::format("{} while quiet; kept for coming runs", format_si(report.idle_watts, "W"));
-    if (const Status saved =
-            save_idle_watts(application, report.host.id, meter::root_device_ids(sampler), report.idle_watts);
-        !saved) {
-      check.state = State::limited;
-      check.reason = fmt::format("{} while quiet, but it can't be kept: {}",
-                                 format_si(report.idle_watts, "W"), saved.error().message);
-    }
-  } else {
+  if (const Status saved = save_idle_watts(application, report.host.id, sources, watts); !saved) {
     check.state = State::limited;
-    check.reason = fmt::format("not measured: the machine is {:.0f} % busy", 100 * share);
-    check.cost = "the split into active and idle energy rests on the quietest second of each run";
-    check.enable = "joulery doctor    # again, when nothing else runs";
+    check.reason =
+        fmt::format("{} while quiet, but it can't be kept: {}", format_si(watts, "W"), saved.error().message);
   }
-  report.checks.push_back(std::move(check));
+  return check;
+}
+
+DoctorCheck not_quiet(const std::string& area, const std::string& name, std::string reason) {
+  return {.area = area,
+          .name = name,
+          .state = State::limited,
+          .reason = std::move(reason),
+          .resolution = {},
+          .accuracy = {},
+          .cost = "the split into active and idle energy rests on the quietest second of each run",
+          .enable = "joulery doctor    # again, when nothing else runs"};
+}
+
+/// With a sensor and a quiet machine, its idle power is worth keeping.
+void measure_idle(Application& application, Sensors sensors, DoctorReport& report) {
+  power::Sampler sampler(std::move(sensors.sources), application.clock());
+  set_roles(sampler, report);
+  auto load = power::MachineLoadReader::open(application.sensors());
+  if (!is_any_sensed(report) || !load) return;
+  const power::MachineLoad before = (*load)->read();
+  const QuietPower quiet = watch_power(application, sampler, std::move(sensors.gpus));
+  const power::MachineLoad after = (*load)->read();
+  // A second shows what is dead, mirrored or too low to be true.
+  set_roles(sampler, report);
+  bool rest_sensed = false;
+  for (std::size_t i = 0; i < sampler.device_count(); ++i) {
+    const power::SourceInfo& info = sampler.device(i);
+    rest_sensed = rest_sensed || (sampler.is_root(i) && power::is_sensed(info) && !power::is_of_gpu(info));
+  }
+  const double share =
+      (after.busy_seconds - before.busy_seconds) / std::max(1e-9, quiet.seconds * (*load)->cpu_count());
+  if (rest_sensed && quiet.rest_watts > 0 && share < kQuietShare) {
+    report.idle_watts = quiet.rest_watts;
+    report.checks.push_back(keep_idle(application, report, "power", "idle power",
+                                      meter::root_device_ids(sampler), quiet.rest_watts));
+  } else if (rest_sensed) {
+    report.checks.push_back(not_quiet(
+        "power", "idle power", fmt::format("not measured: the machine is {:.0f} % busy", 100 * share)));
+  }
+  for (DoctorGpu& gpu : report.gpus) {
+    for (const meter::GpuShare& seen : quiet.gpus) {
+      if (seen.device_id != gpu.device_id) continue;
+      const std::string name = "idle power of " + seen.name;
+      const double watts = seen.energy.split.machine_joules / std::max(1e-9, quiet.seconds);
+      if (seen.busy_seconds > 0 || !(watts > 0)) {
+        report.checks.push_back(not_quiet("gpu", name, "not measured: a process is using it"));
+        continue;
+      }
+      gpu.idle_watts = watts;
+      report.checks.push_back(keep_idle(application, report, "gpu", name, gpu.device_id, watts));
+    }
+  }
+}
+
+std::string verdict_of(const DoctorReport& report) {
+  const bool modelled =
+      std::any_of(report.devices.begin(), report.devices.end(),
+                  [](const DoctorDevice& device) { return device.counts && !is_sensed(device); });
+  if (is_any_sensed(report)) {
+    return modelled ? "Energy is measured by this machine's own sensors where it has them; the rest is "
+                      "modelled, with a plausible range."
+                    : "Energy is measured by this machine's own sensors.";
+  }
+  return report.devices.empty() ? "Only times are measured: there is neither a sensor nor a model."
+                                : "Times are measured; joules are modelled, with a plausible range.";
 }
 
 }  // namespace
@@ -447,8 +559,9 @@ Result<DoctorReport> examine(Application& application) {
   utsname system{};
   if (::uname(&system) == 0)
     report.kernel = fmt::format("{} {} {}", system.sysname, system.release, system.machine);
-  auto sources = check_power(application, report);
-  measure_idle(application, std::move(sources), report);
+  Sensors sensors = check_power(application, report);
+  check_gpus(sensors, report);
+  measure_idle(application, std::move(sensors), report);
   check_load(application, report);
   check_attribution(application, report);
   check_clock(application, report);
@@ -456,16 +569,7 @@ Result<DoctorReport> examine(Application& application) {
   check_store(application, report);
   check_spool(application, report);
   check_settings(application, report);
-  const bool sensed = std::any_of(report.devices.begin(), report.devices.end(), is_sensed);
-  const bool modelled =
-      std::any_of(report.devices.begin(), report.devices.end(),
-                  [](const DoctorDevice& device) { return device.counts && !is_sensed(device); });
-  report.verdict =
-      sensed && modelled       ? "Energy is measured by this machine's own sensors where it has them; the "
-                                 "rest is modelled, with a plausible range."
-      : sensed                 ? "Energy is measured by this machine's own sensors."
-      : report.devices.empty() ? "Only times are measured: there is neither a sensor nor a model."
-                               : "Times are measured; joules are modelled, with a plausible range.";
+  report.verdict = verdict_of(report);
   report.usable = std::none_of(report.checks.begin(), report.checks.end(), [](const DoctorCheck& check) {
     return check.essential && check.state == State::unavailable;
   });

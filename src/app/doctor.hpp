@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "app/application.hpp"
+#include "power/gpu_device.hpp"
 #include "power/power_model.hpp"
 #include "record/model.hpp"
 
@@ -12,7 +13,7 @@ namespace joulery::app {
 /// One thing that doctor looked at.
 struct DoctorCheck {
   enum class State { good, limited, unavailable };
-  /// "power", "attribution", "load", "clock", "noise", "store", "spool", "settings".
+  /// "power", "gpu", "attribution", "load", "clock", "noise", "store", "spool", "settings".
   std::string area;
   std::string name;
   State state = State::unavailable;
@@ -47,6 +48,14 @@ struct DoctorDevice {
   std::string role;
 };
 
+/// A GPU, and what can be told of who uses it.
+struct DoctorGpu {
+  std::string device_id;
+  power::GpuFacts facts;
+  /// Measured while nobody used it; 0 if not.
+  double idle_watts = 0;
+};
+
 /// How much two runs of the same work differ here.
 struct NoiseLevel {
   int blocks = 0;
@@ -63,8 +72,9 @@ struct DoctorReport {
   power::MachineIdentity identity;
   std::vector<DoctorCheck> checks;
   std::vector<DoctorDevice> devices;
+  std::vector<DoctorGpu> gpus;
   NoiseLevel noise;
-  /// Measured while the machine was quiet; 0 if there is no sensor or it was busy.
+  /// Of all but the GPUs, measured while the machine was quiet; 0 if there is no sensor or it was busy.
   double idle_watts = 0;
   /// In one sentence: how energy will be known.
   std::string verdict;

@@ -75,6 +75,29 @@ Json device_json(const meter::DeviceReport& device) {
           {"windows", flags}};
 }
 
+Json gpu_json(const meter::GpuReport& gpu) {
+  const meter::GpuShare& share = gpu.share;
+  const bool known = gpu.energy_machine.value() > 0;
+  const auto joules = [&](double value) { return known_or_null(known, value); };
+  return {{"device_id", share.device_id},
+          {"name", share.name},
+          {"attribution", meter::gpu_sharing_name(share.sharing)},
+          {"basis", gpu.basis},
+          {"worse_known_share", share.worse_known},
+          {"energy_joules", quantity_or_null(known, gpu.energy)},
+          {"energy_machine_joules", quantity_or_null(known, gpu.energy_machine)},
+          {"energy_active_joules", joules(share.energy.split.active_joules)},
+          {"energy_idle_share_joules", joules(share.energy.split.idle_share_joules)},
+          {"energy_other_active_joules", joules(share.energy.split.other_active_joules)},
+          {"energy_idle_joules", joules(share.energy.split.idle_joules)},
+          {"idle_watts", known_or_null(share.energy.idle.watts > 0, share.energy.idle.watts)},
+          {"idle_watts_low", known_or_null(share.energy.idle.watts > 0, share.energy.idle.low_watts)},
+          {"idle_watts_high", known_or_null(share.energy.idle.watts > 0, share.energy.idle.high_watts)},
+          {"idle_basis", share.energy.idle.basis},
+          {"busy_gpu_seconds", share.busy_seconds},
+          {"workload_gpu_seconds", share.workload_seconds}};
+}
+
 const char* policy_name(meter::IdlePolicy policy) {
   switch (policy) {
     case meter::IdlePolicy::proportional:
@@ -206,6 +229,12 @@ std::string run_document(const meter::MeteredRun& run) {
   Json devices = Json::array();
   for (const meter::DeviceReport& device : run.devices) devices.push_back(device_json(device));
   document["devices"] = std::move(devices);
+  if (!run.gpus.empty()) {
+    Json gpus = Json::array();
+    for (const meter::GpuReport& gpu : run.gpus) gpus.push_back(gpu_json(gpu));
+    document["energy_gpu_joules"] = quantity_or_null(run.gpu_energy_known(), run.energy_gpu);
+    document["gpus"] = std::move(gpus);
+  }
   Json warnings = Json::array();
   for (const meter::Warning& warning : run.warnings) {
     warnings.push_back({{"text", warning.text}, {"hint", warning.hint}});
@@ -316,6 +345,18 @@ std::string doctor_document(const DoctorReport& report) {
                                    {"accuracy_basis", device.accuracy_basis},
                                    {"counts", device.counts},
                                    {"role", device.role}});
+  }
+  document["gpus"] = Json::array();
+  for (const DoctorGpu& gpu : report.gpus) {
+    const auto watts = [](double value) { return value > 0 ? Json(value) : Json(nullptr); };
+    document["gpus"].push_back({{"device_id", gpu.device_id},
+                                {"name", gpu.facts.name},
+                                {"driver", gpu.facts.driver},
+                                {"energy", gpu.facts.energy},
+                                {"sharing", gpu.facts.sharing},
+                                {"mig", gpu.facts.mig},
+                                {"enforced_power_limit_watts", watts(gpu.facts.enforced_limit_watts)},
+                                {"idle_watts", watts(gpu.idle_watts)}});
   }
   return dump(document);
 }

@@ -146,7 +146,9 @@ Json quantity_json(const UncertainValue& figure) {
 }
 
 void add_footprint(const footprint::Footprint& footprint, bool energy_known, Json& document) {
-  const auto quantity_or_null = [&](const auto& figure) { return energy_known ? quantity(figure) : Json(nullptr); };
+  const auto quantity_or_null = [&](const auto& figure) {
+    return energy_known ? quantity(figure) : Json(nullptr);
+  };
   const footprint::Site& site = footprint.site;
   const footprint::IntensityKind& kind = site.intensity.kind;
   document["grid"] = {

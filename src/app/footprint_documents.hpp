@@ -19,7 +19,8 @@ nlohmann::ordered_json quantity_json(const UncertainValue& figure);
 
 /// Adds carbon's companions and their derivations to a run's document; what rests on energy is null while
 /// that is unknown.
-void add_footprint(const footprint::Footprint& footprint, bool energy_known, nlohmann::ordered_json& document);
+void add_footprint(const footprint::Footprint& footprint, bool energy_known,
+                   nlohmann::ordered_json& document);
 
 /// How a recorded run's figures came about, read back from its evidence.
 struct WhyReport {

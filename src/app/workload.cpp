@@ -21,6 +21,17 @@ std::string idle_folder(const Application& application) {
   return application.folders().state + "/idle";
 }
 
+/// One file for the machine, and one for each of its GPUs.
+std::string idle_file(const Application& application, const std::string& host_id,
+                      const std::string& sources) {
+  std::string name = host_id;
+  if (sources.starts_with("nvml:")) {
+    name += '-';
+    for (const char c : sources) name += std::string_view(":/").find(c) == std::string_view::npos ? c : '-';
+  }
+  return fmt::format("{}/{}.toml", idle_folder(application), name);
+}
+
 /// A run with all that belongs to it but its power series, which only the spool has.
 class PutRun final : public record::Store::TransactionBody {
  public:
@@ -138,7 +149,7 @@ std::optional<meter::Tier> parse_tier(const std::string& name) {
 
 std::optional<double> load_idle_watts(const Application& application, const std::string& host_id,
                                       const std::string& sources) {
-  const auto text = read_file(idle_folder(application) + "/" + host_id + ".toml", 65536);
+  const auto text = read_file(idle_file(application, host_id, sources), 65536);
   if (!text) return std::nullopt;
   const auto entries = config::parse_toml(*text, "idle.toml");
   if (!entries) return std::nullopt;
@@ -156,7 +167,7 @@ Status save_idle_watts(const Application& application, const std::string& host_i
   if (application.folders().state.empty()) return environment_error("there is no home folder");
   JOULERY_CHECK_OK(make_directories(idle_folder(application), 0700));
   return write_file_atomically(
-      idle_folder(application) + "/" + host_id + ".toml",
+      idle_file(application, host_id, sources),
       fmt::format(
           "# Written by joulery doctor: what this machine draws when it is quiet.\nidle_watts = {:.3f}\n"
           "sources = \"{}\"\nmeasured_at = \"{}\"\n",

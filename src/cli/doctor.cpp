@@ -28,6 +28,7 @@ std::string mark(State state, const Palette& colors) {
 
 const char* area_title(const std::string& area) {
   if (area == "power") return "Power: where joules come from, best first";
+  if (area == "gpu") return "GPUs";
   if (area == "attribution") return "Attribution: how the workload is told from the rest, best first";
   if (area == "load") return "Load: how busy the machine is";
   if (area == "clock") return "Clock";
@@ -94,10 +95,11 @@ void add_device(const app::DoctorReport& report, const app::DoctorDevice& device
   const std::size_t width = 2 * depth + 2 + device.name.size();
   // What is shown under another needs no word about why it does not count.
   const bool says_why = !device.counts && (depth == 0 || device.role != "part of its parent");
-  text += fmt::format(
-      "  {}{} {}{}  {}{}: {}, {}{}{}{}\n", std::string(2 * depth, ' '), device.counts ? "+" : "·",
-      printable(device.name), std::string(width < kColumn ? kColumn - width : 0, ' '), colors.dim, printable(device.via),
-      device.scope, device.provenance, says_why ? "; " : "", says_why ? device.role : "", colors.reset);
+  text +=
+      fmt::format("  {}{} {}{}  {}{}: {}, {}{}{}{}\n", std::string(2 * depth, ' '), device.counts ? "+" : "·",
+                  printable(device.name), std::string(width < kColumn ? kColumn - width : 0, ' '), colors.dim,
+                  printable(device.via), device.scope, device.provenance, says_why ? "; " : "",
+                  says_why ? device.role : "", colors.reset);
   if (depth >= report.devices.size()) return;
   for (const app::DoctorDevice& part : report.devices) {
     if (part.parent_id == device.id && part.id != device.id)

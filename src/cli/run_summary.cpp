@@ -120,12 +120,25 @@ class Summary {
           fmt::format("idle power may be {} to {}; `joulery doctor` measures it on the quiet machine",
                       format_si(run_.at("idle_watts_low"), "W"), format_si(run_.at("idle_watts_high"), "W")));
     }
+    gpus();
     line("machine", format_si(machine.value, "J"), machine.provenance,
          fmt::format("{} mean, {} peak", format_si(run_.at("machine_mean_watts"), "W"),
                      format_si(run_.at("machine_peak_watts"), "W")));
     continuation(fmt::format("idle {}, other programs {}",
                              format_si(run_.at("energy_idle_joules").at("value"), "J"),
                              format_si(run_.at("energy_other_active_joules").at("value"), "J")));
+  }
+
+  void gpus() {
+    if (!run_.contains("gpus") || run_.at("energy_gpu_joules").is_null()) return;
+    const Figure figure(run_.at("energy_gpu_joules"));
+    line("of it GPU", format_si(figure.value, "J"), figure.provenance, figure.range("J"));
+    for (const Json& gpu : run_.at("gpus")) {
+      if (gpu.at("energy_joules").is_null()) continue;
+      continuation(fmt::format("{}: {} of {}", printable(gpu.at("name").get<std::string>()),
+                               format_si(gpu.at("energy_joules").at("value"), "J"),
+                               format_si(gpu.at("energy_machine_joules").at("value"), "J")));
+    }
   }
 
   void carbon() {
@@ -200,6 +213,12 @@ class Summary {
     }
     text_ += "\n";
     if (run_.at("energy_joules").is_null()) return;
+    if (run_.contains("gpus")) {
+      for (const Json& gpu : run_.at("gpus")) {
+        continuation(fmt::format("{}: {}", printable(gpu.at("name").get<std::string>()),
+                                 gpu.at("basis").get<std::string>()));
+      }
+    }
     const std::string basis = Figure(run_.at("energy_joules")).basis;
     for (std::string_view rest = basis; !rest.empty();) {
       const auto end = rest.find("; ");

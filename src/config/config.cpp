@@ -259,6 +259,7 @@ Result<Config> Config::load(const Environment& environment, const Folders& folde
   std::vector<std::string> names;
   for (const SettingDefinition& definition : setting_definitions())
     names.push_back(variable_name(definition.key));
+  names.emplace_back(kNvmlLibraryVariable);
   for (const auto& [name, value] : environment.variables) {
     if (name.rfind("JOULERY_", 0) != 0 || std::find(names.begin(), names.end(), name) != names.end())
       continue;

@@ -60,6 +60,9 @@ struct Folders {
 };
 Folders find_folders(const Environment& environment, unsigned user_id);
 
+/// Names the GPU driver's library for a test; not a setting, because no file may name code to load.
+constexpr const char* kNvmlLibraryVariable = "JOULERY_NVML_LIBRARY";
+
 /// A place where settings are looked for.
 struct SettingsFile {
   std::string path;

@@ -90,8 +90,13 @@ class Calculation {
         .terms = {},
         .unit = {}};
     for (const EmbodiedPart& part : parts) {
-      const double share =
-          embodied_share(1, usage_.duration_seconds, part.lifetime_years, usage_.resource_share);
+      const bool by_gpu_use = part.key == "gpus" && usage_.gpu_share;
+      const double resource_share = by_gpu_use ? *usage_.gpu_share : usage_.resource_share;
+      if (by_gpu_use) {
+        why.factors.push_back(plain("gpu_share", "share of the GPUs", resource_share, "", Provenance::derived,
+                                    usage_.gpu_share_basis));
+      }
+      const double share = embodied_share(1, usage_.duration_seconds, part.lifetime_years, resource_share);
       footprint_.embodied = first_part_ ? part.whole * share : footprint_.embodied + part.whole * share;
       first_part_ = false;
       Factor whole = make_factor(part.key, part.label, part.whole, 1, "g");
@@ -101,7 +106,8 @@ class Calculation {
       why.factors.push_back(plain("life_" + part.key, "lifetime of it", part.lifetime_years * kSecondsPerYear,
                                   "s", Provenance::assumed,
                                   fmt::format("{} years of 365 days", part.lifetime_years)));
-      why.terms.push_back({.times = {part.key, "seconds", "share"}, .over = {"life_" + part.key}});
+      why.terms.push_back({.times = {part.key, "seconds", by_gpu_use ? "gpu_share" : "share"},
+                           .over = {"life_" + part.key}});
     }
     conclude(why, footprint_.embodied, "g");
     footprint_.derivations.push_back(std::move(why));

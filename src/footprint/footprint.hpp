@@ -19,6 +19,9 @@ struct Usage {
   /// Of the machine's busy time, and how that is called: what falls on the run of making the machine.
   double resource_share = 1;
   std::string resource_share_basis;
+  /// Of the GPUs, where it is known who used them; else the machine's share holds for them too.
+  std::optional<double> gpu_share = {};
+  std::string gpu_share_basis = {};
   bool reserved = false;
   Hardware hardware;
   std::optional<FunctionalUnit> per;

@@ -71,6 +71,27 @@ TEST(Footprint, EveryDerivationComputesToItsFigure) {
   }
 }
 
+TEST(Footprint, GpusAreSharedByTheirOwnUse) {
+  Usage used = usage(1);
+  used.hardware.server = true;
+  used.hardware.gpus = {"NVIDIA A100-SXM4-40GB", "NVIDIA A100-SXM4-40GB"};
+  used.resource_share = 0;
+  used.gpu_share = 0.5;
+  used.gpu_share_basis = "one of two";
+  const Footprint half = compute({}, used);
+  used.gpu_share = 1;
+  const Footprint whole = compute({}, used);
+  EXPECT_GT(half.embodied.value(), 0);
+  EXPECT_NEAR(whole.embodied.value(), 2 * half.embodied.value(), 1e-12);
+  for (const Derivation& derivation : half.derivations) {
+    if (derivation.figure == "embodied")
+      EXPECT_NEAR(evaluate(derivation), derivation.value, 1e-9 * derivation.value);
+  }
+  // Without accounts of GPUs the machine's share holds for them too.
+  used.gpu_share = {};
+  EXPECT_EQ(compute({}, used).embodied.value(), 0);
+}
+
 TEST(Footprint, SciIsOperationalAndEmbodiedOverTheUnit) {
   Usage used = usage(1);
   used.per = FunctionalUnit{8, "calls"};

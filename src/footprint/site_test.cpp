@@ -6,8 +6,6 @@
 namespace joulery::footprint {
 namespace {
 
-using testing::HasSubstr;
-
 Site site(const SiteRequest& request) {
   static const DataSet kData;
   auto found = find_site(kData, request, 2026);

@@ -17,6 +17,17 @@ double at_least_zero(double value) {
 
 }  // namespace
 
+EnergySplit& EnergySplit::operator+=(const EnergySplit& other) {
+  machine_joules += other.machine_joules;
+  active_joules += other.active_joules;
+  idle_share_joules += other.idle_share_joules;
+  workload_joules += other.workload_joules;
+  other_active_joules += other.other_active_joules;
+  idle_joules += other.idle_joules;
+  residual_joules += other.residual_joules;
+  return *this;
+}
+
 void EnergyAccount::add(const Window& window) {
   const double seconds = at_least_zero(window.seconds);
   const double machine = at_least_zero(window.machine_joules);
@@ -111,6 +122,31 @@ EnergySplit EnergyAccount::split(double idle_watts, IdlePolicy policy) const {
   split.residual_joules =
       std::abs(split.machine_joules - (split.active_joules + split.other_active_joules + split.idle_joules));
   return split;
+}
+
+IdlePower known_idle_power(double watts, std::string basis) {
+  return {.watts = watts, .low_watts = watts, .high_watts = watts, .basis = std::move(basis)};
+}
+
+IdlePower bounded_idle_power(const EnergyAccount& account) {
+  const auto at_most = [](double watts, const char* basis) {
+    return IdlePower{.watts = watts / 2, .low_watts = 0, .high_watts = watts, .basis = basis};
+  };
+  if (const auto watts = account.quietest_watts(); watts && *watts > 0)
+    return at_most(*watts, "half of the quietest second of this run, which is an upper bound");
+  if (account.machine_joules() > 0 && account.seconds() > 0)
+    return at_most(account.machine_joules() / account.seconds(),
+                   "half of the mean power: the run was shorter than a second");
+  return known_idle_power(0, "unknown: no power counter moved");
+}
+
+AccountSplit split_account(const EnergyAccount& account, IdlePower idle, IdlePolicy policy) {
+  AccountSplit result;
+  result.split = account.split(idle.watts, policy);
+  result.at_low_idle = account.split(idle.low_watts, policy);
+  result.at_high_idle = account.split(idle.high_watts, policy);
+  result.idle = std::move(idle);
+  return result;
 }
 
 }  // namespace joulery::meter

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace joulery::meter {
 
@@ -40,6 +41,9 @@ struct EnergySplit {
   double idle_joules = 0;
   /// |machine - (active + other_active + idle)|: a check, printed if it is not small.
   double residual_joules = 0;
+
+  /// Splits of parts of the machine add up to the machine's.
+  EnergySplit& operator+=(const EnergySplit& other);
 };
 
 /// Sums up windows so that they can be split between workload, others and idle whatever the idle power turns
@@ -92,5 +96,26 @@ class EnergyAccount {
   std::optional<double> quietest_watts_;
   double peak_watts_ = 0;
 };
+
+/// What something draws with nothing to do, and between what that may lie: all equal where it is known.
+struct IdlePower {
+  double watts = 0;
+  double low_watts = 0;
+  double high_watts = 0;
+  std::string basis;
+};
+IdlePower known_idle_power(double watts, std::string basis);
+/// What the account itself tells. Who was never quiet tells only what idle power can't exceed; half of that
+/// is as far from one end as from the other.
+IdlePower bounded_idle_power(const EnergyAccount& account);
+
+/// What an account gives with its idle power, and what it would give at the ends of what that may be.
+struct AccountSplit {
+  IdlePower idle;
+  EnergySplit split;
+  EnergySplit at_low_idle;
+  EnergySplit at_high_idle;
+};
+AccountSplit split_account(const EnergyAccount& account, IdlePower idle, IdlePolicy policy);
 
 }  // namespace joulery::meter

@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "base/allocation_count.hpp"
@@ -16,9 +17,17 @@ namespace {
 /// Reads at each tick as a session does, and notes how many allocations there were at each.
 class Counter final : public SupervisorObserver {
  public:
-  explicit Counter(Attribution& attribution) : attribution_(attribution) { at_tick_.reserve(10'000); }
+  explicit Counter(Attribution& attribution) : attribution_(attribution) {
+    at_tick_.reserve(10'000);
+    pids_.reserve(1'000);
+  }
   void on_tick(std::uint64_t) override {
     const WorkloadUsage usage = attribution_.read();
+    pids_.clear();
+    attribution_.list_processes(pids_);
+    most_listed_ = std::max(most_listed_, pids_.size());
+    // Whoever it is that has this number.
+    static_cast<void>(attribution_.contains(1));
     account_.add({.seconds = 0.01,
                   .end_seconds = 0,
                   .machine_joules = 1,
@@ -28,11 +37,14 @@ class Counter final : public SupervisorObserver {
   }
   void on_child_exit(const ChildResult&) override {}
   const std::vector<std::uint64_t>& at_tick() const { return at_tick_; }
+  std::size_t most_listed() const { return most_listed_; }
 
  private:
   Attribution& attribution_;
   EnergyAccount account_;
   std::vector<std::uint64_t> at_tick_;
+  std::vector<int> pids_;
+  std::size_t most_listed_ = 0;
 };
 
 class AllocationTest : public testing::TestWithParam<Tier> {};
@@ -67,6 +79,9 @@ TEST_P(AllocationTest, TicksAllocateNothing) {
   const auto& at_tick = counter.at_tick();
   ASSERT_GT(at_tick.size(), 5u);
   EXPECT_EQ(at_tick.back() - at_tick[2], 0u);
+  // The shell and its three.
+  EXPECT_GE(counter.most_listed(), 3u);
+  EXPECT_LE(counter.most_listed(), 4u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, AllocationTest,

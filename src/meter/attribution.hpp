@@ -46,6 +46,14 @@ class Attribution {
   virtual int count_processes() = 0;
   /// A child was reaped by our wait4: its own CPU time and that of the children it waited for.
   virtual void reaped(int pid, double cpu_seconds, double peak_memory_bytes) = 0;
+  /// Appends the processes of the workload that one cheap look finds. Asked only on machines with GPUs, whose
+  /// drivers tell use by process.
+  virtual void list_processes(std::vector<int>& pids) { static_cast<void>(pids); }
+  /// Is this live process part of the workload, though not in the list?
+  virtual bool contains(int pid) {
+    static_cast<void>(pid);
+    return false;
+  }
   /// After the last read: removes what it made.
   virtual void finish() = 0;
 };

@@ -187,6 +187,7 @@ Result<CgroupReader> CgroupReader::open(const SystemRoot& root, const std::strin
   JOULERY_ASSIGN(ProcessScanner scanner, ProcessScanner::open(root));
   CgroupReader reader(std::move(cpu), std::move(scanner), clock);
   reader.buffer_.resize(1 << 16);
+  reader.name_ = folder.substr(folder.rfind('/') + 1);
   reader.memory_ = open_if_there(root, folder + "/memory.current");
   reader.memory_peak_ = open_if_there(root, folder + "/memory.peak");
   reader.events_ = open_if_there(root, folder + "/cgroup.events");
@@ -242,6 +243,10 @@ void CgroupReader::scan_memory() {
 
 int CgroupReader::count_processes() {
   return members_ ? for_each_pid(members_->read(buffer_), [](int) {}) : -1;
+}
+
+void CgroupReader::list_processes(std::vector<int>& pids) {
+  if (members_) for_each_pid(members_->read(buffer_), [&](int pid) { pids.push_back(pid); });
 }
 
 bool CgroupReader::populated() {

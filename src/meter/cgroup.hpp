@@ -56,6 +56,10 @@ class CgroupReader {
   bool populated();
   /// Counted now; -1 if the list can't be read.
   int count_processes();
+  /// Appends the processes in the cgroup itself, not those in cgroups inside it.
+  void list_processes(std::vector<int>& pids);
+  /// In the cgroup or in one inside it?
+  bool contains(int pid) { return scanner_.in_cgroup(pid, name_); }
 
  private:
   CgroupReader(PolledFile cpu, ProcessScanner scanner, const Clock& clock)
@@ -66,6 +70,7 @@ class CgroupReader {
   ScanBudget budget_;
   PolledFile cpu_;
   ProcessScanner scanner_;
+  std::string name_;
   std::optional<PolledFile> memory_;
   std::optional<PolledFile> memory_peak_;
   std::optional<PolledFile> events_;

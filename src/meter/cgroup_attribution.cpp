@@ -72,6 +72,8 @@ class CgroupAttribution final : public Attribution {
   }
   bool has_processes() override { return reader_.populated(); }
   int count_processes() override { return reader_.count_processes(); }
+  void list_processes(std::vector<int>& pids) override { reader_.list_processes(pids); }
+  bool contains(int pid) override { return reader_.contains(pid); }
   void reaped(int, double cpu_seconds, double peak_memory_bytes) override {
     reaped_cpu_seconds_ += cpu_seconds;
     peak_of_reaped_ = std::max(peak_of_reaped_, peak_memory_bytes);

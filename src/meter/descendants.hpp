@@ -19,6 +19,8 @@ class Descendants {
   ~Descendants();
 
   TreeScan scan(bool with_memory) { return scanner_.scan_descendants(self_, earlier_children_, with_memory); }
+  /// Those of the last scan.
+  const std::vector<int>& last() const { return scanner_.last_descendants(); }
   bool any_left();
   bool is_earlier_child(int pid) const;
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/text.hpp"
+#include "meter/gpu_figures.hpp"
 
 namespace joulery::meter {
 namespace {
@@ -32,28 +33,12 @@ double edge_deviation(const power::SourceInfo& info, double mean_watts) {
   return step / std::sqrt(6.0);  // difference of two values, each uniform within a step
 }
 
-/// How far a part of the split may be off because idle power is known only to lie within a range.
-UncertainValue idle_error(const MeteredRun& run, double EnergySplit::* part) {
-  const double taken = run.split.*part;
-  const auto [low, high] = std::minmax(run.split_at_low_idle.*part, run.split_at_high_idle.*part);
-  constexpr double kNothing = 1e-9;
-  if (taken <= 0 || high - low <= kNothing * taken) return {1, Provenance::derived};
-  const SystematicSource source{
-      .id = "idle-power:" + run.run.id,
-      .low = std::min(low / taken, 1.0),
-      .high = std::max(high / taken, 1.0),
-      .provenance = Provenance::assumed,
-      .basis = fmt::format("idle power taken as {}, may be {} to {}", format_si(run.idle_watts, "W"),
-                           format_si(run.idle_watts_low, "W"), format_si(run.idle_watts_high, "W"))};
-  return {1, Provenance::assumed, 0, {source}};
-}
-
 }  // namespace
 
 std::string root_device_ids(const power::Sampler& sampler) {
   std::string ids;
   for (std::size_t i = 0; i < sampler.device_count(); ++i) {
-    if (!sampler.is_root(i)) continue;
+    if (!sampler.is_root(i) || power::is_of_gpu(sampler.device(i))) continue;
     if (!ids.empty()) ids += ",";
     ids += sampler.device(i).device_id;
   }
@@ -89,46 +74,16 @@ void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
   result.energy_machine = machine;
   result.machine_mean_watts = seconds > 0 ? machine.value() / seconds : 0;
 
-  // Every part of the machine is shared by the same rule, so parts keep their sources.
-  const EnergySplit& split = result.split;
-  const double active = split.active_joules + split.other_active_joules;
-  const auto joules_of = [&](double EnergySplit::* part) {
-    return machine.untyped().scaled(split.machine_joules > 0 ? split.*part / split.machine_joules : 0);
-  };
-  // `others_joules`: active energy that might belong here, or what is here to it.
-  const auto attribution_error = [&](double others_joules) {
-    std::vector<SystematicSource> sources;
-    if (active > 0 && others_joules > 0.001 * active) {
-      const double error = kShareError * others_joules / active;
-      sources.push_back(
-          {.id = "attribution:" + result.run.id,
-           .low = 1 - error,
-           .high = 1 + error,
-           .provenance = Provenance::derived,
-           .basis = fmt::format("energy shared by CPU time, others had {:.0f} % of what was active",
-                                100 * split.other_active_joules / active)});
-    }
-    return UncertainValue(1, Provenance::derived, 0, sources);
-  };
-  const auto with_idle_error = [&](const UncertainValue& value, double EnergySplit::* part) {
-    return Quantity<Joules>(value.times(idle_error(result, part)));
-  };
-  const UncertainValue own_active =
-      joules_of(&EnergySplit::active_joules).times(attribution_error(split.other_active_joules));
-  // The share of idle is CPU time by definition, whatever that time drew.
-  const UncertainValue share_error(1, Provenance::derived);
-  const UncertainValue own_idle = joules_of(&EnergySplit::idle_share_joules).times(share_error);
-  result.energy_active = with_idle_error(own_active, &EnergySplit::active_joules);
-  result.energy_idle_share = with_idle_error(own_idle, &EnergySplit::idle_share_joules);
-  result.energy_other_active = with_idle_error(
-      joules_of(&EnergySplit::other_active_joules).times(attribution_error(split.active_joules)),
-      &EnergySplit::other_active_joules);
-  result.energy_idle =
-      with_idle_error(joules_of(&EnergySplit::idle_joules).times(share_error), &EnergySplit::idle_joules);
-  // What idle power takes from one part it gives to the other, so the sum has an error of its own.
-  UncertainValue own = own_active;
-  own.add(own_idle);
-  result.energy = with_idle_error(own, &EnergySplit::workload_joules);
+  // Every part of what is shared by CPU time is shared by the same rule, so parts keep their sources.
+  const SharedEnergy rest = share_energy(
+      result.gpus.empty() ? machine : energy_without_gpus(result), result.rest,
+      {.run_id = result.run.id, .device_id = {}, .error = kShareError, .what = "energy shared by CPU time"});
+  result.energy_active = rest.active;
+  result.energy_other_active = rest.other_active;
+  result.energy_idle_share = rest.idle_share;
+  result.energy_idle = rest.idle;
+  result.energy = rest.workload;
+  add_gpu_figures(result);
 }
 
 namespace {
@@ -261,6 +216,7 @@ void fill_record(MeteredRun& result) {
       result.energy_known() ? provenance_name(result.energy.provenance()) : record::kEnergyUnknown;
   run.tags["joulery.attribution"] = tier_name(result.tier);
   if (result.suspended_seconds > 0.5) run.tags["joulery.suspended"] = "true";
+  add_gpu_record(result);
 }
 
 }  // namespace joulery::meter

@@ -7,8 +7,8 @@
 
 namespace joulery::meter {
 
-/// Ids of the devices that add up to the machine, joined with commas: which sources a figure of the machine
-/// rests on.
+/// Ids of the devices that add up to the machine without its GPUs, joined with commas: which sources its idle
+/// power rests on. GPUs have idle powers of their own.
 std::string root_device_ids(const power::Sampler& sampler);
 /// Turns totals of devices and the split into quantities that know how they are known.
 void fill_figures(const power::Sampler& sampler, MeteredRun& result);

@@ -59,12 +59,13 @@ class Figures : public testing::Test {
     result_.duration_seconds = ticks / 10.0;
     result_.machine_cpus = 2;
     result_.ticks = static_cast<std::uint64_t>(ticks);
-    result_.idle_watts_low = idle_low_;
-    result_.idle_watts = (idle_low_ + idle_high_) / 2;
-    result_.idle_watts_high = idle_high_;
-    result_.split = account.split(result_.idle_watts, policy_);
-    result_.split_at_low_idle = account.split(result_.idle_watts_low, policy_);
-    result_.split_at_high_idle = account.split(result_.idle_watts_high, policy_);
+    result_.rest = split_account(account,
+                                 {.watts = (idle_low_ + idle_high_) / 2,
+                                  .low_watts = idle_low_,
+                                  .high_watts = idle_high_,
+                                  .basis = {}},
+                                 policy_);
+    result_.split = result_.rest.split;
     fill_figures(*bench_.sampler, result_);
     add_warnings(*bench_.sampler, result_);
   }

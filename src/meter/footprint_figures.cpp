@@ -56,6 +56,8 @@ void derive_energy(const MeteredRun& result, std::vector<Derivation>& derivation
       "energy above idle, shared second by second by CPU time: {:.6g} s of the run's {:.6g} s busy on the "
       "machine{}{}",
       result.cpu_seconds, result.machine_busy_seconds, active.basis.empty() ? "" : "; ", active.basis);
+  for (const GpuReport& gpu : result.gpus)
+    active.basis += fmt::format("; {}: {}", gpu.share.name, gpu.basis);
   Factor idle = footprint::make_factor("idle_share", "share of idle", result.energy_idle_share, 1, "J");
   idle.basis = fmt::format("of {:.6g} J idle ({:.4g} W, {}) by the policy '{}'", result.energy_idle.value(),
                            result.idle_watts, result.idle_basis,
@@ -84,6 +86,18 @@ Result<footprint::Site> site_or_fallback(const FootprintOptions& options, int ye
   world.pue = options.request.pue;
   world.price = options.request.price;
   return footprint::find_site(*used, world, year);
+}
+
+/// A GPU that nobody used is nobody's; the run's part of the others is its part of their use.
+void fill_gpu_share(const MeteredRun& result, footprint::Usage& usage) {
+  if (result.gpus.empty()) return;
+  double sum = 0;
+  for (const GpuReport& gpu : result.gpus) {
+    if (gpu.share.busy_seconds > 0)
+      sum += std::clamp(gpu.share.workload_seconds / gpu.share.busy_seconds, 0.0, 1.0);
+  }
+  usage.gpu_share = sum / static_cast<double>(result.gpus.size());
+  usage.gpu_share_basis = fmt::format("mean over {} GPUs of the run's part of their use", result.gpus.size());
 }
 
 }  // namespace
@@ -145,6 +159,7 @@ void fill_footprint(const FootprintOptions& options, const footprint::Hardware& 
                                : 1;
     usage.resource_share_basis = fmt::format("{:.6g} s of {:.6g} s that the machine was busy",
                                              result.cpu_seconds, result.machine_busy_seconds);
+    fill_gpu_share(result, usage);
   }
   auto computed = footprint::compute_footprint(*data, std::move(*site), usage);
   if (!computed) {

@@ -69,6 +69,25 @@ TEST(FootprintFigures, SciTakesTheProportionalShareOfIdleWhateverThePolicy) {
   EXPECT_NEAR(reserved.footprint->embodied.value(), 2 * run.footprint->embodied.value(), 1e-12);
 }
 
+TEST(FootprintFigures, OfGpusOnlyThoseUsedAreTheRuns) {
+  MeteredRun run = metered();
+  run.gpus.resize(4);
+  run.gpus[0].share.busy_seconds = run.gpus[0].share.workload_seconds = 100;
+  run.gpus[1].share.busy_seconds = 100;
+  run.gpus[1].share.workload_seconds = 50;
+  run.gpus[2].share.busy_seconds = 100;
+  footprint::Hardware hardware{.gpus = {4, "NVIDIA A100-SXM4-40GB"}, .server = true};
+  fill_footprint({}, hardware, 0, run);
+  ASSERT_TRUE(run.footprint);
+  for (const auto& derivation : run.footprint->derivations) {
+    if (derivation.figure != "embodied") continue;
+    const auto share = std::find_if(derivation.factors.begin(), derivation.factors.end(),
+                                    [](const auto& factor) { return factor.key == "gpu_share"; });
+    ASSERT_NE(share, derivation.factors.end());
+    EXPECT_DOUBLE_EQ(share->value, 1.5 / 4);
+  }
+}
+
 TEST(FootprintFigures, TheRecordSaysZoneKindAndMoney) {
   FootprintOptions options;
   options.request = {.zone = "FR", .price = footprint::Price{0.2, "EUR"}};

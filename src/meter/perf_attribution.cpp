@@ -75,6 +75,12 @@ class PerfAttribution final : public Attribution {
     last_.peak_memory_bytes = std::max(last_.peak_memory_bytes, peak_memory_bytes);
   }
 
+  void list_processes(std::vector<int>& pids) override {
+    if (!descendants_) return;
+    static_cast<void>(descendants_->scan(false));
+    pids.insert(pids.end(), descendants_->last().begin(), descendants_->last().end());
+  }
+
   void finish() override {
     if (counter_ >= 0) system_calls_.close(counter_);
     counter_ = -1;

@@ -232,4 +232,18 @@ TreeScan ProcessScanner::scan_descendants(int ancestor, const std::vector<int>& 
   return sum;
 }
 
+bool ProcessScanner::in_cgroup(int pid, std::string_view name) {
+  const std::string_view text = read_file(ProcPath("{}/cgroup", pid).get());
+  // The line of the v2 hierarchy.
+  const auto start = text.starts_with("0::") ? 0 : text.find("\n0::");
+  if (name.empty() || start == std::string_view::npos) return false;
+  std::string_view path = text.substr(start + 1);
+  path = path.substr(0, path.find('\n'));
+  for (auto slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/')) {
+    path.remove_prefix(slash + 1);
+    if (path.substr(0, path.find('/')) == name) return true;
+  }
+  return false;
+}
+
 }  // namespace joulery::meter

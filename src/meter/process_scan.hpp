@@ -53,6 +53,10 @@ class ProcessScanner {
   /// parent's own figure has it, and never counted twice. `excluded` (sorted) are not followed. Memory is
   /// summed only `with_memory`: it costs more than all the rest.
   TreeScan scan_descendants(int ancestor, const std::vector<int>& excluded, bool with_memory);
+  /// Those that the last scan found, dead ones among them.
+  const std::vector<int>& last_descendants() const { return queue_; }
+  /// Is the process in the cgroup of this name, or in one inside it?
+  bool in_cgroup(int pid, std::string_view name);
   /// Direct children of `parent`, in `children`.
   void list_children(int parent, std::vector<int>& children);
 

@@ -149,6 +149,25 @@ TEST_F(FakeProc, PrefersNanosecondsForOneThread) {
   EXPECT_NEAR(scan(10).cpu_seconds, 0.12, 1e-12);
 }
 
+TEST_F(FakeProc, TellsWhichCgroupAProcessIsIn) {
+  const auto cgroup = [&](int pid, const std::string& text) {
+    process(pid, 1, 'S', 0, 0);
+    std::ofstream(folder_ + "/proc/" + std::to_string(pid) + "/cgroup") << text;
+  };
+  cgroup(10, "0::/user.slice/joulery-1-2-abc\n");
+  cgroup(11, "4:cpu:/joulery-1-2-abc/x\n0::/user.slice/joulery-1-2-abc/inner\n");
+  cgroup(12, "0::/user.slice/joulery-1-2-abcd\n");
+  cgroup(13, "4:cpu:/joulery-1-2-abc\n0::/\n");
+  cgroup(14, "joulery-1-2-abc");
+  auto scanner = ProcessScanner::open(SystemRoot(folder_));
+  ASSERT_TRUE(scanner.has_value());
+  EXPECT_TRUE(scanner->in_cgroup(10, "joulery-1-2-abc"));
+  EXPECT_TRUE(scanner->in_cgroup(11, "joulery-1-2-abc"));
+  for (const int other : {12, 13, 14, 15})
+    EXPECT_FALSE(scanner->in_cgroup(other, "joulery-1-2-abc")) << other;
+  EXPECT_FALSE(scanner->in_cgroup(10, ""));
+}
+
 TEST_F(FakeProc, GarbageIsSkipped) {
   process(10, 1, 'S', 0, 0);
   process(40, 10, 'S', 100, 0);

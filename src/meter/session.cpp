@@ -10,8 +10,10 @@
 #include "meter/command_line.hpp"
 #include "meter/figures.hpp"
 #include "meter/footprint_figures.hpp"
+#include "meter/gpu_figures.hpp"
 #include "meter/redaction.hpp"
 #include "meter/series_recorder.hpp"
+#include "meter/workload_processes.hpp"
 #include "power/machine_load.hpp"
 #include "power/power_model.hpp"
 #include "power/probe.hpp"
@@ -62,6 +64,7 @@ class Session final : public SupervisorObserver {
  private:
   LaunchResult<void> meter(Supervisor& supervisor);
   void open_sensors();
+  void open_gpus();
   void describe_run();
   void list_devices();
   /// After the sampler's tick.
@@ -75,7 +78,13 @@ class Session final : public SupervisorObserver {
   void checkpoint(std::int64_t boottime_ns);
   void finish(const SupervisionResult& supervision);
   void end_record();
-  void choose_idle_power(MeteredRun& result) const;
+  /// Of all but the GPUs.
+  IdlePower rest_idle_power() const;
+  std::optional<double> measured_idle_watts(const std::string& devices) const;
+  std::vector<GpuShare> gpu_shares(IdlePolicy policy) const;
+  void conclude_gpus(MeteredRun& result) const;
+  /// The workload's share of idle, whatever the run's own policy.
+  double proportional_idle_joules(const MeteredRun& result) const;
   void conclude(MeteredRun& result) const;
 
   const Machine& machine_;
@@ -90,7 +99,12 @@ class Session final : public SupervisorObserver {
   power::MachineIdentity identity_;
   std::optional<double> model_idle_watts_;
   AttributionChoice attribution_;
+  /// Of all but the GPUs, which have accounts of their own.
   EnergyAccount account_;
+  std::vector<std::shared_ptr<power::GpuDevice>> gpu_devices_;
+  std::unique_ptr<WorkloadProcesses> processes_;
+  /// Null on a machine without GPUs.
+  std::unique_ptr<GpuAccounts> gpus_;
   power::MachineLoad last_load_;
   power::MachineLoad first_load_;
   WorkloadUsage last_usage_;
@@ -109,8 +123,9 @@ class Session final : public SupervisorObserver {
 
 void Session::open_sensors() {
   if (auto identity = power::read_machine_identity(machine_.sensors)) identity_ = std::move(*identity);
-  power::ProbeReport report = power::probe(machine_.sensors, machine_.system_calls);
+  power::ProbeReport report = power::probe(machine_.sensors, machine_.system_calls, machine_.nvml);
   auto sources = power::choose_sources(report);
+  gpu_devices_ = std::move(report.gpus);
   if (sources.empty()) {
     result_.warnings.push_back({"nothing on this machine tells or models power; only times are measured",
                                 "`joulery doctor` says what was tried"});
@@ -134,6 +149,20 @@ void Session::open_sensors() {
   }
 }
 
+/// Before the first window.
+void Session::open_gpus() {
+  if (gpu_devices_.empty()) return;
+  auto processes = WorkloadProcesses::open(machine_.root, *attribution_.attribution);
+  if (!processes) {
+    result_.warnings.push_back({"GPUs are not shared by process: " + processes.error().message,
+                                "their energy is shared by CPU time"});
+    return;
+  }
+  processes_ = std::move(*processes);
+  gpus_ = std::make_unique<GpuAccounts>(*sampler_, std::move(gpu_devices_), *processes_, machine_.clock);
+  if (gpus_->empty()) gpus_.reset();
+}
+
 power::MachineLoad Session::read_load() {
   if (model_load_ != nullptr) return *model_load_;
   return load_ ? load_->read() : power::MachineLoad{};
@@ -142,6 +171,8 @@ power::MachineLoad Session::read_load() {
 void Session::start_windows() {
   last_usage_ = attribution_.attribution->read();
   sampler_->start();
+  open_gpus();
+  if (gpus_) gpus_->start();
   first_load_ = last_load_ = read_load();
   record::Run& run = result_.run;
   run.start_utc_ns = machine_.clock.realtime_ns();
@@ -246,20 +277,25 @@ void Session::tick() {
   if (usage.valid) window.workload_seconds = std::max(0.0, usage.cpu_seconds - last_usage_.cpu_seconds);
   if (load.valid && last_load_.valid)
     window.busy_seconds = std::max(0.0, load.busy_seconds - last_load_.busy_seconds);
+  const double machine_joules = window.machine_joules;
+  GpuAccounts::Rest rest{.joules = window.machine_joules, .late_joules = tick.late_joules};
+  if (gpus_) rest = gpus_->add(tick);
+  window.machine_joules = rest.joules;
   account_.add(window);
-  account_.add_late(tick.late_joules);
+  account_.add_late(rest.late_joules);
   ++result_.ticks;
   const double busy = std::max(window.busy_seconds, window.workload_seconds);
   const double share = busy > 0 ? window.workload_seconds / busy : 0;
   if (window.seconds > 0) {
-    const double watts = window.machine_joules / window.seconds;
+    const double watts = machine_joules / window.seconds;
     if (observer_ != nullptr) {
       observer_->on_live(
           {.elapsed_seconds = double(machine_.clock.monotonic_ns() - start_monotonic_ns_) / 1e9,
            .modelled = model_load_ != nullptr,
            .energy_known = account_.machine_joules() > 0,
            .machine_watts = watts,
-           .workload_joules = account_.split(0, IdlePolicy::proportional).workload_joules,
+           .workload_joules = account_.split(0, IdlePolicy::proportional).workload_joules +
+                              (gpus_ ? gpus_->workload_joules() : 0),
            .workload_cpus = window.workload_seconds / window.seconds});
     }
   }
@@ -268,7 +304,7 @@ void Session::tick() {
       samples_[i].joules += tick.devices[i].joules;
       samples_[i].flags |= tick.devices[i].flags;
     }
-    samples_.back().joules += tick.machine_joules * share;
+    samples_.back().joules += (rest.joules + rest.late_joules) * share + rest.workload_joules;
     if (tick.boottime_ns - last_sample_ns_ >= sample_after_ns_) write_sample(tick.boottime_ns);
     checkpoint(tick.boottime_ns);
   }
@@ -299,30 +335,37 @@ void Session::checkpoint(std::int64_t boottime_ns) {
   static_cast<void>(record_run(so_far.run));
 }
 
-void Session::choose_idle_power(MeteredRun& result) const {
-  const auto known = [&](double watts, const char* basis) {
-    result.idle_watts = result.idle_watts_low = result.idle_watts_high = watts;
-    result.idle_basis = basis;
-  };
-  // A machine that was never quiet tells only what idle power can't exceed. Half of that is as far from one
-  // end as from the other.
-  const auto at_most = [&](double watts, const char* basis) {
-    result.idle_watts = watts / 2;
-    result.idle_watts_low = 0;
-    result.idle_watts_high = watts;
-    result.idle_basis = basis;
-  };
-  if (model_idle_watts_) return known(*model_idle_watts_, "power model");
-  if (options_.load_idle_watts) {
-    if (const auto watts = options_.load_idle_watts(result.host.host.id, root_device_ids(*sampler_)))
-      return known(*watts, "measured while the machine was quiet (joulery doctor)");
+IdlePower Session::rest_idle_power() const {
+  if (model_idle_watts_) return known_idle_power(*model_idle_watts_, "power model");
+  if (const auto watts = measured_idle_watts(root_device_ids(*sampler_)))
+    return known_idle_power(*watts, "measured while the machine was quiet (joulery doctor)");
+  return bounded_idle_power(account_);
+}
+
+std::optional<double> Session::measured_idle_watts(const std::string& devices) const {
+  return options_.load_idle_watts ? options_.load_idle_watts(result_.host.host.id, devices) : std::nullopt;
+}
+
+std::vector<GpuShare> Session::gpu_shares(IdlePolicy policy) const {
+  if (!gpus_) return {};
+  return gpus_->shares(policy, [&](const std::string& device_id) { return measured_idle_watts(device_id); });
+}
+
+void Session::conclude_gpus(MeteredRun& result) const {
+  for (GpuShare& share : gpu_shares(options_.idle)) {
+    result.split += share.energy.split;
+    result.idle_watts += share.energy.idle.watts;
+    result.idle_watts_low += share.energy.idle.low_watts;
+    result.idle_watts_high += share.energy.idle.high_watts;
+    result.gpus.push_back({.share = std::move(share), .energy_machine = {}, .energy = {}, .basis = {}});
   }
-  if (const auto watts = account_.quietest_watts(); watts && *watts > 0)
-    return at_most(*watts, "half of the quietest second of this run, which is an upper bound");
-  if (account_.machine_joules() > 0 && account_.seconds() > 0)
-    return at_most(account_.machine_joules() / account_.seconds(),
-                   "half of what the machine drew: the run was shorter than a second");
-  result.idle_basis = "unknown: no power counter moved";
+}
+
+double Session::proportional_idle_joules(const MeteredRun& result) const {
+  double joules = account_.split(result.rest.idle.watts, IdlePolicy::proportional).idle_share_joules;
+  for (const GpuShare& share : gpu_shares(IdlePolicy::proportional))
+    joules += share.energy.split.idle_share_joules;
+  return joules;
 }
 
 /// Figures of everything up to now: at a checkpoint what a kill would leave, at the end what is reported.
@@ -350,18 +393,22 @@ void Session::conclude(MeteredRun& result) const {
   result.per = options_.per;
   result.hz = options_.hz;
   result.idle_policy = options_.idle;
-  choose_idle_power(result);
-  result.split = account_.split(result.idle_watts, options_.idle);
-  result.split_at_low_idle = account_.split(result.idle_watts_low, options_.idle);
-  result.split_at_high_idle = account_.split(result.idle_watts_high, options_.idle);
+  result.rest = split_account(account_, rest_idle_power(), options_.idle);
+  result.split = result.rest.split;
+  result.idle_watts = result.rest.idle.watts;
+  result.idle_watts_low = result.rest.idle.low_watts;
+  result.idle_watts_high = result.rest.idle.high_watts;
+  result.idle_basis = result.rest.idle.basis;
+  conclude_gpus(result);
   if (result.duration_seconds > 0) {
-    result.machine_peak_watts =
-        std::max(account_.peak_watts(), result.split.machine_joules / result.duration_seconds);
+    result.machine_peak_watts = std::max(gpus_ ? gpus_->machine_peak_watts() : account_.peak_watts(),
+                                         result.split.machine_joules / result.duration_seconds);
   }
   fill_figures(*sampler_, result);
   fill_footprint(options_.footprint, read_hardware(machine_.sensors, identity_, result),
-                 account_.split(result.idle_watts, IdlePolicy::proportional).idle_share_joules, result);
+                 proportional_idle_joules(result), result);
   add_warnings(*sampler_, result);
+  add_gpu_warnings(result);
   fill_record(result);
   record_footprint(result);
 }
@@ -371,7 +418,9 @@ void Session::finish(const SupervisionResult& supervision) {
   result_.left_running = supervision.left_running;
   result_.interrupted_by = supervision.interrupted_by;
   tick();
-  account_.add_late(sampler_->settle());
+  if (gpus_) gpus_->finish();
+  const double settled = sampler_->settle();
+  account_.add_late(gpus_ ? gpus_->settle(settled) : settled);
   record::Run& run = result_.run;
   run.status = result_.child.shell_code() == 0 ? record::RunStatus::finished : record::RunStatus::failed;
   if (result_.child.signal != 0) run.status = record::RunStatus::killed;

@@ -13,8 +13,10 @@
 #include "footprint/footprint.hpp"
 #include "meter/accounting.hpp"
 #include "meter/attribution_factory.hpp"
+#include "meter/gpu_accounts.hpp"
 #include "meter/host.hpp"
 #include "meter/supervisor.hpp"
+#include "power/nvml_api.hpp"
 #include "power/sampler.hpp"
 #include "power/system_calls.hpp"
 #include "record/model.hpp"
@@ -31,6 +33,8 @@ struct Machine {
   const Clock& clock;
   power::SystemCalls& system_calls;
   std::string library_directory;
+  /// Driver library of GPUs; null: they are not looked for.
+  power::NvmlLibrary* nvml = nullptr;
 };
 
 /// What `--per "1000 images"` says: the run did this much.
@@ -110,6 +114,16 @@ struct DeviceReport {
   bool known() const { return total.joules > 0; }
 };
 
+/// One GPU's part in a run, and the workload's part of that.
+struct GpuReport {
+  GpuShare share;
+  /// All that it drew, and what of that is the workload's.
+  Quantity<Joules> energy_machine;
+  Quantity<Joules> energy;
+  /// In one sentence: how the workload's part is known.
+  std::string basis;
+};
+
 /// Something that the reader should know about the figures, and what to do.
 struct Warning {
   std::string text;
@@ -134,12 +148,16 @@ struct MeteredRun {
   int machine_cpus = 0;
   double peak_memory_bytes = 0;
   EnergySplit split;
-  /// If the idle power were at the low or the high end of what it may be.
-  EnergySplit split_at_low_idle;
-  EnergySplit split_at_high_idle;
+  /// Of what is shared by CPU time: all but the GPUs.
+  AccountSplit rest;
+  std::vector<GpuReport> gpus;
+  /// The workload's, on all GPUs.
+  Quantity<Joules> energy_gpu;
   /// False if there is no source, or none moved from start to end: energies, carbon and powers are then
   /// absent from every document and record.
   bool energy_known() const { return energy_machine.value() > 0; }
+  /// The same of the GPUs' accounts.
+  bool gpu_energy_known() const;
   Quantity<Joules> energy;
   Quantity<Joules> energy_active;
   Quantity<Joules> energy_idle_share;

@@ -103,6 +103,10 @@ class SystemdAttribution final : public Attribution {
   }
   bool has_processes() override { return reader_ && reader_->populated(); }
   int count_processes() override { return reader_ ? reader_->count_processes() : -1; }
+  void list_processes(std::vector<int>& pids) override {
+    if (reader_) reader_->list_processes(pids);
+  }
+  bool contains(int pid) override { return reader_ && reader_->contains(pid); }
   void reaped(int, double cpu_seconds, double peak_memory_bytes) override {
     reaped_seconds_ += cpu_seconds;
     last_.peak_memory_bytes = std::max(last_.peak_memory_bytes, peak_memory_bytes);

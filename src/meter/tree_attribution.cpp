@@ -48,6 +48,10 @@ class TreeAttribution final : public Attribution {
     last_.peak_memory_bytes = std::max(last_.peak_memory_bytes, peak_memory_bytes);
   }
 
+  void list_processes(std::vector<int>& pids) override {
+    if (descendants_) pids.insert(pids.end(), descendants_->last().begin(), descendants_->last().end());
+  }
+
   void finish() override { descendants_.reset(); }
 
  private:

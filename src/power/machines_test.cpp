@@ -40,12 +40,12 @@ std::string word(std::string text) {
 /// What the vendor's library would show of the cards.
 ProbeResult cards_result(const MachineFixture& machine, std::vector<std::shared_ptr<FakeCounter>>& counters) {
   ProbeResult result;
-  result.via = "NVML";
+  result.via = "NVML energy counter";
   for (const MachineFixture::Card& card : machine.cards()) {
     auto counter = std::make_shared<FakeCounter>();
     counter->info.device_id = card.id;
     counter->info.name = card.name;
-    counter->info.via = "NVML";
+    counter->info.via = "NVML energy counter";
     counter->info.scope = Scope::gpu;
     counter->info.update_seconds = 0.02;
     counter->info.resolution_joules = 0.001;

@@ -10,6 +10,7 @@
 #include "power/hwmon.hpp"
 #include "power/machine_load.hpp"
 #include "power/msr.hpp"
+#include "power/nvml_source.hpp"
 #include "power/power_model.hpp"
 #include "power/rapl.hpp"
 #include "power/source_tree.hpp"
@@ -103,7 +104,7 @@ bool is_portable(const SystemRoot& root) {
 
 }  // namespace
 
-ProbeReport probe(const SystemRoot& root, SystemCalls& calls) {
+ProbeReport probe(const SystemRoot& root, SystemCalls& calls, NvmlLibrary* nvml) {
   const auto identity = read_machine_identity(root);
   RaplMachine machine;
   machine.plausible_package_watts = kUnknownPackageWatts;
@@ -124,6 +125,11 @@ ProbeReport probe(const SystemRoot& root, SystemCalls& calls) {
   report.results.push_back(std::move(msr.result));
   report.results.push_back(probe_hwmon(root, machine));
   if (auto batteries = probe_batteries(root)) report.results.push_back(std::move(*batteries));
+  if (nvml != nullptr) {
+    NvmlProbe gpus = probe_nvml(root, nvml);
+    report.results.push_back(std::move(gpus.result));
+    report.gpus = std::move(gpus.gpus);
+  }
   report.results.push_back(probe_model(root, identity));
   return report;
 }

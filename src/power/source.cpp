@@ -22,10 +22,16 @@ const char* scope_name(Scope scope) {
       return "dram";
     case Scope::gpu:
       return "gpu";
+    case Scope::gpu_memory:
+      return "gpu memory";
     case Scope::machine_model:
       return "machine model";
   }
   return "unknown";
+}
+
+bool is_of_gpu(const SourceInfo& info) {
+  return info.scope == Scope::gpu || info.scope == Scope::gpu_memory || info.device_id.starts_with("nvml:");
 }
 
 }  // namespace joulery::power

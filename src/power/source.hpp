@@ -13,14 +13,14 @@ namespace joulery::power {
 
 /// What a counter covers. A scope contains those after it only through SourceInfo::parent_id, never by its
 /// name alone.
-enum class Scope { wall, board, psys, package, die, core, uncore, dram, gpu, machine_model };
+enum class Scope { wall, board, psys, package, die, core, uncore, dram, gpu, gpu_memory, machine_model };
 const char* scope_name(Scope scope);
 
 enum class ReadingKind { cumulative_joules, watts };
 
 /// What is known of a source before it is read.
 struct SourceInfo {
-  /// Stable across runs and boots: "rapl:package-0", "rapl:package-0:dram", "model:cpu".
+  /// Stable across runs and boots: "rapl:package-0", "rapl:package-0:dram", "nvml:GPU-…", "model:cpu".
   std::string device_id;
   /// The device whose energy already includes this one's; empty for a root of the tree. Roots add up to the
   /// machine.
@@ -52,6 +52,9 @@ struct SourceInfo {
   /// A device with an energy counter whose energy is its power summed over time, because the counter died.
   bool integrated = false;
 };
+
+/// Is this a GPU, a module that holds one, or a part of one? Such energy is shared by use of the GPU.
+bool is_of_gpu(const SourceInfo& info);
 
 /// One reading. `valid` is false if the device gave nothing this time; `error_number` says why.
 struct Reading {

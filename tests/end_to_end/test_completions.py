@@ -13,7 +13,8 @@ import time
 import pytest
 from conftest import BINARY
 
-VERBS = ["run", "doctor", "runs", "show", "export", "rm", "gc", "config", "completions", "man"]
+VERBS = ["run", "doctor", "runs", "show", "compare", "report", "export", "import", "rm", "gc", "config"]
+VERBS += ["data", "completions", "man"]
 
 
 class Shell:

@@ -7,7 +7,8 @@ import pytest
 from conftest import BINARY, PROJECT
 
 MACHINES = sorted(path.parent.name for path in (PROJECT / "tests/machines").glob("*/tree.txt"))
-PLAYER = pathlib.Path(BINARY).parents[1] / "test_bin/play_machine"
+BUILD = pathlib.Path(BINARY).resolve().parents[1]
+PLAYER = BUILD / "test_bin/play_machine"
 ROLES = {
     "counted": "counted",
     "part": "part of its parent",
@@ -18,14 +19,12 @@ ROLES = {
 
 
 def expected_devices(name):
-    """Rows of expected.txt but those of cards, which no file shows."""
+    """Rows of expected.txt."""
     rows = {}
     for line in (PROJECT / "tests/machines" / name / "expected.txt").read_text().splitlines():
         if not line or line.startswith("#"):
             continue
         parent, device, via, scope, provenance, role, watts = line.split()
-        if via == "NVML":
-            continue
         rows[device] = {
             "parent_id": "" if parent == "-" else parent,
             "via": via.replace("_", " "),
@@ -49,13 +48,28 @@ def machine(request, tmp_path):
         player.kill()
 
 
-def system_root(joulery):
-    return {"JOULERY_SYSTEM_ROOT": str(joulery.home / "machine")}
+def system_root(joulery, name):
+    """Where the machine's files are, and its cards, which only a driver's library shows."""
+    gpus = []
+    for line in (PROJECT / "tests/machines" / name / "course.txt").read_text().splitlines():
+        if line.startswith("card "):
+            _, card, watts, model = line.split(" ", 3)
+            uuid, model = card.removeprefix("nvml:"), model.removeprefix("name=").replace(" ", "_")
+            # All have counted since the driver was loaded: near each other, and no mirrors.
+            gpus.append(f"gpu {len(gpus)} uuid={uuid} name={model} {watts} start=50000\n")
+    script = joulery.home / "gpus.txt"
+    script.write_text("".join(gpus))
+    library = BUILD / "fake_nvml/new_driver/libnvidia-ml.so.1" if gpus else joulery.home / "no-driver"
+    return {
+        "JOULERY_SYSTEM_ROOT": str(joulery.home / "machine"),
+        "JOULERY_NVML_LIBRARY": str(library),
+        "FAKE_NVML": str(script),
+    }
 
 
 def test_doctor_shows_the_tree(joulery, machine):
     expected = expected_devices(machine)
-    report = joulery.json("doctor", schema="doctor", env=system_root(joulery))
+    report = joulery.json("doctor", schema="doctor", env=system_root(joulery, machine))
     found = {device["id"]: device for device in report["devices"]}
     assert found.keys() == expected.keys()
     for device, row in expected.items():
@@ -65,7 +79,7 @@ def test_doctor_shows_the_tree(joulery, machine):
         if "replaced by its parts" not in {r["role"] for r in expected.values()}:
             assert found[device]["role"] == row["role"], device
         assert found[device]["counts"] == (found[device]["role"] == "counted"), device
-    text = joulery("doctor", env=system_root(joulery)).stdout
+    text = joulery("doctor", env=system_root(joulery, machine)).stdout
     tree = text.split("What a run adds up", 1)[1].splitlines()[1:]
     assert len(tree) == len(expected)
     for device in found.values():
@@ -81,7 +95,7 @@ def test_doctor_shows_the_tree(joulery, machine):
 
 def test_run_adds_up_what_counts(joulery, machine):
     expected = expected_devices(machine)
-    document = joulery.run("sleep", "3", env=system_root(joulery))
+    document = joulery.run("sleep", "3", env=system_root(joulery, machine))
     devices = {device["id"]: device for device in document["devices"]}
     assert devices.keys() == expected.keys()
     counted = 0

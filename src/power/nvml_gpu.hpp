@@ -1,0 +1,93 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "power/gpu_device.hpp"
+#include "power/nvml_api.hpp"
+#include "power/source.hpp"
+
+namespace joulery::power {
+
+/// How a power is asked for.
+enum class NvmlPowerWay { none, field_instant, field_average, power_usage };
+/// "instant power", "power as a mean over a second", "power"; empty for none.
+const char* power_way_name(NvmlPowerWay way);
+
+/// One physical GPU: its handle, which a reset may replace, and everything that is asked of it. Part of the
+/// NVML sources.
+class NvmlGpu final : public GpuDevice {
+ public:
+  NvmlGpu(const NvmlApi& api, nvml::Device handle, std::string uuid)
+      : api_(api), handle_(handle), uuid_(std::move(uuid)) {}
+
+  const std::string& uuid() const { return uuid_; }
+  const std::string& device_id() const override { return device_id_; }
+  const GpuFacts& facts() const override { return facts_; }
+  GpuLook look_at_use(std::vector<GpuProcess>& processes) override;
+  GpuLook look_at_presence(std::vector<GpuProcess>& processes) override;
+  CrossCheck cross_check() const override { return check_; }
+
+  /// Joules since the driver was loaded.
+  nvml::Return read_energy(double& joules) const;
+  /// Watts now, of the GPU, its module or its memory.
+  nvml::Return read_power(NvmlPowerWay way, std::uint32_t scope, double& watts) const;
+  /// The best way that this GPU and driver know; none if no way.
+  NvmlPowerWay find_power_way(std::uint32_t scope) const;
+  /// The limit that is in force, and the highest that the board can be set to.
+  nvml::Return read_power_limit(double& watts) const;
+  nvml::Return read_highest_limit(double& watts) const;
+  std::string name() const;
+
+  /// Looks up MIG instances, and whether processes are told; fills in what it finds.
+  void describe_sharing();
+  GpuFacts& edit_facts() { return facts_; }
+  void set_device_id(std::string id) { device_id_ = std::move(id); }
+  /// The power that the energy counter is checked against.
+  void set_check_power(NvmlPowerWay way) { check_way_ = way; }
+
+  /// For a source: one reading, with the time taken around it. After a failure the handle is looked up anew
+  /// now and then, because a GPU that was reset has a new one.
+  Reading energy_reading(const Clock& clock);
+  Reading power_reading(const Clock& clock, NvmlPowerWay way, std::uint32_t scope);
+
+ private:
+  struct Instance {
+    nvml::Device handle = nullptr;
+    /// Its part of the multiprocessors of all instances.
+    double weight = 0;
+  };
+  nvml::Return read_field(std::uint32_t field_id, std::uint32_t scope, double& watts) const;
+  void find_instances();
+  /// True if there is a new handle to try.
+  bool recover(const Clock& clock);
+  void compare(std::int64_t now_ns, double joules);
+  GpuLook append_holders(nvml::Device device, int instance, double weight,
+                         std::vector<GpuProcess>& processes);
+
+  const NvmlApi& api_;
+  nvml::Device handle_;
+  std::string uuid_;
+  std::string device_id_;
+  GpuFacts facts_;
+  std::vector<Instance> instances_;
+  bool tells_use_ = false;
+  std::vector<nvml::ProcessUtilization> samples_;
+  std::vector<nvml::ProcessInfo> holders_;
+  bool looked_ = false;
+  std::uint64_t last_seen_microseconds_ = 0;
+  std::int64_t next_recovery_ns_ = 0;
+
+  NvmlPowerWay check_way_ = NvmlPowerWay::none;
+  CrossCheck check_;
+  /// Since the counter's unit was last judged.
+  double judged_counter_joules_ = 0;
+  double judged_power_joules_ = 0;
+  double judged_seconds_ = 0;
+  std::int64_t check_ns_ = 0;
+  double check_joules_ = 0;
+  double check_watts_ = 0;
+};
+
+}  // namespace joulery::power
