@@ -81,6 +81,15 @@ struct Advice {
   double range_factor = 1;
 };
 
+/// What a GPU's idle power came to in the run.
+struct ReportGpu {
+  std::string name;
+  double idle_share_joules = 0;
+  double idle_watts = 0;
+  /// Of the run, at full use of the GPU.
+  double busy_seconds = 0;
+};
+
 /// All that is said of one run.
 struct RunReport {
   record::Run run;
@@ -108,6 +117,7 @@ struct RunReport {
   /// The machine's energy, and the water's.
   std::vector<ReportPart> split, water_parts;
   std::vector<ReportDevice> devices;
+  std::vector<ReportGpu> gpus;
   std::vector<ReportSeries> power;
   std::vector<footprint::Derivation> derivations;
   std::vector<footprint::Equivalence> equivalences;

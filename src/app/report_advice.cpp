@@ -85,8 +85,15 @@ void advise_on_idle(const RunReport& run, std::vector<Advice>& all) {
   const auto load = cpu_load(run);
   if (!run.energy || !run.energy_idle_share || !run.idle_watts || !load || run.idle_policy == "none") return;
   if (run.energy->value <= 0 || idle_is_a_guess(run)) return;
-  const double unavoidable = *run.idle_watts * *run.cpu_seconds / *run.machine_cpus;
-  const double most = (run.energy_idle_share->value - unavoidable) / run.energy->value;
+  // GPUs wait on their own account.
+  double idle_watts = *run.idle_watts;
+  double idle_share = run.energy_idle_share->value;
+  for (const ReportGpu& gpu : run.gpus) {
+    idle_watts -= gpu.idle_watts;
+    idle_share -= gpu.idle_share_joules;
+  }
+  const double unavoidable = std::max(0.0, idle_watts) * *run.cpu_seconds / *run.machine_cpus;
+  const double most = (idle_share - unavoidable) / run.energy->value;
   if (most < kWorthSaying) return;
   Advice advice = saves("idle", "energy_joules", 0, std::min(most, 1.0));
   advice.title = "Keep the machine busier, or finish sooner";
@@ -96,9 +103,31 @@ void advise_on_idle(const RunReport& run, std::vector<Advice>& all) {
       "CPUs busy on average ({} %). Run something else meanwhile, use the free CPUs, or wait less (for data, "
       "the "
       "network, a lock); if every CPU were busy, only {} of {} would be left.",
-      percent(run.energy_idle_share->value / run.energy->value), *run.cpu_seconds / *run.duration_seconds,
-      *run.machine_cpus, percent(*load), amount_text(unavoidable, "J", 2),
-      amount_text(run.energy_idle_share->value, "J", 2));
+      percent(idle_share / run.energy->value), *run.cpu_seconds / *run.duration_seconds, *run.machine_cpus,
+      percent(*load), amount_text(unavoidable, "J", 2), amount_text(idle_share, "J", 2));
+  advice.effect = saving("its energy", *run.energy, 0, advice.share_high);
+  all.push_back(std::move(advice));
+}
+
+/// The same of GPUs: what they draw while they wait for the run.
+void advise_on_idle_gpus(const RunReport& run, std::vector<Advice>& all) {
+  if (!run.energy || run.energy->value <= 0 || run.gpus.empty() || run.idle_policy == "none") return;
+  double idle = 0;
+  double unavoidable = 0;
+  for (const ReportGpu& gpu : run.gpus) {
+    idle += gpu.idle_share_joules;
+    unavoidable += std::min(gpu.idle_share_joules, gpu.idle_watts * gpu.busy_seconds);
+  }
+  const double most = (idle - unavoidable) / run.energy->value;
+  if (most < kWorthSaying) return;
+  Advice advice = saves("idle_gpus", "energy_joules", 0, std::min(most, 1.0));
+  advice.title = run.gpus.size() == 1 ? "Keep the GPU busier" : "Keep the GPUs busier, or take fewer";
+  advice.text = fmt::format(
+      "{} % of this run\u2019s energy is what its share of {} GPU{} draws when idle: {}. Larger batches, "
+      "faster "
+      "loading of data or another job beside it use that; at full use {} of it would be left.",
+      percent(idle / run.energy->value), run.gpus.size(), run.gpus.size() == 1 ? "" : "s",
+      amount_text(idle, "J", 2), amount_text(unavoidable, "J", 2));
   advice.effect = saving("its energy", *run.energy, 0, advice.share_high);
   all.push_back(std::move(advice));
 }
@@ -433,6 +462,7 @@ std::vector<Advice> find_advice(const footprint::DataSet& data, const RunReport&
   std::vector<Advice> all;
   advise_on_failure(report, all);
   advise_on_idle(report, all);
+  advise_on_idle_gpus(report, all);
   advise_on_reserved(report, all);
   advise_on_place(data, report, all);
   advise_on_building(data, report, all);

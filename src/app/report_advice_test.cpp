@@ -84,6 +84,18 @@ TEST_F(ReportAdvice, IdleSavesWhatAFullMachineWouldNotHave) {
   EXPECT_THAT(idle->text, HasSubstr("67 %"));
 }
 
+TEST_F(ReportAdvice, IdleOfGpusIsToldApart) {
+  RunReport run = quarter_busy();
+  // 120 J of the 200 J idle are a GPU's, which the run used for 2 of its 10 s.
+  run.idle_watts = 35;
+  run.gpus = {{.name = "card", .idle_share_joules = 120, .idle_watts = 15, .busy_seconds = 2}};
+  const auto all = advise(run);
+  ASSERT_NE(find(all, "idle_gpus"), nullptr);
+  EXPECT_NEAR(find(all, "idle_gpus")->share_high, (120 - 30) / 300.0, 1e-12);
+  ASSERT_NE(find(all, "idle"), nullptr);
+  EXPECT_NEAR(find(all, "idle")->share_high, (80 - 50) / 300.0, 1e-12);
+}
+
 TEST_F(ReportAdvice, ABusyMachineHasNothingToGainFromIdle) {
   RunReport run = quarter_busy();
   run.cpu_seconds = 40;

@@ -174,6 +174,22 @@ void read_devices(const Json& json, RunReport& report) {
   }
 }
 
+void read_gpus(const Json& json, RunReport& report) {
+  const Json* gpus = field(json, "gpus");
+  if (gpus == nullptr || !gpus->is_array()) return;
+  for (const Json& gpu : *gpus) {
+    const auto idle_share = number(gpu, "energy_idle_share_joules");
+    const auto idle_watts = number(gpu, "idle_watts");
+    const auto busy = number(gpu, "workload_gpu_seconds");
+    if (idle_share) {
+      report.gpus.push_back({.name = text(gpu, "name"),
+                             .idle_share_joules = *idle_share,
+                             .idle_watts = idle_watts.value_or(0),
+                             .busy_seconds = busy.value_or(0)});
+    }
+  }
+}
+
 void read_end(const Json& json, RunReport& report) {
   const int code = static_cast<int>(number(json, "exit_code").value_or(0));
   const int signal = static_cast<int>(number(json, "signal").value_or(0));
@@ -229,6 +245,7 @@ void read_run_document(const std::string& document, RunReport& report) {
   read_water(json, report);
   read_place(json, report);
   read_devices(json, report);
+  read_gpus(json, report);
   read_warnings(json, report);
   if (!report.energy) {
     report.missing.emplace_back(
