@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <ctime>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_map>
 
@@ -22,18 +25,27 @@ constexpr double kGramsPerKilogram = 1000;
 constexpr std::size_t kLongestValue = 5000;
 constexpr std::size_t kLongestName = 500;
 
-std::string text_of(const CodeCarbonRow& row, const std::string& column) {
-  const auto found = row.values.find(column);
-  return found == row.values.end() ? "" : found->second;
-}
+constexpr const char* kSourceTag = "joulery.source";
+constexpr const char* kSource = "codecarbon";
+constexpr const char* kDuration = "joulery/duration_seconds";
+/// What runs are looked for and told apart by; the rest of the row is kept as evidence.
+constexpr std::array<const char*, 5> kTagged = {"country_iso_code", "cpu_model", "gpu_model", "tracking_mode",
+                                                "codecarbon_version"};
 
 /// Never negative and never endless.
-Result<double> amount(const CodeCarbonRow& row, const std::string& column) {
-  const auto value = parse_double(text_of(row, column));
+Result<double> amount(const CodeCarbonRow& row, std::string_view column) {
+  const std::string& text = row.values.at(column);
+  const auto value = parse_double(text);
   if (!value || !std::isfinite(*value) || *value < 0) {
-    return user_error(fmt::format("{} is '{}'", column, printable(text_of(row, column)).substr(0, 60)));
+    return user_error(fmt::format("{} is '{}'", column, printable(text).substr(0, 60)));
   }
   return *value;
+}
+
+/// Energy of the computers: CodeCarbon multiplied it by the PUE, which its file names.
+double joules_of(const CodeCarbonRow& row, double kilowatt_hours) {
+  const auto pue = parse_double(row.values.at("pue"));
+  return kilowatt_hours * kJoulesPerKilowattHour / (pue && *pue >= 1 ? *pue : 1);
 }
 
 std::optional<std::int64_t> local_time_ns(const std::string& text) {
@@ -66,73 +78,139 @@ std::optional<std::int64_t> local_time_ns(const std::string& text) {
 }
 
 std::string id_of(const CodeCarbonRow& row) {
-  const std::string run = text_of(row, "run_id");
-  const std::string task = text_of(row, "task_name");
+  const std::string& run = row.values.at("run_id");
+  const std::string& task = row.values.at("task_name");
   std::string digits = to_lower(run);
   std::erase(digits, '-');
   if (task.empty() && is_run_id(digits)) return digits;
   std::string key = fmt::format("codecarbon\n{}\n{}\n", run, task);
   // Versions that knew no run id: the row is all there is to tell runs apart.
   if (run.empty()) {
-    for (const auto& [column, value] : row.values) key += column + "=" + value + "\n";
+    std::map<std::string, std::string> sorted;
+    for (std::size_t i = 0; i < row.values.size(); ++i) {
+      if (!row.values.field(i).empty()) sorted[row.values.column(i)] = row.values.field(i);
+    }
+    for (const auto& [column, value] : sorted) key += column + "=" + value + "\n";
   }
   return sha256_hex(key).substr(0, 32);
 }
 
 double duration_of(const record::Run& run) {
   for (const record::LatestMetric& metric : run.metrics) {
-    if (metric.key == "joulery/duration_seconds") return metric.point.value;
+    if (metric.key == kDuration) return metric.point.value;
   }
   return -1;
 }
 
+/// What JSON takes for a number: from_chars takes more.
+bool is_json_number(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  const bool leading_zero = text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9';
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (text.empty() || !is_digit(text.front()) || !is_digit(text.back()) || leading_zero) return false;
+  const auto dot = text.find('.');
+  return dot == std::string_view::npos || (dot + 1 < text.size() && is_digit(text[dot + 1]));
+}
+
+void append_json_text(std::string_view text, std::string& json) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7F && c != '"' &&
+           c != '\\';
+  });
+  if (plain) {
+    json.append("\"").append(text).append("\"");
+  } else {
+    json += nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+}
+
+/// The row as it is, by column: bytes of the same row are the same whenever it is imported.
+record::Evidence evidence_of(const CodeCarbonRow& row, const record::Run& run) {
+  record::Evidence evidence;
+  evidence.subject = "run:" + run.id;
+  evidence.type = "codecarbon/row";
+  std::string& json = evidence.json;
+  json.reserve(1200);
+  json = "{";
+  for (std::size_t i = 0; i < row.values.size(); ++i) {
+    const std::string& value = row.values.field(i);
+    if (value.empty()) continue;
+    if (json.size() > 1) json += ',';
+    append_json_text(std::string_view(row.values.column(i)).substr(0, kLongestName), json);
+    json += ':';
+    if (is_json_number(value) && parse_double(value)) {
+      json += value;
+    } else {
+      append_json_text(std::string_view(value).substr(0, kLongestValue), json);
+    }
+  }
+  json += '}';
+  evidence.sha256 = sha256_hex(json);
+  evidence.created_utc_ns = run.end_utc_ns;
+  return evidence;
+}
+
+struct ImportedRun {
+  record::Run run;
+  record::Evidence evidence;
+};
+
 class PutRuns final : public record::Store::TransactionBody {
  public:
-  PutRuns(const std::vector<record::Run>& runs, CodeCarbonImport& report) : runs_(runs), report_(report) {}
+  PutRuns(std::vector<ImportedRun>& runs, CodeCarbonImport& report) : runs_(runs), report_(report) {}
   Status run(record::Store& store) override {
-    JOULERY_CHECK_OK(find_known(store));
-    for (const record::Run& run : runs_) {
-      const auto known = known_.find(run.id);
-      if (known != known_.end() && known->second >= duration_of(run)) {
-        ++report_.unchanged;
-        continue;
-      }
-      ++(known == known_.end() ? report_.added : report_.updated);
-      JOULERY_CHECK_OK(store.put_run(run));
-      report_.run_ids.push_back(run.id);
+    JOULERY_CHECK_OK(choose(store));
+    constexpr std::size_t kBatch = 5000;
+    std::vector<record::Run> batch;
+    for (std::size_t at = 0; at < chosen_.size(); at += kBatch) {
+      batch.clear();
+      const std::size_t end = std::min(at + kBatch, chosen_.size());
+      for (std::size_t i = at; i < end; ++i) batch.push_back(std::move(chosen_[i]->run));
+      JOULERY_CHECK_OK(store.put_runs(batch));
+      for (std::size_t i = at; i < end; ++i) JOULERY_CHECK_OK(store.put_evidence(chosen_[i]->evidence));
     }
     return {};
   }
 
  private:
-  /// Durations of the runs that were imported before, also of those deleted since: those stay deleted.
-  Status find_known(record::Store& store) {
-    constexpr std::size_t kPage = 10'000;
-    record::RunQuery query;
-    query.filter = "tags.`joulery.source` = 'codecarbon'";
-    query.order_by = {"attributes.run_id ASC"};
-    query.view = record::RunQuery::View::all;
-    query.max_results = kPage;
-    while (true) {
-      JOULERY_ASSIGN(const std::vector<record::Run> page, store.search_runs(query));
-      for (const record::Run& run : page) known_[run.id] = duration_of(run);
-      if (page.size() < kPage) return {};
-      query.offset += kPage;
+  /// Those that are new, and those that went on since. A run that was deleted stays deleted, and one that was
+  /// metered here is known better than any file can tell.
+  Status choose(record::Store& store) {
+    std::vector<std::string> ids;
+    ids.reserve(runs_.size());
+    for (const ImportedRun& each : runs_) ids.push_back(each.run.id);
+    JOULERY_ASSIGN(const auto known, store.known_runs(ids, kDuration, kSourceTag));
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+      const bool went_on = known[i] && !known[i]->deleted && known[i]->tag == kSource &&
+                           known[i]->metric.value_or(-1) < duration_of(runs_[i].run);
+      if (known[i] && !went_on) {
+        ++report_.unchanged;
+        continue;
+      }
+      ++(known[i] ? report_.updated : report_.added);
+      report_.run_ids.push_back(std::move(ids[i]));
+      chosen_.push_back(&runs_[i]);
     }
+    return {};
   }
 
-  const std::vector<record::Run>& runs_;
+  std::vector<ImportedRun>& runs_;
   CodeCarbonImport& report_;
-  std::unordered_map<std::string, double> known_;
+  std::vector<ImportedRun*> chosen_;
 };
+
+/// As it was before csv_field() kept spreadsheets from running it.
+std::string_view without_formula_guard(std::string_view name, bool own) {
+  const bool guarded = own && name.size() > 1 && name[0] == '\'' &&
+                       std::string_view("=+-@\t\r").find(name[1]) != std::string_view::npos;
+  return guarded ? name.substr(1) : name;
+}
 
 }  // namespace
 
 Result<record::Run> run_of_codecarbon_row(const CodeCarbonRow& row, const std::string& experiment) {
   JOULERY_ASSIGN(const double seconds, amount(row, "duration"));
-  JOULERY_ASSIGN(const double kilograms, amount(row, "emissions"));
-  JOULERY_ASSIGN(const double kilowatt_hours, amount(row, "energy_consumed"));
-  const std::string when = text_of(row, "timestamp");
+  const std::string& when = row.values.at("timestamp");
   const auto end = local_time_ns(when);
   constexpr double kLongestSeconds = 1e9;
   if (!end || seconds > kLongestSeconds) {
@@ -141,34 +219,38 @@ Result<record::Run> run_of_codecarbon_row(const CodeCarbonRow& row, const std::s
   }
   record::Run run;
   run.id = id_of(row);
-  run.name = printable(text_of(row, "task_name")).substr(0, kLongestName);
-  if (run.name.empty()) run.name = printable(text_of(row, "project_name")).substr(0, kLongestName);
+  const std::string& task = row.values.at("task_name");
+  const std::string& project = row.values.at("project_name");
+  run.name = printable(without_formula_guard(task.empty() ? project : task, row.is_own()));
+  run.name.resize(std::min(run.name.size(), kLongestName));
   if (run.name.empty()) run.name = "codecarbon";
   run.experiment = experiment;
   run.status = record::RunStatus::finished;
   run.end_utc_ns = *end;
   run.start_utc_ns = *end - static_cast<std::int64_t>(seconds * 1e9);
-  run.tags["joulery.source"] = "codecarbon";
-  run.tags["joulery.energy_provenance"] = provenance_name(Provenance::assumed);
-  const auto metric = [&](const std::string& key, double value) {
+  run.tags[kSourceTag] = kSource;
+  const auto metric = [&](const char* key, double value) {
     run.metrics.push_back({.key = key, .point = {.value = value, .timestamp_ms = *end / 1'000'000}});
   };
-  metric("joulery/duration_seconds", seconds);
-  metric("joulery/energy_joules", kilowatt_hours * kJoulesPerKilowattHour);
-  metric("joulery/carbon_gco2e", kilograms * kGramsPerKilogram);
-  for (const auto& [column, value] : row.values) {
-    if (column.empty() || column.size() > 100) continue;
-    const auto known = std::find_if(codecarbon_columns().begin(), codecarbon_columns().end(),
-                                    [&](const CodeCarbonColumn& each) { return each.name == column; });
-    const auto number = parse_double(value);
-    const bool numeric = known != codecarbon_columns().end() &&
-                         (known->type == CodeCarbonType::number || known->type == CodeCarbonType::count);
-    if (numeric && number && std::isfinite(*number)) {
-      metric("codecarbon/" + column, *number);
-    } else {
-      run.tags["codecarbon." + printable(column)] = printable(value).substr(0, kLongestValue);
-    }
+  metric(kDuration, seconds);
+  // Only rows of ours come without: see parse_codecarbon_csv().
+  const bool known = row.values.has("energy_consumed");
+  run.tags[record::kEnergyProvenanceTag] =
+      known ? provenance_name(Provenance::assumed) : record::kEnergyUnknown;
+  if (known) {
+    JOULERY_ASSIGN(const double kilowatt_hours, amount(row, "energy_consumed"));
+    metric("joulery/energy_joules", joules_of(row, kilowatt_hours));
   }
+  if (row.values.has("emissions")) {
+    JOULERY_ASSIGN(const double kilograms, amount(row, "emissions"));
+    metric("joulery/carbon_gco2e", kilograms * kGramsPerKilogram);
+  }
+  const auto tag = [&](const std::string& column) {
+    const std::string& value = row.values.at(column);
+    if (!value.empty()) run.tags["codecarbon." + column] = printable(value).substr(0, kLongestValue);
+  };
+  for (const char* column : kTagged) tag(column);
+  if (!task.empty()) tag("project_name");
   return run;
 }
 
@@ -176,7 +258,8 @@ Result<CodeCarbonImport> import_codecarbon(record::Store& store, const CodeCarbo
                                            const std::string& experiment) {
   CodeCarbonImport report;
   report.problems = file.problems;
-  std::vector<record::Run> runs;
+  std::vector<ImportedRun> runs;
+  runs.reserve(file.rows.size());
   std::unordered_map<std::string, std::size_t> places;
   for (const CodeCarbonRow& row : file.rows) {
     auto run = run_of_codecarbon_row(row, experiment);
@@ -186,12 +269,15 @@ Result<CodeCarbonImport> import_codecarbon(record::Store& store, const CodeCarbo
     }
     report.realigned += row.realigned ? 1 : 0;
     const auto [place, fresh] = places.emplace(run->id, runs.size());
+    if (!fresh) ++report.superseded;
+    if (!fresh && duration_of(*run) < duration_of(runs[place->second].run)) continue;
+    ImportedRun imported{.run = std::move(*run), .evidence = {}};
+    imported.evidence = evidence_of(row, imported.run);
     if (fresh) {
-      runs.push_back(std::move(*run));
-      continue;
+      runs.push_back(std::move(imported));
+    } else {
+      runs[place->second] = std::move(imported);
     }
-    ++report.superseded;
-    if (duration_of(*run) >= duration_of(runs[place->second])) runs[place->second] = std::move(*run);
   }
   std::sort(report.problems.begin(), report.problems.end(),
             [](const auto& a, const auto& b) { return a.row < b.row; });

@@ -8,9 +8,6 @@
 
 namespace joulery::app {
 
-/// What the column `codecarbon_version` begins with in rows of ours.
-constexpr const char* kOwnRowVersion = "joulery-";
-
 /// One run under codecarbon_columns(). Units are CodeCarbon's (kWh times PUE, kg, litres on site, W as energy
 /// over time); what is not known is an empty field, never 0. Energy by part is there where counters tell parts
 /// apart, as the part's share of the machine. `data` names the country of a cloud region.

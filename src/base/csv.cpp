@@ -98,13 +98,9 @@ class StrictReader {
 
 }  // namespace
 
-bool CsvReader::next(std::vector<std::string>& fields) {
-  fields.clear();
-  while (!rest_.empty() && (rest_.front() == '\n' || rest_.front() == '\r')) rest_.remove_prefix(1);
-  if (rest_.empty()) return false;
+std::string CsvReader::quoted_field(std::size_t& i) const {
   std::string field;
   bool quoted = false;
-  std::size_t i = 0;
   for (; i < rest_.size(); ++i) {
     const char c = rest_[i];
     if (quoted) {
@@ -118,16 +114,34 @@ bool CsvReader::next(std::vector<std::string>& fields) {
       }
     } else if (c == '"' && field.empty()) {
       quoted = true;
-    } else if (c == separator_) {
-      fields.push_back(std::move(field));
-      field.clear();
-    } else if (c == '\n') {
+    } else if (c == separator_ || c == '\n') {
       break;
     } else if (c != '\r' || i + 1 >= rest_.size() || rest_[i + 1] != '\n') {
       field.push_back(c);
     }
   }
-  fields.push_back(std::move(field));
+  return field;
+}
+
+bool CsvReader::next(std::vector<std::string>& fields) {
+  fields.clear();
+  while (!rest_.empty() && (rest_.front() == '\n' || rest_.front() == '\r')) rest_.remove_prefix(1);
+  if (rest_.empty()) return false;
+  fields.reserve(width_);
+  std::size_t i = 0;
+  while (true) {
+    if (i < rest_.size() && rest_[i] == '"') {
+      fields.push_back(quoted_field(i));
+    } else {
+      const std::size_t start = i;
+      while (i < rest_.size() && rest_[i] != separator_ && rest_[i] != '\n') ++i;
+      const bool crlf = i < rest_.size() && rest_[i] == '\n' && i > start && rest_[i - 1] == '\r';
+      fields.emplace_back(rest_.substr(start, i - start - (crlf ? 1 : 0)));
+    }
+    if (i >= rest_.size() || rest_[i] == '\n') break;
+    ++i;
+  }
+  width_ = fields.size();
   rest_.remove_prefix(i < rest_.size() ? i + 1 : i);
   return true;
 }

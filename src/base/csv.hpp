@@ -20,8 +20,11 @@ class CsvReader {
   bool next(std::vector<std::string>& fields);
 
  private:
+  /// The field that begins with a quote at `i`, which moves to the end of the field.
+  std::string quoted_field(std::size_t& i) const;
   std::string_view rest_;
   char separator_;
+  std::size_t width_ = 0;  // of the row before
 };
 
 /// One field as RFC 4180 wants it. A text that a spreadsheet would run as a formula (a leading =, +, -, @, tab
