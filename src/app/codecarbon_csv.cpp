@@ -122,11 +122,11 @@ class Reader {
     read_types();
     std::vector<std::string> fields;
     bool more = csv_.next(fields);
+    std::vector<std::string> next_fields;
     while (more) {
-      std::vector<std::string> next_fields;
       more = csv_.next(next_fields);
       read_row(fields, !more && !text_.ends_with('\n'));
-      fields = std::move(next_fields);
+      std::swap(fields, next_fields);
     }
     return std::move(file_);
   }
@@ -141,8 +141,8 @@ class Reader {
   void read_types() {
     for (const std::string& name : *header_) columns_.push_back(column_of(name));
     for (const std::string_view needed : kNeeded) {
-      needed_.push_back(static_cast<std::size_t>(std::find(header_->begin(), header_->end(), needed) -
-                                                 header_->begin()));
+      needed_.push_back(
+          static_cast<std::size_t>(std::find(header_->begin(), header_->end(), needed) - header_->begin()));
     }
   }
 
@@ -184,9 +184,9 @@ class Reader {
           mend_decimal_comma(fields[i]);
       }
     }
-    row.values = CodeCarbonValues(header_, std::move(fields));
+    row.values = CodeCarbonValues(header_, fields);
     for (std::size_t i = 0; i < kNeeded.size(); ++i) {
-      const std::string& value = row.values.field(needed_[i]);
+      const std::string_view value = row.values.field(needed_[i]);
       if (value.empty() && may_be_unknown(kNeeded[i]) && row.is_own()) continue;
       if (value.empty()) return problem(fmt::format("no {}", kNeeded[i]));
       if (misfit(columns_[needed_[i]]->type, value) > 0) {
@@ -209,28 +209,45 @@ class Reader {
 
 }  // namespace
 
+CodeCarbonValues::CodeCarbonValues(std::shared_ptr<const Columns> columns,
+                                   const std::vector<std::string>& fields)
+    : columns_(std::move(columns)) {
+  std::size_t length = 0;
+  for (const std::string& field : fields) length += field.size();
+  text_.reserve(length);
+  ends_.reserve(fields.size());
+  for (const std::string& field : fields) {
+    text_ += field;
+    ends_.push_back(text_.size());
+  }
+}
+
 CodeCarbonValues::CodeCarbonValues(std::initializer_list<std::pair<std::string, std::string>> values) {
   for (const auto& [column, value] : values) set(column, value);
 }
 
-const std::string& CodeCarbonValues::at(std::string_view column) const {
-  static const std::string kEmpty;
-  for (std::size_t i = 0; i < fields_.size(); ++i) {
-    if ((*columns_)[i] == column) return fields_[i];
+std::string_view CodeCarbonValues::at(std::string_view column) const {
+  for (std::size_t i = 0; i < ends_.size(); ++i) {
+    if ((*columns_)[i] == column) return field(i);
   }
-  return kEmpty;
+  return {};
 }
 
-void CodeCarbonValues::set(const std::string& column, std::string value) {
-  const auto found = std::find(columns_->begin(), columns_->end(), column);
-  if (found != columns_->end()) {
-    fields_[static_cast<std::size_t>(found - columns_->begin())] = std::move(value);
-    return;
+void CodeCarbonValues::set(const std::string& column, const std::string& value) {
+  Columns columns;
+  std::vector<std::string> fields;
+  for (std::size_t i = 0; i < size(); ++i) {
+    columns.push_back(this->column(i));
+    fields.emplace_back(field(i));
   }
-  Columns columns = *columns_;
-  columns.push_back(column);
-  columns_ = std::make_shared<const Columns>(std::move(columns));
-  fields_.push_back(std::move(value));
+  const auto found = std::find(columns.begin(), columns.end(), column);
+  if (found != columns.end()) {
+    fields[static_cast<std::size_t>(found - columns.begin())] = value;
+  } else {
+    columns.push_back(column);
+    fields.push_back(value);
+  }
+  *this = CodeCarbonValues(std::make_shared<const Columns>(std::move(columns)), fields);
 }
 
 const std::array<CodeCarbonColumn, 38>& codecarbon_columns() {

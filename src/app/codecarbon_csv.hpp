@@ -29,27 +29,31 @@ const std::array<CodeCarbonColumn, 38>& codecarbon_columns();
 /// What the column `codecarbon_version` begins with in rows of ours (`joulery run --codecarbon-csv`).
 constexpr std::string_view kOwnRowVersion = "joulery-";
 
-/// The fields of one row by the names of their columns, which all rows of a file share.
+/// The fields of one row by the names of their columns, which all rows of a file share. One text holds them
+/// all: files have rows by the hundred thousand.
 class CodeCarbonValues {
  public:
   using Columns = std::vector<std::string>;
   CodeCarbonValues() = default;
   CodeCarbonValues(std::initializer_list<std::pair<std::string, std::string>> values);
   /// As many fields as columns.
-  CodeCarbonValues(std::shared_ptr<const Columns> columns, std::vector<std::string> fields)
-      : columns_(std::move(columns)), fields_(std::move(fields)) {}
+  CodeCarbonValues(std::shared_ptr<const Columns> columns, const std::vector<std::string>& fields);
 
-  /// Empty if there is no such column.
-  const std::string& at(std::string_view column) const;
+  /// Empty if there is no such column. Valid as long as this is and is not changed.
+  std::string_view at(std::string_view column) const;
   bool has(std::string_view column) const { return !at(column).empty(); }
-  void set(const std::string& column, std::string value);
-  std::size_t size() const { return fields_.size(); }
+  void set(const std::string& column, const std::string& value);
+  std::size_t size() const { return ends_.size(); }
   const std::string& column(std::size_t i) const { return (*columns_)[i]; }
-  const std::string& field(std::size_t i) const { return fields_[i]; }
+  std::string_view field(std::size_t i) const {
+    const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
+    return std::string_view(text_).substr(begin, ends_[i] - begin);
+  }
 
  private:
-  std::shared_ptr<const Columns> columns_ = std::make_shared<const Columns>();
-  std::vector<std::string> fields_;
+  std::shared_ptr<const Columns> columns_ = nullptr;
+  std::string text_;
+  std::vector<std::size_t> ends_;
 };
 
 struct CodeCarbonRow {

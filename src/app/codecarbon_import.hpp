@@ -26,9 +26,9 @@ struct CodeCarbonImport {
 /// CodeCarbon knew is not in its file, so the figures count as assumed. User error for values that can't be.
 Result<record::Run> run_of_codecarbon_row(const CodeCarbonRow& row, const std::string& experiment);
 
-/// Puts the rows into the store in one transaction: all or nothing. Each whole row is kept as evidence of type
-/// `codecarbon/row`. Runs that are there change nothing, whether they were imported or metered here; of several
-/// rows of one run (CodeCarbon writes one with each flush, each with all before) the last counts.
+/// Puts the rows into the store in one transaction: all or nothing. Each whole row is kept as evidence of
+/// type `codecarbon/row`. Runs that are there change nothing, whether they were imported or metered here; of
+/// several rows of one run (CodeCarbon writes one with each flush, each with all before) the last counts.
 Result<CodeCarbonImport> import_codecarbon(record::Store& store, const CodeCarbonFile& file,
                                            const std::string& experiment);
 

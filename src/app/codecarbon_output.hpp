@@ -9,13 +9,14 @@
 
 namespace joulery::app {
 
-/// `run --codecarbon-csv FILE`: a row of each run in CodeCarbon's columns, and its ranges in a file beside it.
+/// `run --codecarbon-csv FILE`: a row of each run in CodeCarbon's columns, and its ranges in a file beside
+/// it.
 class CodeCarbonOutput {
  public:
   /// User error if a row could not be appended now to either file.
   static Result<CodeCarbonOutput> create(const std::string& path);
-  /// Appends a row to both. What a person should know of it, such as an older file that was moved aside, comes
-  /// back as lines.
+  /// Appends a row to both. What a person should know of it, such as an older file that was moved aside,
+  /// comes back as lines.
   Result<std::vector<std::string>> append(const meter::MeteredRun& run, const footprint::DataSet& data) const;
 
  private:

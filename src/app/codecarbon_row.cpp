@@ -171,9 +171,8 @@ void set_hardware(const meter::MeteredRun& run, Row& row) {
   }
   row.set("gpu_model", model);
   if (run.machine_cpus > 0 && run.duration_seconds > 0) {
-    row.set(
-        "cpu_utilization_percent",
-        std::min(100.0, 100 * run.machine_busy_seconds / (run.duration_seconds * run.machine_cpus)));
+    row.set("cpu_utilization_percent",
+            std::min(100.0, 100 * run.machine_busy_seconds / (run.duration_seconds * run.machine_cpus)));
   }
 }
 

@@ -48,7 +48,8 @@ std::string real_path(const std::string& path) {
 std::unexpected<Error> failed(const SharedCsv& csv, const char* what, int error) {
   return environment_error(
       fmt::format("{}: can't {} '{}': {}", csv.what, what, printable(csv.path), errno_text(error)),
-      error == ENOSPC || error == EDQUOT ? "free some space on that disk; the run itself is in the record" : "");
+      error == ENOSPC || error == EDQUOT ? "free some space on that disk; the run itself is in the record"
+                                         : "");
 }
 
 /// Bytes from `offset`, as many as there are up to `limit`.
@@ -144,9 +145,9 @@ Result<std::string> move_aside(const SharedCsv& csv) {
     if (error == 0) return to;
     if (error != EEXIST) return failed(csv, "move aside", error);
   }
-  return environment_error(fmt::format("{}: there are {} files '{}*.bak' already", csv.what, kMostBackups,
-                                       printable(csv.path)),
-                           "move some of them away");
+  return environment_error(
+      fmt::format("{}: there are {} files '{}*.bak' already", csv.what, kMostBackups, printable(csv.path)),
+      "move some of them away");
 }
 
 /// What ends a last line that was cut off; empty if the file is whole. In the middle of a quoted field the

@@ -98,8 +98,8 @@ class StrictReader {
 
 }  // namespace
 
-std::string CsvReader::quoted_field(std::size_t& i) const {
-  std::string field;
+void CsvReader::read_quoted(std::size_t& i, std::string& field) const {
+  field.clear();
   bool quoted = false;
   for (; i < rest_.size(); ++i) {
     const char c = rest_[i];
@@ -115,33 +115,37 @@ std::string CsvReader::quoted_field(std::size_t& i) const {
     } else if (c == '"' && field.empty()) {
       quoted = true;
     } else if (c == separator_ || c == '\n') {
-      break;
+      return;
     } else if (c != '\r' || i + 1 >= rest_.size() || rest_[i + 1] != '\n') {
       field.push_back(c);
     }
   }
-  return field;
 }
 
 bool CsvReader::next(std::vector<std::string>& fields) {
-  fields.clear();
   while (!rest_.empty() && (rest_.front() == '\n' || rest_.front() == '\r')) rest_.remove_prefix(1);
-  if (rest_.empty()) return false;
-  fields.reserve(width_);
+  if (rest_.empty()) {
+    fields.clear();
+    return false;
+  }
+  std::size_t count = 0;
   std::size_t i = 0;
   while (true) {
+    // The strings of the row before are filled again.
+    if (count == fields.size()) fields.emplace_back();
+    std::string& field = fields[count++];
     if (i < rest_.size() && rest_[i] == '"') {
-      fields.push_back(quoted_field(i));
+      read_quoted(i, field);
     } else {
       const std::size_t start = i;
       while (i < rest_.size() && rest_[i] != separator_ && rest_[i] != '\n') ++i;
       const bool crlf = i < rest_.size() && rest_[i] == '\n' && i > start && rest_[i - 1] == '\r';
-      fields.emplace_back(rest_.substr(start, i - start - (crlf ? 1 : 0)));
+      field.assign(rest_.substr(start, i - start - (crlf ? 1 : 0)));
     }
     if (i >= rest_.size() || rest_[i] == '\n') break;
     ++i;
   }
-  width_ = fields.size();
+  fields.resize(count);
   rest_.remove_prefix(i < rest_.size() ? i + 1 : i);
   return true;
 }

@@ -21,14 +21,13 @@ class CsvReader {
 
  private:
   /// The field that begins with a quote at `i`, which moves to the end of the field.
-  std::string quoted_field(std::size_t& i) const;
+  void read_quoted(std::size_t& i, std::string& field) const;
   std::string_view rest_;
   char separator_;
-  std::size_t width_ = 0;  // of the row before
 };
 
-/// One field as RFC 4180 wants it. A text that a spreadsheet would run as a formula (a leading =, +, -, @, tab
-/// or carriage return) gets a quote before it.
+/// One field as RFC 4180 wants it. A text that a spreadsheet would run as a formula (a leading =, +, -, @,
+/// tab or carriage return) gets a quote before it.
 std::string csv_field(std::string_view text);
 /// Fields and a line feed.
 std::string csv_line(std::span<const std::string> fields);

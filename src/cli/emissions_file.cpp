@@ -24,8 +24,8 @@ void EmissionsFile::append(app::Application& application, const meter::MeteredRu
                                      run.run.id, notes.error().message);
     static_cast<void>(print(Stream::err, warning));
     if (!notes.error().hint.empty()) {
-      static_cast<void>(print(
-          Stream::err, fmt::format("{}hint:{} {}\n", colors.cyan, colors.reset, notes.error().hint)));
+      static_cast<void>(
+          print(Stream::err, fmt::format("{}hint:{} {}\n", colors.cyan, colors.reset, notes.error().hint)));
     }
     return;
   }

@@ -14,14 +14,16 @@ namespace {
 class NewRows {
  public:
   static Result<NewRows> create(Database& database) {
-    JOULERY_ASSIGN(Statement run,
-                   database.prepare("INSERT INTO runs (experiment, name, user, status, start_utc_ns, end_utc_ns, "
-                                    "start_boottime_ns, end_boottime_ns, uuid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                                    "ON CONFLICT DO NOTHING"));
+    JOULERY_ASSIGN(
+        Statement run,
+        database.prepare("INSERT INTO runs (experiment, name, user, status, start_utc_ns, end_utc_ns, "
+                         "start_boottime_ns, end_boottime_ns, uuid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                         "ON CONFLICT DO NOTHING"));
     JOULERY_ASSIGN(Statement tag, database.prepare("INSERT INTO tags (run, key, value) VALUES (?, ?, ?)"));
-    JOULERY_ASSIGN(Statement metric,
-                   database.prepare("INSERT INTO metrics (run, key, step, timestamp_ms, value, next_block, seals) "
-                                    "VALUES (?, ?, ?, ?, ?, 1, 0) ON CONFLICT DO NOTHING"));
+    JOULERY_ASSIGN(
+        Statement metric,
+        database.prepare("INSERT INTO metrics (run, key, step, timestamp_ms, value, next_block, seals) "
+                         "VALUES (?, ?, ?, ?, ?, 1, 0) ON CONFLICT DO NOTHING"));
     JOULERY_ASSIGN(Statement tail,
                    database.prepare("INSERT INTO metric_tails (run, key, points) VALUES (?, ?, ?)"));
     return NewRows(database, std::move(run), std::move(tag), std::move(metric), std::move(tail));
@@ -63,7 +65,8 @@ class NewRows {
 
 /// What belongs to other tables, or has rules of its own.
 bool is_plain(const Run& run) {
-  return !run.deleted && run.params.empty() && run.host_id.empty() && run.boot_id.empty() && is_run_id(run.id);
+  return !run.deleted && run.params.empty() && run.host_id.empty() && run.boot_id.empty() &&
+         is_run_id(run.id);
 }
 
 }  // namespace
@@ -114,11 +117,10 @@ Result<std::vector<std::optional<Store::KnownRun>>> SqliteStore::known_runs(std:
   constexpr std::int64_t kNoKey = -1;
   JOULERY_ASSIGN(const auto metric_key, find("SELECT id FROM keys WHERE name = ?", metric));
   JOULERY_ASSIGN(const auto tag_key, find("SELECT id FROM keys WHERE name = ?", tag));
-  JOULERY_ASSIGN(
-      Statement select,
-      database_->prepare("SELECT r.deleted, m.value, t.value FROM runs r "
-                         "LEFT JOIN metrics m ON m.run = r.id AND m.key = ? "
-                         "LEFT JOIN tags t ON t.run = r.id AND t.key = ? WHERE r.uuid = ?"));
+  JOULERY_ASSIGN(Statement select,
+                 database_->prepare("SELECT r.deleted, m.value, t.value FROM runs r "
+                                    "LEFT JOIN metrics m ON m.run = r.id AND m.key = ? "
+                                    "LEFT JOIN tags t ON t.run = r.id AND t.key = ? WHERE r.uuid = ?"));
   std::vector<std::optional<KnownRun>> known;
   known.reserve(ids.size());
   for (const std::string& id : ids) {
