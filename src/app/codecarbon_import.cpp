@@ -30,9 +30,10 @@ constexpr const char* kSource = "codecarbon";
 constexpr const char* kDuration = "joulery/duration_seconds";
 /// What runs are looked for and told apart by; the rest of the row is kept as evidence.
 constexpr std::array<std::string_view, 2> kTagged = {"country_iso_code", "cpu_model"};
-/// Columns that our own metrics, tags, times and ids say already.
-constexpr std::array<std::string_view, 5> kTold = {"timestamp", "run_id", "duration", "country_iso_code",
-                                                   "cpu_model"};
+/// Columns that the run's id, name, times, metrics and tags say already.
+constexpr std::array<std::string_view, 9> kTold = {"timestamp",       "run_id",           "project_name",
+                                                   "duration",        "emissions",        "emissions_rate",
+                                                   "energy_consumed", "country_iso_code", "cpu_model"};
 
 /// Never negative and never endless.
 Result<double> amount(const CodeCarbonRow& row, std::string_view column) {

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "base/ids.hpp"
 #include "record/metric_block.hpp"
@@ -82,29 +83,35 @@ Status SqliteStore::put_runs(std::span<const Run> runs) {
       return row;
     };
     JOULERY_ASSIGN(NewRows rows, NewRows::create(*database_));
+    std::vector<std::pair<const Run*, std::int64_t>> added;
     for (const Run& run : runs) {
-      if (!is_plain(run)) {
+      std::optional<std::int64_t> row;
+      if (is_plain(run)) {
+        auto experiment = experiments.find(run.experiment);
+        if (experiment == experiments.end()) {
+          JOULERY_ASSIGN(const std::int64_t id, experiment_row(run.experiment));
+          experiment = experiments.emplace(run.experiment, id).first;
+        }
+        JOULERY_ASSIGN(row, rows.add_run(run, experiment->second));
+      }
+      if (row) {
+        added.emplace_back(&run, *row);
+      } else {
         JOULERY_CHECK_OK(put_whole_run(run));
-        continue;
       }
-      auto experiment = experiments.find(run.experiment);
-      if (experiment == experiments.end()) {
-        JOULERY_ASSIGN(const std::int64_t row, experiment_row(run.experiment));
-        experiment = experiments.emplace(run.experiment, row).first;
-      }
-      JOULERY_ASSIGN(const auto row, rows.add_run(run, experiment->second));
-      if (!row) {
-        JOULERY_CHECK_OK(put_whole_run(run));
-        continue;
-      }
-      for (const auto& [name, value] : run.tags) {
+    }
+    // Table by table: the pages of one are still at hand when its next row comes.
+    for (const auto& [run, row] : added) {
+      for (const auto& [name, value] : run->tags) {
         JOULERY_ASSIGN(const std::int64_t key, key_of(name));
-        JOULERY_CHECK_OK(rows.add_tag(*row, key, value));
+        JOULERY_CHECK_OK(rows.add_tag(row, key, value));
       }
-      for (const LatestMetric& metric : run.metrics) {
+    }
+    for (const auto& [run, row] : added) {
+      for (const LatestMetric& metric : run->metrics) {
         JOULERY_ASSIGN(const std::int64_t key, key_of(metric.key));
-        JOULERY_ASSIGN(const bool added, rows.add_metric(*row, key, metric.point));
-        if (!added) JOULERY_CHECK_OK(append_points(*row, key, {&metric.point, 1}));
+        JOULERY_ASSIGN(const bool is_new, rows.add_metric(row, key, metric.point));
+        if (!is_new) JOULERY_CHECK_OK(append_points(row, key, {&metric.point, 1}));
       }
     }
     return {};
