@@ -75,9 +75,10 @@ const CodeCarbonColumn* column_of(std::string_view name) {
   return nullptr;
 }
 
+constexpr double kSeldomDropped = 10;
+
 double cost_of_dropping(const CodeCarbonColumn* column) {
-  constexpr double kSeldom = 10;
-  if (column == nullptr || !column->droppable) return kSeldom;
+  if (column == nullptr || !column->droppable) return kSeldomDropped;
   // The number of GPUs is known to be 0 more often than a place or a model is known.
   if (column->name == "gpu_count") return 0.15;
   return 0.1;
@@ -90,16 +91,17 @@ char separator_of(std::string_view header) {
 }
 
 /// "1,5" to "1.5" in columns of numbers, where the comma is not what separates.
-void mend_decimal_commas(std::map<std::string, std::string>& values) {
-  for (auto& [name, value] : values) {
-    const CodeCarbonColumn* column = column_of(name);
-    if (column == nullptr || (column->type != Type::number && column->type != Type::count)) continue;
-    const auto comma = value.find(',');
-    if (comma == std::string::npos || value.find('.') != std::string::npos) continue;
-    std::string mended = value;
-    mended[comma] = '.';
-    if (parse_double(mended)) value = std::move(mended);
-  }
+void mend_decimal_comma(std::string& value) {
+  const auto comma = value.find(',');
+  if (comma == std::string::npos || value.find('.') != std::string::npos) return;
+  std::string mended = value;
+  mended[comma] = '.';
+  if (parse_double(mended)) value = std::move(mended);
+}
+
+/// Columns that rows of ours leave empty where energy is not known.
+bool may_be_unknown(std::string_view column) {
+  return column == "emissions" || column == "energy_consumed";
 }
 
 class Reader {
@@ -107,21 +109,24 @@ class Reader {
   Reader(std::string_view text, char separator) : text_(text), separator_(separator), csv_(text, separator) {}
 
   Result<CodeCarbonFile> read() {
-    if (!csv_.next(header_)) return user_error("the file is empty");
-    if (header_.size() > kMostColumns) return not_codecarbon("has too many columns");
-    for (std::string& name : header_) name = std::string(trim(name));
+    std::vector<std::string> header;
+    if (!csv_.next(header)) return user_error("the file is empty");
+    if (header.size() > kMostColumns) return not_codecarbon("has too many columns");
+    for (std::string& name : header) name = std::string(trim(name));
     for (const std::string_view needed : kNeeded) {
-      if (std::find(header_.begin(), header_.end(), needed) == header_.end()) {
+      if (std::find(header.begin(), header.end(), needed) == header.end()) {
         return not_codecarbon(fmt::format("has no column '{}'", needed).c_str());
       }
     }
+    header_ = std::make_shared<const CodeCarbonValues::Columns>(std::move(header));
+    read_types();
     std::vector<std::string> fields;
     bool more = csv_.next(fields);
+    std::vector<std::string> next_fields;
     while (more) {
-      std::vector<std::string> next_fields;
       more = csv_.next(next_fields);
       read_row(fields, !more && !text_.ends_with('\n'));
-      fields = std::move(next_fields);
+      std::swap(fields, next_fields);
     }
     return std::move(file_);
   }
@@ -132,35 +137,60 @@ class Reader {
                       "the first line has to name the columns, as CodeCarbon writes it");
   }
 
-  void read_row(const std::vector<std::string>& fields, bool maybe_cut_off) {
+  /// Column types and the places of what every row needs.
+  void read_types() {
+    for (const std::string& name : *header_) columns_.push_back(column_of(name));
+    for (const std::string_view needed : kNeeded) {
+      needed_.push_back(
+          static_cast<std::size_t>(std::find(header_->begin(), header_->end(), needed) - header_->begin()));
+    }
+  }
+
+  /// Fields of a short row in their columns; empty if it can't be told which they are.
+  std::vector<std::string> realigned(const std::vector<std::string>& fields) const {
+    std::vector<std::string> all;
+    const auto values = realign_codecarbon_row(*header_, fields);
+    if (values.empty()) return all;
+    for (const std::string& name : *header_) {
+      const auto found = values.find(name);
+      all.push_back(found == values.end() ? "" : found->second);
+    }
+    return all;
+  }
+
+  void read_row(std::vector<std::string>& fields, bool maybe_cut_off) {
     CodeCarbonRow row;
     row.number = ++number_;
     const auto problem = [&](std::string reason) {
       file_.problems.push_back({row.number, std::move(reason)});
     };
-    if (fields.size() == header_.size()) {
-      for (std::size_t i = 0; i < fields.size(); ++i) {
-        if (!fields[i].empty()) row.values[header_[i]] = fields[i];
-      }
-    } else if (fields.size() > header_.size()) {
-      return problem(fmt::format("{} fields under {} columns", fields.size(), header_.size()));
-    } else if (maybe_cut_off) {
-      return problem("the last line is cut off");
-    } else {
-      row.values = realign_codecarbon_row(header_, fields);
+    const std::size_t count = fields.size();
+    if (count > header_->size()) {
+      return problem(fmt::format("{} fields under {} columns", count, header_->size()));
+    }
+    if (count < header_->size()) {
+      if (maybe_cut_off) return problem("the last line is cut off");
+      fields = realigned(fields);
       row.realigned = true;
-      if (row.values.empty()) {
+      if (fields.empty()) {
         return problem(
-            fmt::format("{} fields under {} columns, which fit none of them", fields.size(), header_.size()));
+            fmt::format("{} fields under {} columns, which fit none of them", count, header_->size()));
       }
     }
-    if (separator_ != ',') mend_decimal_commas(row.values);
-    for (const std::string_view needed : kNeeded) {
-      const auto found = row.values.find(std::string(needed));
-      if (found == row.values.end()) return problem(fmt::format("no {}", needed));
-      const CodeCarbonColumn* column = column_of(needed);
-      if (misfit(column->type, found->second) > 0) {
-        return problem(fmt::format("{} is '{}'", needed, printable(found->second).substr(0, 60)));
+    if (separator_ != ',') {
+      for (std::size_t i = 0; i < fields.size(); ++i) {
+        const CodeCarbonColumn* column = columns_[i];
+        if (column != nullptr && (column->type == Type::number || column->type == Type::count))
+          mend_decimal_comma(fields[i]);
+      }
+    }
+    row.values = CodeCarbonValues(header_, fields);
+    for (std::size_t i = 0; i < kNeeded.size(); ++i) {
+      const std::string_view value = row.values.field(needed_[i]);
+      if (value.empty() && may_be_unknown(kNeeded[i]) && row.is_own()) continue;
+      if (value.empty()) return problem(fmt::format("no {}", kNeeded[i]));
+      if (misfit(columns_[needed_[i]]->type, value) > 0) {
+        return problem(fmt::format("{} is '{}'", kNeeded[i], printable(value).substr(0, 60)));
       }
     }
     file_.rows.push_back(std::move(row));
@@ -169,12 +199,56 @@ class Reader {
   std::string_view text_;
   char separator_;
   CsvReader csv_;
-  std::vector<std::string> header_;
+  std::shared_ptr<const CodeCarbonValues::Columns> header_;
+  /// Null for a column that we don't know.
+  std::vector<const CodeCarbonColumn*> columns_;
+  std::vector<std::size_t> needed_;
   std::uint64_t number_ = 0;
   CodeCarbonFile file_;
 };
 
 }  // namespace
+
+CodeCarbonValues::CodeCarbonValues(std::shared_ptr<const Columns> columns,
+                                   const std::vector<std::string>& fields)
+    : columns_(std::move(columns)) {
+  std::size_t length = 0;
+  for (const std::string& field : fields) length += field.size();
+  text_.reserve(length);
+  ends_.reserve(fields.size());
+  for (const std::string& field : fields) {
+    text_ += field;
+    ends_.push_back(text_.size());
+  }
+}
+
+CodeCarbonValues::CodeCarbonValues(std::initializer_list<std::pair<std::string, std::string>> values) {
+  for (const auto& [column, value] : values) set(column, value);
+}
+
+std::string_view CodeCarbonValues::at(std::string_view column) const {
+  for (std::size_t i = 0; i < ends_.size(); ++i) {
+    if ((*columns_)[i] == column) return field(i);
+  }
+  return {};
+}
+
+void CodeCarbonValues::set(const std::string& column, const std::string& value) {
+  Columns columns;
+  std::vector<std::string> fields;
+  for (std::size_t i = 0; i < size(); ++i) {
+    columns.push_back(this->column(i));
+    fields.emplace_back(field(i));
+  }
+  const auto found = std::find(columns.begin(), columns.end(), column);
+  if (found != columns.end()) {
+    fields[static_cast<std::size_t>(found - columns.begin())] = value;
+  } else {
+    columns.push_back(column);
+    fields.push_back(value);
+  }
+  *this = CodeCarbonValues(std::make_shared<const Columns>(std::move(columns)), fields);
+}
 
 const std::array<CodeCarbonColumn, 38>& codecarbon_columns() {
   static constexpr std::array<CodeCarbonColumn, 38> kColumns = {{
@@ -240,7 +314,9 @@ std::map<std::string, std::string> realign_codecarbon_row(const std::vector<std:
       cost[c + 1][f] = std::min(kept, dropped);
     }
   }
-  if (cost[columns][count] == kNever) return {};
+  // No version dropped what is never empty; a line that was cut off in the middle looks as if one had.
+  constexpr double kMostSeldom = 3;
+  if (cost[columns][count] >= kMostSeldom * kSeldomDropped) return {};
   std::map<std::string, std::string> values;
   std::size_t f = count;
   for (std::size_t c = columns; c > 0; --c) {

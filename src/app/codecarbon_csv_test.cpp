@@ -125,6 +125,28 @@ TEST(CodeCarbonCsv, ALastLineThatWasCutOffIsLeftOut) {
   }
 }
 
+/// A later program went on writing after one was killed in the middle of a row.
+TEST(CodeCarbonCsv, ALineThatWasCutOffInTheMiddleOfAFileIsNotGuessed) {
+  const std::string last = line(full_row());
+  for (std::size_t kept = 1; kept + 30 < last.size(); kept += 3) {
+    const auto file = parse_codecarbon_csv(line(header()) + last.substr(0, kept) + "\n" + line(full_row()));
+    ASSERT_TRUE(file);
+    EXPECT_EQ(file->rows.size(), 1U) << kept;
+    ASSERT_EQ(file->problems.size(), 1U) << kept;
+    EXPECT_EQ(file->problems[0].row, 1U);
+  }
+}
+
+TEST(CodeCarbonCsv, OurOwnRowsMayLackEnergy) {
+  std::vector<std::string> own = full_row();
+  own[5] = own[13] = "";
+  own[22] = "joulery-0.1.0";
+  const auto file = parse_codecarbon_csv(line(header()) + line(own));
+  ASSERT_EQ(file->rows.size(), 1U);
+  EXPECT_TRUE(file->rows[0].is_own());
+  EXPECT_FALSE(file->rows[0].values.has("energy_consumed"));
+}
+
 TEST(CodeCarbonCsv, OtherVersionsByTheNamesOfTheirColumns) {
   const auto file = parse_codecarbon_csv(
       "energy_consumed,timestamp,emissions,duration,new_column\n0.5,2024-01-01T00:00:00,0.2,60,what\n");

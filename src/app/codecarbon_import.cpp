@@ -1,10 +1,13 @@
 #include "app/codecarbon_import.hpp"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <ctime>
+#include <map>
 #include <optional>
 #include <unordered_map>
 
@@ -22,25 +25,36 @@ constexpr double kGramsPerKilogram = 1000;
 constexpr std::size_t kLongestValue = 5000;
 constexpr std::size_t kLongestName = 500;
 
-std::string text_of(const CodeCarbonRow& row, const std::string& column) {
-  const auto found = row.values.find(column);
-  return found == row.values.end() ? "" : found->second;
-}
+constexpr const char* kSourceTag = "joulery.source";
+constexpr const char* kSource = "codecarbon";
+constexpr const char* kDuration = "joulery/duration_seconds";
+/// What runs are looked for and told apart by; the rest of the row is kept as evidence.
+constexpr std::array<std::string_view, 2> kTagged = {"country_iso_code", "cpu_model"};
+/// Columns that the run's id, name, times, metrics and tags say already.
+constexpr std::array<std::string_view, 9> kTold = {"timestamp",       "run_id",           "project_name",
+                                                   "duration",        "emissions",        "emissions_rate",
+                                                   "energy_consumed", "country_iso_code", "cpu_model"};
 
 /// Never negative and never endless.
-Result<double> amount(const CodeCarbonRow& row, const std::string& column) {
-  const auto value = parse_double(text_of(row, column));
+Result<double> amount(const CodeCarbonRow& row, std::string_view column) {
+  const std::string_view text = row.values.at(column);
+  const auto value = parse_double(text);
   if (!value || !std::isfinite(*value) || *value < 0) {
-    return user_error(fmt::format("{} is '{}'", column, printable(text_of(row, column)).substr(0, 60)));
+    return user_error(fmt::format("{} is '{}'", column, printable(text).substr(0, 60)));
   }
   return *value;
 }
 
-std::optional<std::int64_t> local_time_ns(const std::string& text) {
+/// Energy of the computers: CodeCarbon multiplied it by the PUE, which its file names.
+double joules_of(const CodeCarbonRow& row, double kilowatt_hours) {
+  const auto pue = parse_double(row.values.at("pue"));
+  return kilowatt_hours * kJoulesPerKilowattHour / (pue && *pue >= 1 ? *pue : 1);
+}
+
+std::optional<std::int64_t> local_time_ns(std::string_view text) {
   std::tm parts{};
   const auto number = [&](std::size_t from, std::size_t length) {
-    return text.size() >= from + length ? parse_int64(std::string_view(text).substr(from, length))
-                                        : std::nullopt;
+    return text.size() >= from + length ? parse_int64(text.substr(from, length)) : std::nullopt;
   };
   const auto year = number(0, 4);
   const auto month = number(5, 2);
@@ -66,136 +80,234 @@ std::optional<std::int64_t> local_time_ns(const std::string& text) {
 }
 
 std::string id_of(const CodeCarbonRow& row) {
-  const std::string run = text_of(row, "run_id");
-  const std::string task = text_of(row, "task_name");
-  std::string digits = to_lower(run);
+  const std::string_view run = row.values.at("run_id");
+  const std::string_view task = row.values.at("task_name");
+  std::string digits = to_lower(std::string(run));
   std::erase(digits, '-');
   if (task.empty() && is_run_id(digits)) return digits;
   std::string key = fmt::format("codecarbon\n{}\n{}\n", run, task);
   // Versions that knew no run id: the row is all there is to tell runs apart.
   if (run.empty()) {
-    for (const auto& [column, value] : row.values) key += column + "=" + value + "\n";
+    std::map<std::string, std::string> sorted;
+    for (std::size_t i = 0; i < row.values.size(); ++i) {
+      if (!row.values.field(i).empty()) sorted[row.values.column(i)] = row.values.field(i);
+    }
+    for (const auto& [column, value] : sorted) key += column + "=" + value + "\n";
   }
   return sha256_hex(key).substr(0, 32);
 }
 
-double duration_of(const record::Run& run) {
-  for (const record::LatestMetric& metric : run.metrics) {
-    if (metric.key == "joulery/duration_seconds") return metric.point.value;
+/// What of a row may be wrong, checked.
+struct Figures {
+  std::string id;
+  double seconds = 0;
+  std::int64_t end_utc_ns = 0;
+  /// Nothing: a row of ours, of a run whose energy was not known.
+  std::optional<double> kilowatt_hours;
+  std::optional<double> kilograms;
+};
+
+Result<Figures> read_figures(const CodeCarbonRow& row) {
+  Figures figures;
+  JOULERY_ASSIGN(figures.seconds, amount(row, "duration"));
+  if (row.values.has("energy_consumed") || !row.is_own()) {
+    JOULERY_ASSIGN(figures.kilowatt_hours, amount(row, "energy_consumed"));
   }
-  return -1;
+  if (row.values.has("emissions") || !row.is_own()) {
+    JOULERY_ASSIGN(figures.kilograms, amount(row, "emissions"));
+  }
+  const std::string_view when = row.values.at("timestamp");
+  const auto end = local_time_ns(when);
+  constexpr double kLongestSeconds = 1e9;
+  if (!end || figures.seconds > kLongestSeconds) {
+    return user_error(fmt::format("'{}' after {} s is no time that can be", printable(when).substr(0, 60),
+                                  figures.seconds));
+  }
+  figures.end_utc_ns = *end;
+  figures.id = id_of(row);
+  return figures;
 }
+
+/// As it was before csv_field() kept spreadsheets from running it.
+std::string_view without_formula_guard(std::string_view name, bool own) {
+  const bool guarded = own && name.size() > 1 && name[0] == '\'' &&
+                       std::string_view("=+-@\t\r").find(name[1]) != std::string_view::npos;
+  return guarded ? name.substr(1) : name;
+}
+
+record::Run make_run(const CodeCarbonRow& row, const Figures& figures, const std::string& experiment) {
+  record::Run run;
+  run.id = figures.id;
+  const std::string_view task = row.values.at("task_name");
+  const std::string_view project = row.values.at("project_name");
+  run.name = printable(without_formula_guard(task.empty() ? project : task, row.is_own()));
+  run.name.resize(std::min(run.name.size(), kLongestName));
+  if (run.name.empty()) run.name = "codecarbon";
+  run.experiment = experiment;
+  run.status = record::RunStatus::finished;
+  run.end_utc_ns = figures.end_utc_ns;
+  run.start_utc_ns = figures.end_utc_ns - static_cast<std::int64_t>(figures.seconds * 1e9);
+  run.tags[kSourceTag] = kSource;
+  run.tags[record::kEnergyProvenanceTag] =
+      figures.kilowatt_hours ? provenance_name(Provenance::assumed) : record::kEnergyUnknown;
+  const auto tag = [&](std::string_view column) {
+    const std::string_view value = row.values.at(column);
+    if (value.empty()) return;
+    run.tags["codecarbon." + std::string(column)] = printable(value).substr(0, kLongestValue);
+  };
+  for (const std::string_view column : kTagged) tag(column);
+  if (!task.empty()) tag("project_name");
+  const auto metric = [&](const char* key, double value) {
+    run.metrics.push_back(
+        {.key = key, .point = {.value = value, .timestamp_ms = figures.end_utc_ns / 1'000'000}});
+  };
+  metric(kDuration, figures.seconds);
+  if (figures.kilowatt_hours) metric("joulery/energy_joules", joules_of(row, *figures.kilowatt_hours));
+  if (figures.kilograms) metric("joulery/carbon_gco2e", *figures.kilograms * kGramsPerKilogram);
+  return run;
+}
+
+/// What JSON takes for a number: from_chars takes more.
+bool is_json_number(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  const bool leading_zero = text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9';
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (text.empty() || !is_digit(text.front()) || !is_digit(text.back()) || leading_zero) return false;
+  const auto dot = text.find('.');
+  return dot == std::string_view::npos || (dot + 1 < text.size() && is_digit(text[dot + 1]));
+}
+
+void append_json_text(std::string_view text, std::string& json) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7F && c != '"' &&
+           c != '\\';
+  });
+  if (plain) {
+    json.append("\"").append(text).append("\"");
+  } else {
+    json += nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+}
+
+/// The row by column, as it is, less what metrics and tags say. The same row gives the same bytes whenever it
+/// is imported.
+record::Evidence evidence_of(const CodeCarbonRow& row, const Figures& figures) {
+  record::Evidence evidence;
+  evidence.subject = "run:" + figures.id;
+  evidence.type = "codecarbon/row";
+  std::string& json = evidence.json;
+  json.reserve(1200);
+  json = "{";
+  for (std::size_t i = 0; i < row.values.size(); ++i) {
+    const std::string_view value = row.values.field(i);
+    if (value.empty() || std::find(kTold.begin(), kTold.end(), row.values.column(i)) != kTold.end()) {
+      continue;
+    }
+    if (json.size() > 1) json += ',';
+    append_json_text(std::string_view(row.values.column(i)).substr(0, kLongestName), json);
+    json += ':';
+    if (is_json_number(value) && parse_double(value)) {
+      json += value;
+    } else {
+      append_json_text(value.substr(0, kLongestValue), json);
+    }
+  }
+  json += '}';
+  evidence.sha256 = sha256_hex(json);
+  evidence.created_utc_ns = figures.end_utc_ns;
+  return evidence;
+}
+
+/// A row that may become a run.
+struct Candidate {
+  const CodeCarbonRow* row = nullptr;
+  Figures figures;
+};
 
 class PutRuns final : public record::Store::TransactionBody {
  public:
-  PutRuns(const std::vector<record::Run>& runs, CodeCarbonImport& report) : runs_(runs), report_(report) {}
+  PutRuns(const std::vector<Candidate>& candidates, const std::string& experiment, CodeCarbonImport& report)
+      : candidates_(candidates), experiment_(experiment), report_(report) {}
   Status run(record::Store& store) override {
-    JOULERY_CHECK_OK(find_known(store));
-    for (const record::Run& run : runs_) {
-      const auto known = known_.find(run.id);
-      if (known != known_.end() && known->second >= duration_of(run)) {
-        ++report_.unchanged;
-        continue;
+    JOULERY_CHECK_OK(choose(store));
+    constexpr std::size_t kBatch = 1000;
+    std::vector<record::Run> runs;
+    std::vector<record::Evidence> rows;
+    for (std::size_t at = 0; at < chosen_.size(); at += kBatch) {
+      runs.clear();
+      rows.clear();
+      for (std::size_t i = at; i < std::min(at + kBatch, chosen_.size()); ++i) {
+        runs.push_back(make_run(*chosen_[i]->row, chosen_[i]->figures, experiment_));
+        rows.push_back(evidence_of(*chosen_[i]->row, chosen_[i]->figures));
       }
-      ++(known == known_.end() ? report_.added : report_.updated);
-      JOULERY_CHECK_OK(store.put_run(run));
-      report_.run_ids.push_back(run.id);
+      JOULERY_CHECK_OK(store.put_runs(runs));
+      for (const record::Evidence& row : rows) JOULERY_CHECK_OK(store.put_evidence(row));
     }
     return {};
   }
 
  private:
-  /// Durations of the runs that were imported before, also of those deleted since: those stay deleted.
-  Status find_known(record::Store& store) {
-    constexpr std::size_t kPage = 10'000;
-    record::RunQuery query;
-    query.filter = "tags.`joulery.source` = 'codecarbon'";
-    query.order_by = {"attributes.run_id ASC"};
-    query.view = record::RunQuery::View::all;
-    query.max_results = kPage;
-    while (true) {
-      JOULERY_ASSIGN(const std::vector<record::Run> page, store.search_runs(query));
-      for (const record::Run& run : page) known_[run.id] = duration_of(run);
-      if (page.size() < kPage) return {};
-      query.offset += kPage;
+  /// Those that are new, and those that went on since. A run that was deleted stays deleted, and one that was
+  /// metered here is known better than any file can tell.
+  Status choose(record::Store& store) {
+    std::vector<std::string> ids;
+    ids.reserve(candidates_.size());
+    for (const Candidate& each : candidates_) ids.push_back(each.figures.id);
+    JOULERY_ASSIGN(const auto known, store.known_runs(ids, kDuration, kSourceTag));
+    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+      const bool went_on = known[i] && !known[i]->deleted && known[i]->tag == kSource &&
+                           known[i]->metric.value_or(-1) < candidates_[i].figures.seconds;
+      if (known[i] && !went_on) {
+        ++report_.unchanged;
+        continue;
+      }
+      ++(known[i] ? report_.updated : report_.added);
+      report_.run_ids.push_back(std::move(ids[i]));
+      chosen_.push_back(&candidates_[i]);
     }
+    return {};
   }
 
-  const std::vector<record::Run>& runs_;
+  const std::vector<Candidate>& candidates_;
+  const std::string& experiment_;
   CodeCarbonImport& report_;
-  std::unordered_map<std::string, double> known_;
+  std::vector<const Candidate*> chosen_;
 };
 
 }  // namespace
 
 Result<record::Run> run_of_codecarbon_row(const CodeCarbonRow& row, const std::string& experiment) {
-  JOULERY_ASSIGN(const double seconds, amount(row, "duration"));
-  JOULERY_ASSIGN(const double kilograms, amount(row, "emissions"));
-  JOULERY_ASSIGN(const double kilowatt_hours, amount(row, "energy_consumed"));
-  const std::string when = text_of(row, "timestamp");
-  const auto end = local_time_ns(when);
-  constexpr double kLongestSeconds = 1e9;
-  if (!end || seconds > kLongestSeconds) {
-    return user_error(
-        fmt::format("'{}' after {} s is no time that can be", printable(when).substr(0, 60), seconds));
-  }
-  record::Run run;
-  run.id = id_of(row);
-  run.name = printable(text_of(row, "task_name")).substr(0, kLongestName);
-  if (run.name.empty()) run.name = printable(text_of(row, "project_name")).substr(0, kLongestName);
-  if (run.name.empty()) run.name = "codecarbon";
-  run.experiment = experiment;
-  run.status = record::RunStatus::finished;
-  run.end_utc_ns = *end;
-  run.start_utc_ns = *end - static_cast<std::int64_t>(seconds * 1e9);
-  run.tags["joulery.source"] = "codecarbon";
-  run.tags["joulery.energy_provenance"] = provenance_name(Provenance::assumed);
-  const auto metric = [&](const std::string& key, double value) {
-    run.metrics.push_back({.key = key, .point = {.value = value, .timestamp_ms = *end / 1'000'000}});
-  };
-  metric("joulery/duration_seconds", seconds);
-  metric("joulery/energy_joules", kilowatt_hours * kJoulesPerKilowattHour);
-  metric("joulery/carbon_gco2e", kilograms * kGramsPerKilogram);
-  for (const auto& [column, value] : row.values) {
-    if (column.empty() || column.size() > 100) continue;
-    const auto known = std::find_if(codecarbon_columns().begin(), codecarbon_columns().end(),
-                                    [&](const CodeCarbonColumn& each) { return each.name == column; });
-    const auto number = parse_double(value);
-    const bool numeric = known != codecarbon_columns().end() &&
-                         (known->type == CodeCarbonType::number || known->type == CodeCarbonType::count);
-    if (numeric && number && std::isfinite(*number)) {
-      metric("codecarbon/" + column, *number);
-    } else {
-      run.tags["codecarbon." + printable(column)] = printable(value).substr(0, kLongestValue);
-    }
-  }
-  return run;
+  JOULERY_ASSIGN(const Figures figures, read_figures(row));
+  return make_run(row, figures, experiment);
 }
 
 Result<CodeCarbonImport> import_codecarbon(record::Store& store, const CodeCarbonFile& file,
                                            const std::string& experiment) {
   CodeCarbonImport report;
   report.problems = file.problems;
-  std::vector<record::Run> runs;
+  std::vector<Candidate> candidates;
+  candidates.reserve(file.rows.size());
   std::unordered_map<std::string, std::size_t> places;
+  places.reserve(file.rows.size());
   for (const CodeCarbonRow& row : file.rows) {
-    auto run = run_of_codecarbon_row(row, experiment);
-    if (!run) {
-      report.problems.push_back({row.number, run.error().message});
+    auto figures = read_figures(row);
+    if (!figures) {
+      report.problems.push_back({row.number, figures.error().message});
       continue;
     }
     report.realigned += row.realigned ? 1 : 0;
-    const auto [place, fresh] = places.emplace(run->id, runs.size());
+    const auto [place, fresh] = places.emplace(figures->id, candidates.size());
     if (fresh) {
-      runs.push_back(std::move(*run));
+      candidates.push_back({.row = &row, .figures = std::move(*figures)});
       continue;
     }
     ++report.superseded;
-    if (duration_of(*run) >= duration_of(runs[place->second])) runs[place->second] = std::move(*run);
+    Candidate& before = candidates[place->second];
+    if (figures->seconds >= before.figures.seconds) before = {.row = &row, .figures = std::move(*figures)};
   }
   std::sort(report.problems.begin(), report.problems.end(),
             [](const auto& a, const auto& b) { return a.row < b.row; });
-  PutRuns put(runs, report);
+  PutRuns put(candidates, experiment, report);
   JOULERY_CHECK_OK(store.transaction(put));
   return report;
 }

@@ -20,15 +20,15 @@ struct CodeCarbonImport {
   std::vector<std::string> run_ids;
 };
 
-/// A run of the record from a row: id from CodeCarbon's run id (and the task's name), energy, carbon and time
-/// as our metrics, all else as `codecarbon/…` metrics and `codecarbon.…` tags. The row's time is local and
-/// names no zone: that of this machine is taken. How CodeCarbon knew is not in its file, so the figures count
-/// as assumed. User error for values that can't be.
+/// A run of the record from a row: id from CodeCarbon's run id (and the task's name), energy (without the PUE
+/// that CodeCarbon multiplies it by), carbon and time as our metrics, and what runs are looked for by as
+/// `codecarbon.…` tags. The row's time is local and names no zone: that of this machine is taken. How
+/// CodeCarbon knew is not in its file, so the figures count as assumed. User error for values that can't be.
 Result<record::Run> run_of_codecarbon_row(const CodeCarbonRow& row, const std::string& experiment);
 
-/// Puts the rows into the store in one transaction: all or nothing. Rows that are there already change
-/// nothing; of several rows of one run (CodeCarbon writes one with each flush, each with all before) the last
-/// counts.
+/// Puts the rows into the store in one transaction: all or nothing. Each whole row is kept as evidence of
+/// type `codecarbon/row`. Runs that are there change nothing, whether they were imported or metered here; of
+/// several rows of one run (CodeCarbon writes one with each flush, each with all before) the last counts.
 Result<CodeCarbonImport> import_codecarbon(record::Store& store, const CodeCarbonFile& file,
                                            const std::string& experiment);
 

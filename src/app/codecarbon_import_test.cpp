@@ -1,5 +1,6 @@
 #include "app/codecarbon_import.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "record/store_fixture.hpp"
@@ -44,7 +45,10 @@ TEST_F(CodeCarbonImportTest, ARowBecomesARun) {
   EXPECT_EQ(run.experiment, "Old");
   EXPECT_DOUBLE_EQ(metric(run, "joulery/energy_joules"), 1.8e6);
   EXPECT_DOUBLE_EQ(metric(run, "joulery/carbon_gco2e"), 2);
-  EXPECT_DOUBLE_EQ(metric(run, "codecarbon/cpu_power"), 42.5);
+  const auto evidence = must(store_->evidence("run:" + run.id));
+  ASSERT_EQ(evidence.size(), 1U);
+  EXPECT_EQ(evidence[0].type, "codecarbon/row");
+  EXPECT_EQ(evidence[0].json, R"({"cpu_power":42.5})");
   EXPECT_EQ(run.tags.at("codecarbon.country_iso_code"), "FRA");
   EXPECT_EQ(run.tags.at("joulery.energy_provenance"), "assumed");
   EXPECT_EQ(run.end_utc_ns - run.start_utc_ns, 60'000'000'000);
@@ -76,20 +80,92 @@ TEST_F(CodeCarbonImportTest, OfSeveralRowsOfARunTheLongestCounts) {
 
 TEST_F(CodeCarbonImportTest, TasksAreRunsOfTheirOwn) {
   CodeCarbonRow load = row(kId, 10);
-  load.values["task_name"] = "load";
+  load.values.set("task_name", "load");
   CodeCarbonRow fit = row(kId, 20);
-  fit.values["task_name"] = "fit";
+  fit.values.set("task_name", "fit");
   EXPECT_EQ(must(import_codecarbon(*store_, {.rows = {load, fit}, .problems = {}}, "Old")).added, 2U);
   EXPECT_EQ(must(store_->run("fit")).tags.at("codecarbon.project_name"), "vision");
 }
 
+TEST_F(CodeCarbonImportTest, EnergyIsTakenWithoutThePue) {
+  CodeCarbonRow hall = row(kId, 60);
+  hall.values.set("pue", "1.25");
+  const record::Run run = must(run_of_codecarbon_row(hall, "Old"));
+  EXPECT_DOUBLE_EQ(metric(run, "joulery/energy_joules"), 1.8e6 / 1.25);
+  EXPECT_DOUBLE_EQ(metric(run, "joulery/carbon_gco2e"), 2);
+}
+
+TEST_F(CodeCarbonImportTest, ARunThatWasMeteredHereStaysAsItIs) {
+  record::Run own = new_run("mine");
+  own.id = "3f1b5b6e111142228333abcdefabcdef";
+  own.metrics = {{.key = "joulery/duration_seconds", .point = {.value = 1}}};
+  must(store_->put_run(own));
+  EXPECT_EQ(must(import_codecarbon(*store_, {.rows = {row(kId, 60)}, .problems = {}}, "Old")).unchanged, 1U);
+  const record::Run after = must(store_->run(own.id));
+  EXPECT_EQ(after.name, "mine");
+  EXPECT_EQ(after.experiment, "Default");
+  EXPECT_DOUBLE_EQ(metric(after, "joulery/duration_seconds"), 1);
+}
+
+TEST_F(CodeCarbonImportTest, ADeletedRunStaysDeletedEvenIfItWentOn) {
+  must(import_codecarbon(*store_, {.rows = {row(kId, 10)}, .problems = {}}, "Old"));
+  must(store_->delete_run("3f1b5b6e111142228333abcdefabcdef"));
+  const auto again = must(import_codecarbon(*store_, {.rows = {row(kId, 60)}, .problems = {}}, "Old"));
+  EXPECT_EQ(again.unchanged, 1U);
+  EXPECT_TRUE(must(store_->run("3f1b5b6e111142228333abcdefabcdef")).deleted);
+}
+
+TEST_F(CodeCarbonImportTest, OurOwnRowsMayKnowNoEnergy) {
+  CodeCarbonRow own = row(kId, 60);
+  own.values.set("codecarbon_version", "joulery-0.1.0");
+  own.values.set("project_name", "'=1+1");
+  own.values.set("energy_consumed", "");
+  own.values.set("emissions", "");
+  const record::Run run = must(run_of_codecarbon_row(own, "Old"));
+  EXPECT_EQ(run.metrics.size(), 1U);
+  EXPECT_EQ(run.tags.at("joulery.energy_provenance"), "unknown");
+  EXPECT_EQ(run.name, "=1+1");
+  own.values.set("codecarbon_version", "3.3.2");
+  EXPECT_FALSE(run_of_codecarbon_row(own, "Old"));
+}
+
+TEST_F(CodeCarbonImportTest, RowsAreKeptAsJsonWhateverTheyHold) {
+  CodeCarbonRow odd = row(kId, 1);
+  odd.values.set("cpu_power", "01");
+  odd.values.set("region", "a\"b\\c\n\xff");
+  odd.values.set("x", "-1.5e-05");
+  odd.values.set("y", "1.");
+  must(import_codecarbon(*store_, {.rows = {odd}, .problems = {}}, "Old"));
+  const auto evidence = must(store_->evidence("run:3f1b5b6e111142228333abcdefabcdef"));
+  EXPECT_EQ(evidence[0].json,
+            "{\"cpu_power\":\"01\",\"region\":\"a\\\"b\\\\c\\n\xef\xbf\xbd\",\"x\":-1.5e-05,\"y\":\"1.\"}");
+}
+
+/// More than one batch, and a store that has some of them.
+TEST_F(CodeCarbonImportTest, ManyRowsAreAllThere) {
+  CodeCarbonFile file;
+  for (int i = 0; i < 2500; ++i)
+    file.rows.push_back(row(fmt::format("3f1b5b6e-1111-4222-8333-{:012x}", i), i));
+  CodeCarbonFile some;
+  some.rows.assign(file.rows.begin() + 900, file.rows.begin() + 1100);
+  EXPECT_EQ(must(import_codecarbon(*store_, some, "Old")).added, 200U);
+  const CodeCarbonImport report = must(import_codecarbon(*store_, file, "Old"));
+  EXPECT_EQ(report.added, 2300U);
+  EXPECT_EQ(report.unchanged, 200U);
+  for (const int i : {0, 899, 900, 1100, 2499}) {
+    const record::Run run = must(store_->run(fmt::format("3f1b5b6e111142228333{:012x}", i)));
+    EXPECT_DOUBLE_EQ(metric(run, "joulery/duration_seconds"), i);
+    EXPECT_EQ(must(store_->metric_history(run.id, "joulery/energy_joules", 0, 10)).size(), 1U);
+  }
+}
+
 TEST_F(CodeCarbonImportTest, WhatCannotBeIsNamedAndTheRestImported) {
   CodeCarbonRow negative = row("a", 1);
-  negative.values["emissions"] = "-1";
+  negative.values.set("emissions", "-1");
   CodeCarbonRow never = row("b", 1);
-  never.values["timestamp"] = "2026-13-45T99:99:99";
+  never.values.set("timestamp", "2026-13-45T99:99:99");
   CodeCarbonRow endless = row("c", 1);
-  endless.values["duration"] = "1e300";
+  endless.values.set("duration", "1e300");
   const CodeCarbonImport report = must(
       import_codecarbon(*store_, {.rows = {negative, never, endless, row(kId, 1)}, .problems = {}}, "Old"));
   EXPECT_EQ(report.added, 1U);

@@ -98,13 +98,9 @@ class StrictReader {
 
 }  // namespace
 
-bool CsvReader::next(std::vector<std::string>& fields) {
-  fields.clear();
-  while (!rest_.empty() && (rest_.front() == '\n' || rest_.front() == '\r')) rest_.remove_prefix(1);
-  if (rest_.empty()) return false;
-  std::string field;
+void CsvReader::read_quoted(std::size_t& i, std::string& field) const {
+  field.clear();
   bool quoted = false;
-  std::size_t i = 0;
   for (; i < rest_.size(); ++i) {
     const char c = rest_[i];
     if (quoted) {
@@ -118,18 +114,64 @@ bool CsvReader::next(std::vector<std::string>& fields) {
       }
     } else if (c == '"' && field.empty()) {
       quoted = true;
-    } else if (c == separator_) {
-      fields.push_back(std::move(field));
-      field.clear();
-    } else if (c == '\n') {
-      break;
+    } else if (c == separator_ || c == '\n') {
+      return;
     } else if (c != '\r' || i + 1 >= rest_.size() || rest_[i + 1] != '\n') {
       field.push_back(c);
     }
   }
-  fields.push_back(std::move(field));
+}
+
+bool CsvReader::next(std::vector<std::string>& fields) {
+  while (!rest_.empty() && (rest_.front() == '\n' || rest_.front() == '\r')) rest_.remove_prefix(1);
+  if (rest_.empty()) {
+    fields.clear();
+    return false;
+  }
+  std::size_t count = 0;
+  std::size_t i = 0;
+  while (true) {
+    // The strings of the row before are filled again.
+    if (count == fields.size()) fields.emplace_back();
+    std::string& field = fields[count++];
+    if (i < rest_.size() && rest_[i] == '"') {
+      read_quoted(i, field);
+    } else {
+      const std::size_t start = i;
+      while (i < rest_.size() && rest_[i] != separator_ && rest_[i] != '\n') ++i;
+      const bool crlf = i < rest_.size() && rest_[i] == '\n' && i > start && rest_[i - 1] == '\r';
+      field.assign(rest_.substr(start, i - start - (crlf ? 1 : 0)));
+    }
+    if (i >= rest_.size() || rest_[i] == '\n') break;
+    ++i;
+  }
+  fields.resize(count);
   rest_.remove_prefix(i < rest_.size() ? i + 1 : i);
   return true;
+}
+
+std::string csv_field(std::string_view text) {
+  std::string safe(text);
+  if (!safe.empty() && std::string_view("=+-@\t\r").find(safe.front()) != std::string_view::npos &&
+      !parse_double(safe)) {
+    safe.insert(safe.begin(), '\'');
+  }
+  if (safe.find_first_of(",\"\n\r") == std::string::npos) return safe;
+  std::string quoted = "\"";
+  for (const char c : safe) {
+    if (c == '"') quoted += '"';
+    quoted += c;
+  }
+  return quoted + '"';
+}
+
+std::string csv_line(std::span<const std::string> fields) {
+  std::string line;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (i > 0) line += ',';
+    line += csv_field(fields[i]);
+  }
+  return line + '\n';
 }
 
 std::optional<std::size_t> CsvTable::column(std::string_view name) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,9 +20,17 @@ class CsvReader {
   bool next(std::vector<std::string>& fields);
 
  private:
+  /// The field that begins with a quote at `i`, which moves to the end of the field.
+  void read_quoted(std::size_t& i, std::string& field) const;
   std::string_view rest_;
   char separator_;
 };
+
+/// One field as RFC 4180 wants it. A text that a spreadsheet would run as a formula (a leading =, +, -, @,
+/// tab or carriage return) gets a quote before it.
+std::string csv_field(std::string_view text);
+/// Fields and a line feed.
+std::string csv_line(std::span<const std::string> fields);
 
 /// A table whose first row names its columns.
 struct CsvTable {

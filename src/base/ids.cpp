@@ -41,8 +41,12 @@ std::string sha256_hex(std::string_view bytes) {
   SHA256_Update(&state, bytes.data(), bytes.size());
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
   SHA256_Final(digest.data(), &state);
-  std::string hex;
-  for (const unsigned char byte : digest) hex += fmt::format("{:02x}", byte);
+  static constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string hex(2 * digest.size(), '0');
+  for (std::size_t i = 0; i < digest.size(); ++i) {
+    hex[2 * i] = kDigits[digest[i] >> 4U];
+    hex[2 * i + 1] = kDigits[digest[i] & 0xFU];
+  }
   return hex;
 }
 

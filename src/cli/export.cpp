@@ -3,6 +3,7 @@
 #include <set>
 
 #include "app/documents.hpp"
+#include "base/csv.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "cli/terminal.hpp"
@@ -13,22 +14,6 @@ namespace {
 
 /// More runs than anyone means without saying so.
 constexpr std::size_t kMostRuns = 1'000'000;
-
-/// RFC 4180; a leading =, +, - or @ of a text gets a quote, so that no spreadsheet runs it as a formula.
-std::string csv_field(const std::string& text) {
-  std::string safe = text;
-  if (!safe.empty() && std::string_view("=+-@\t\r").find(safe.front()) != std::string_view::npos &&
-      !parse_double(safe)) {
-    safe.insert(safe.begin(), '\'');
-  }
-  if (safe.find_first_of(",\"\n\r") == std::string::npos) return safe;
-  std::string quoted = "\"";
-  for (const char c : safe) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + '"';
-}
 
 std::string runs_csv(const std::vector<record::Run>& runs) {
   std::set<std::string> metrics, params, tags;

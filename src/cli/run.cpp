@@ -10,6 +10,7 @@
 #include "base/files.hpp"
 #include "base/ids.hpp"
 #include "base/text.hpp"
+#include "cli/emissions_file.hpp"
 #include "cli/run_request.hpp"
 #include "cli/run_summary.hpp"
 #include "cli/terminal.hpp"
@@ -211,6 +212,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
                                                             .note = arguments.value("sci-ai-note"),
                                                             .reserved = arguments.has("reserved")}));
   JOULERY_CHECK_OK(check_output(arguments));
+  JOULERY_ASSIGN(const EmissionsFile emissions, EmissionsFile::create(arguments));
   const bool json = arguments.has("json");
   const bool quiet = arguments.has("quiet");
   const bool series_run = request.repeat > 1;
@@ -240,6 +242,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
     const bool cut_short = code != 0 || run.interrupted_by != 0;
     if (index >= 1) {
       series.documents.push_back(outcome->document);
+      emissions.append(application, run);
       if (!cut_short) series.add(run);
       if (!json && (to_file || !quiet)) {
         // Warnings that came after the document was made, such as a store that could not be opened.

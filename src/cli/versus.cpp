@@ -5,6 +5,7 @@
 #include "base/ids.hpp"
 #include "base/text.hpp"
 #include "cli/comparison_text.hpp"
+#include "cli/emissions_file.hpp"
 #include "cli/run_request.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
@@ -71,6 +72,7 @@ class Versus {
     }
     const auto& lines = arguments_.flags.at("versus");
     JOULERY_CHECK_OK(check_output(arguments_));
+    JOULERY_ASSIGN(emissions_, EmissionsFile::create(arguments_));
     JOULERY_ASSIGN(margin_, margin_of(arguments_));
     const std::int64_t now = application_.clock().realtime_ns();
     session_ = make_run_id(now);
@@ -124,6 +126,7 @@ class Versus {
                      .hint = run.warnings.back().hint},
                     palette(application_, Stream::err));
       }
+      if (pair > 0) emissions_.append(application_, run);
       const int code = run.child.shell_code();
       if (code != 0 || run.interrupted_by != 0) {
         failed(pair, side, run);
@@ -186,6 +189,7 @@ class Versus {
   const Arguments& arguments_;
   std::vector<Side> sides_;
   std::unique_ptr<meter::Supervisor> supervisor_;
+  EmissionsFile emissions_;
   std::string session_;
   std::optional<double> margin_;
   std::uint64_t seed_ = 0;

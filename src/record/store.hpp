@@ -85,6 +85,20 @@ class Store {
   /// logged as points. The experiment is made if it does not exist. A param that exists with another value is
   /// a user error.
   virtual Status put_run(const Run& run) = 0;
+  /// `put_run` for each, in one transaction and without a question per field: for runs by the thousand.
+  virtual Status put_runs(std::span<const Run> runs) = 0;
+  /// Of a run that is there, also if it is deleted.
+  struct KnownRun {
+    bool deleted = false;
+    /// Latest value of the metric that was asked for.
+    std::optional<double> metric;
+    /// Value of the tag that was asked for; empty if the run has none.
+    std::string tag;
+  };
+  /// For each of `ids`, in their order: what is known of it, or nothing. Whole ids only.
+  virtual Result<std::vector<std::optional<KnownRun>>> known_runs(std::span<const std::string> ids,
+                                                                  const std::string& metric,
+                                                                  const std::string& tag) = 0;
   /// User error with suggestion if there is none. `id` may be an unambiguous prefix of at least 4 digits, or
   /// a name that only one run has, or "last".
   virtual Result<Run> run(const std::string& id) = 0;

@@ -297,5 +297,56 @@ TEST_F(StoreTest, TransactionIsAllOrNothing) {
   EXPECT_TRUE(store_->run(run.id).has_value());
 }
 
+TEST_F(StoreTest, ManyRunsAtOnceAreWhatEachAloneWouldBe) {
+  std::vector<record::Run> runs;
+  for (int i = 0; i < 5; ++i) {
+    record::Run run = new_run("run", i);
+    run.tags = {{"team", "vision"}, {"n", std::to_string(i)}};
+    run.metrics = {
+        {"loss", {.value = 1.0 * i}}, {"loss", {.value = 2.0 * i, .step = 1}}, {"acc", {.value = 1}}};
+    runs.push_back(run);
+  }
+  runs[3].params = {{"lr", "0.1"}};
+  runs[4].id = "from-mlflow";
+  must(store_->put_run(runs[1]));
+  runs[1].tags["n"] = "again";
+  must(store_->put_runs(runs));
+  must(store_->put_runs(runs));
+  for (const record::Run& run : runs) {
+    const record::Run stored = must(store_->run(run.id));
+    EXPECT_EQ(stored.tags, run.tags);
+    EXPECT_EQ(stored.params, run.params);
+    EXPECT_EQ(stored.start_utc_ns, run.start_utc_ns);
+    EXPECT_EQ(must(store_->metric_history(run.id, "loss", 0, 10)).size(), 2U);
+    EXPECT_EQ(must(store_->metric_history(run.id, "acc", 0, 10)).size(), 1U);
+  }
+  EXPECT_EQ(must(store_->search_runs({.filter = "tags.team = 'vision' and metrics.loss > 3"})).size(), 3U);
+  // One that can't be stored undoes all.
+  std::vector<record::Run> more = {new_run("fresh"), new_run("bad")};
+  more[1].id = "no id!";
+  EXPECT_FALSE(store_->put_runs(more));
+  EXPECT_FALSE(store_->run(more[0].id));
+}
+
+TEST_F(StoreTest, WhichRunsAreKnown) {
+  record::Run run = new_run("one");
+  run.tags = {{"source", "here"}};
+  run.metrics = {{"seconds", {.value = 2.5}}};
+  must(store_->put_run(run));
+  const std::string plain = add_run("two");
+  must(store_->delete_run(plain));
+  const std::vector<std::string> ids = {plain, "0123", run.id};
+  const auto known = must(store_->known_runs(ids, "seconds", "source"));
+  ASSERT_EQ(known.size(), 3U);
+  EXPECT_TRUE(known[0]->deleted);
+  EXPECT_FALSE(known[0]->metric);
+  EXPECT_EQ(known[0]->tag, "");
+  EXPECT_FALSE(known[1]);
+  EXPECT_FALSE(known[2]->deleted);
+  EXPECT_EQ(known[2]->metric, 2.5);
+  EXPECT_EQ(known[2]->tag, "here");
+  EXPECT_FALSE(must(store_->known_runs(ids, "never", "seen"))[2]->metric);
+}
+
 }  // namespace
 }  // namespace joulery::record

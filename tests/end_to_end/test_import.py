@@ -63,3 +63,5 @@ def test_a_file_that_codecarbon_wrote(joulery):
         assert run["metrics"]["joulery/energy_joules"] == pytest.approx(float(row["energy_consumed"]) * 3.6e6)
         assert run["metrics"]["joulery/carbon_gco2e"] == pytest.approx(float(row["emissions"]) * 1000)
         assert run["tags"]["codecarbon.country_iso_code"] == "FRA"
+        row_kept = joulery.json("show", run["run_id"], schema="show")["evidence"][0]["content"]
+        assert row_kept["cpu_power"] == pytest.approx(float(row["cpu_power"]))

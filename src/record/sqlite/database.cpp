@@ -96,6 +96,13 @@ Status Statement::run() {
   }
 }
 
+Statement& Statement::again() {
+  sqlite3_reset(handle_);
+  next_ = 1;
+  code_ = SQLITE_OK;
+  return *this;
+}
+
 bool Statement::is_null(int column) const {
   return sqlite3_column_type(handle_, column) == SQLITE_NULL;
 }

@@ -43,6 +43,8 @@ class Statement {
   Result<bool> step();
   /// Steps to the end, for statements without rows.
   Status run();
+  /// Ready to be bound and run once more.
+  Statement& again();
 
   bool is_null(int column) const;
   std::int64_t integer(int column) const;

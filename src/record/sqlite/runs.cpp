@@ -183,18 +183,20 @@ Status SqliteStore::put_run_fields(const Run& run, std::int64_t& row) {
   return {};
 }
 
+Status SqliteStore::put_whole_run(const Run& run) {
+  std::int64_t row = 0;
+  JOULERY_CHECK_OK(put_run_fields(run, row));
+  for (const auto& [key, value] : run.params) JOULERY_CHECK_OK(put_param(row, run.id, key, value));
+  for (const auto& [key, value] : run.tags) JOULERY_CHECK_OK(put_tag(row, key, value));
+  for (const LatestMetric& metric : run.metrics) {
+    JOULERY_ASSIGN(const std::int64_t key, key_row(metric.key));
+    JOULERY_CHECK_OK(append_points(row, key, {&metric.point, 1}));
+  }
+  return {};
+}
+
 Status SqliteStore::put_run(const Run& run) {
-  return write([&]() -> Status {
-    std::int64_t row = 0;
-    JOULERY_CHECK_OK(put_run_fields(run, row));
-    for (const auto& [key, value] : run.params) JOULERY_CHECK_OK(put_param(row, run.id, key, value));
-    for (const auto& [key, value] : run.tags) JOULERY_CHECK_OK(put_tag(row, key, value));
-    for (const LatestMetric& metric : run.metrics) {
-      JOULERY_ASSIGN(const std::int64_t key, key_row(metric.key));
-      JOULERY_CHECK_OK(append_points(row, key, {&metric.point, 1}));
-    }
-    return {};
-  });
+  return write([&] { return put_whole_run(run); });
 }
 
 std::unexpected<Error> SqliteStore::unknown_run(const std::string& id) {

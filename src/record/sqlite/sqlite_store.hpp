@@ -29,6 +29,10 @@ class SqliteStore final : public Store {
   Result<std::optional<Host>> host(const std::string& id) override;
   Result<std::vector<Device>> devices(const std::string& host_id) override;
   Status put_run(const Run& run) override;
+  Status put_runs(std::span<const Run> runs) override;
+  Result<std::vector<std::optional<KnownRun>>> known_runs(std::span<const std::string> ids,
+                                                          const std::string& metric,
+                                                          const std::string& tag) override;
   Result<Run> run(const std::string& id) override;
   Result<std::vector<Run>> search_runs(const RunQuery& query) override;
   Result<std::vector<UnknownMetric>> unknown_metrics(const RunQuery& query) override;
@@ -70,6 +74,8 @@ class SqliteStore final : public Store {
   std::unexpected<Error> unknown_run(const std::string& id);
   Status set_deleted(const std::string& id, bool deleted);
   Status put_run_fields(const Run& run, std::int64_t& row);
+  /// `put_run` within a transaction.
+  Status put_whole_run(const Run& run);
   Status put_param(std::int64_t run, const std::string& run_id, const std::string& key,
                    const std::string& value);
   Status put_tag(std::int64_t run, const std::string& key, const std::string& value);
