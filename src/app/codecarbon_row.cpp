@@ -7,6 +7,7 @@
 #include <ctime>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "app/application.hpp"
 #include "app/codecarbon_csv.hpp"
@@ -58,9 +59,20 @@ bool is_outermost(const meter::MeteredRun& run, const meter::DeviceReport& devic
   return false;
 }
 
-/// Joules of the machine by part; a part that no source tells of is absent.
+/// The run's joules by part; a part that no source tells of is absent. GPUs have accounts of their own, all
+/// else is shared by CPU time.
 std::map<Part, double> joules_by_part(const meter::MeteredRun& run) {
   std::map<Part, double> joules;
+  double rest_machine = run.energy_machine.value();
+  double rest_run = run.energy.value();
+  std::set<std::string> with_account;
+  for (const meter::GpuReport& gpu : run.gpus) {
+    with_account.insert(gpu.share.device_id);
+    if (gpu.energy_machine.value() > 0) joules[Part::gpu] += gpu.energy.value();
+    rest_machine -= gpu.energy_machine.value();
+    rest_run -= gpu.energy.value();
+  }
+  const double share = rest_machine > 0 ? std::clamp(rest_run / rest_machine, 0.0, 1.0) : 0;
   const bool memory_apart = std::any_of(run.devices.begin(), run.devices.end(), [](const auto& device) {
     return device.info.scope == power::Scope::dram && device.known();
   });
@@ -68,7 +80,11 @@ std::map<Part, double> joules_by_part(const meter::MeteredRun& run) {
     Part part = part_of(device.info);
     // A model of the whole machine knows no parts; one that has the memory apart is the CPU's.
     if (device.info.scope == power::Scope::machine_model && memory_apart) part = Part::cpu;
-    if (part != Part::none && is_outermost(run, device)) joules[part] += device.energy.value();
+    // A module of CPU and GPU has the account of its GPU.
+    const bool in_account = with_account.contains(device.info.device_id) ||
+                            (part == Part::gpu && with_account.contains(device.info.parent_id));
+    if (part == Part::none || in_account || !is_outermost(run, device)) continue;
+    joules[part] += device.energy.value() * share;
   }
   return joules;
 }
@@ -116,12 +132,11 @@ void set_energy(const meter::MeteredRun& run, Row& row) {
   const double pue = run.footprint ? run.footprint->site.pue.value() : 1;
   const double seconds = run.duration_seconds;
   row.set("energy_consumed", run.energy.value() * pue / kJoulesPerKilowattHour);
-  const double share = run.energy.value() / run.energy_machine.value();
   const std::map<Part, std::string> names = {{Part::cpu, "cpu"}, {Part::gpu, "gpu"}, {Part::memory, "ram"}};
   for (const auto& [part, joules] : joules_by_part(run)) {
     const std::string& name = names.at(part);
-    row.set(name + "_energy", joules * share * pue / kJoulesPerKilowattHour);
-    if (seconds > 0) row.set(name + "_power", joules * share * pue / seconds);
+    row.set(name + "_energy", joules * pue / kJoulesPerKilowattHour);
+    if (seconds > 0) row.set(name + "_power", joules * pue / seconds);
   }
   if (!run.footprint) return;
   const double kilograms = run.carbon.value() / kGramsPerKilogram;
@@ -224,7 +239,7 @@ const std::vector<std::string>& range_columns() {
 
 std::vector<std::string> range_fields(const meter::MeteredRun& run) {
   std::vector<std::string> fields = {dashed_uuid(run.run.id), number(Interval{}.level)};
-  const auto add = [&](bool known, const UncertainValue& figure) {
+  const auto add = [&](bool known, const auto& figure) {
     if (!known) {
       fields.insert(fields.end(), {"", "", "", record::kEnergyUnknown, ""});
       return;
@@ -234,10 +249,10 @@ std::vector<std::string> range_fields(const meter::MeteredRun& run) {
                                  provenance_name(figure.provenance()), figure.basis()});
   };
   const bool known = run.energy_known();
-  add(known, run.energy.untyped());
+  add(known, run.energy);
   const bool has_footprint = known && run.footprint.has_value();
-  add(has_footprint, run.carbon.untyped());
-  add(has_footprint, has_footprint ? run.footprint->water.total.untyped() : UncertainValue());
+  add(has_footprint, run.carbon);
+  add(has_footprint, has_footprint ? run.footprint->water.total : Quantity<Litres>());
   fields.push_back(number(run.cpu_seconds));
   fields.emplace_back(meter::tier_name(run.tier));
   return fields;

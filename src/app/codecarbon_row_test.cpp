@@ -53,7 +53,15 @@ meter::MeteredRun run_on(const std::string& zone) {
                  device("gpu-0", power::Scope::gpu, 200)};
   const footprint::DataSet data;
   footprint::Footprint footprint{.site = must(footprint::find_site(data, {.zone = zone, .pue = 1.2}, 2023)),
-                                 .per = {}};
+                                 .carbon = {},
+                                 .water = {},
+                                 .embodied = {},
+                                 .cost = {},
+                                 .sci_operational = {},
+                                 .sci = {},
+                                 .per = {},
+                                 .sci_for_ai = {},
+                                 .derivations = {}};
   run.carbon = run.energy * footprint.site.pue * footprint.site.intensity.value;
   footprint.carbon = run.carbon;
   footprint.water.on_site = run.energy * footprint.site.wue;
@@ -103,6 +111,19 @@ TEST(CodeCarbonRow, EnergyInKilowattHoursTimesPue) {
   EXPECT_EQ(row["ram_total_size"], "8");
   EXPECT_DOUBLE_EQ(number(row["cpu_utilization_percent"]), 25);
   EXPECT_EQ(row["run_id"], "01234567-89ab-cdef-0123-456789abcdef");
+}
+
+TEST(CodeCarbonRow, GpusGoByTheirOwnAccounts) {
+  meter::MeteredRun run = run_on("FR");
+  meter::GpuReport gpu;
+  gpu.share.device_id = run.devices[2].info.device_id;
+  gpu.energy_machine = Quantity<Joules>(200, Provenance::measured);
+  gpu.energy = Quantity<Joules>(180, Provenance::derived);
+  run.gpus = {gpu};
+  auto row = row_of(run);
+  EXPECT_DOUBLE_EQ(number(row["gpu_energy"]), 180 * 1.2 / kJoulesPerKilowattHour);
+  EXPECT_DOUBLE_EQ(number(row["cpu_energy"]), 700 * (320.0 / 800) * 1.2 / kJoulesPerKilowattHour);
+  EXPECT_DOUBLE_EQ(number(row["ram_energy"]), 100 * (320.0 / 800) * 1.2 / kJoulesPerKilowattHour);
 }
 
 TEST(CodeCarbonRow, PlacesByTheirKind) {

@@ -21,7 +21,7 @@ std::string dump(const Json& document, int indent = 2) {
 
 template <class Unit>
 Json quantity(const Quantity<Unit>& figure) {
-  return quantity_json(figure.untyped());
+  return quantity_json(figure.untyped(), figure.interval());
 }
 
 /// What the figure is made of, so that another run's can be set against it later: what both rest on cancels.
@@ -69,7 +69,7 @@ Json device_json(const meter::DeviceReport& device) {
           {"mirror_of", device.mirror_of},
           {"energy_joules", quantity_or_null(device.known(), device.energy)},
           {"mean_watts", known_or_null(device.known(), device.mean_watts)},
-          {"peak_watts", known_or_null(device.known(), device.peak_watts)},
+          {"peak_watts", known_or_null(device.known() && device.peak_watts > 0, device.peak_watts)},
           {"resolution_joules", device.info.resolution_joules},
           {"bridged_joules", device.total.bridged_joules},
           {"windows", flags}};

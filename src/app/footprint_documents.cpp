@@ -19,7 +19,7 @@ constexpr int kSchemaVersion = 1;
 
 template <class Unit>
 Json quantity(const Quantity<Unit>& figure) {
-  return quantity_json(figure.untyped());
+  return quantity_json(figure.untyped(), figure.interval());
 }
 
 Json factor_json(const Factor& factor) {
@@ -134,8 +134,7 @@ const std::vector<std::string>& figure_names() {
   return kNames;
 }
 
-Json quantity_json(const UncertainValue& figure) {
-  const Interval range = figure.interval();
+Json quantity_json(const UncertainValue& figure, const Interval& range) {
   return {{"value", figure.value()},
           {"low", range.low},
           {"high", range.high},

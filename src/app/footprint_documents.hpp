@@ -15,7 +15,7 @@
 namespace joulery::app {
 
 /// A figure as every document writes it.
-nlohmann::ordered_json quantity_json(const UncertainValue& figure);
+nlohmann::ordered_json quantity_json(const UncertainValue& figure, const Interval& range);
 
 /// Adds carbon's companions and their derivations to a run's document; what rests on energy is null while
 /// that is unknown.

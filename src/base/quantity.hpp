@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -99,7 +100,12 @@ class Quantity {
   double standard_deviation() const { return inner_.standard_deviation(); }
   Provenance provenance() const { return inner_.provenance(); }
   std::string basis() const { return inner_.basis(); }
-  Interval interval(double level = 0.9) const { return inner_.interval(level); }
+  /// An amount that is not negative itself isn't so at its low end either, whatever random error adds.
+  Interval interval(double level = 0.9) const {
+    Interval range = inner_.interval(level);
+    if (value() >= 0) range.low = std::max(range.low, 0.0);
+    return range;
+  }
   const UncertainValue& untyped() const { return inner_; }
 
   Quantity& operator+=(const Quantity& other) {

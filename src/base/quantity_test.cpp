@@ -19,6 +19,12 @@ SystematicSource grid() {
       .id = "grid:world", .low = 0.5, .high = 2, .provenance = Provenance::assumed, .basis = "world mean"};
 }
 
+TEST(Quantity, AnAmountIsNotNegativeAtItsLowEnd) {
+  const Quantity<Joules> little(1, Provenance::measured, 5);
+  EXPECT_EQ(little.interval().low, 0);
+  EXPECT_GT(little.interval().high, 5);
+}
+
 TEST(Quantity, OneSourceGivesItsOwnRange) {
   const Quantity<Joules> energy(100, Provenance::modelled, 0, {model()});
   EXPECT_NEAR(energy.interval().low, 35, 1e-9);

@@ -106,8 +106,8 @@ class Calculation {
       why.factors.push_back(plain("life_" + part.key, "lifetime of it", part.lifetime_years * kSecondsPerYear,
                                   "s", Provenance::assumed,
                                   fmt::format("{} years of 365 days", part.lifetime_years)));
-      why.terms.push_back({.times = {part.key, "seconds", by_gpu_use ? "gpu_share" : "share"},
-                           .over = {"life_" + part.key}});
+      why.terms.push_back(
+          {.times = {part.key, "seconds", by_gpu_use ? "gpu_share" : "share"}, .over = {"life_" + part.key}});
     }
     conclude(why, footprint_.embodied, "g");
     footprint_.derivations.push_back(std::move(why));

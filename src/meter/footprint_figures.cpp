@@ -56,8 +56,7 @@ void derive_energy(const MeteredRun& result, std::vector<Derivation>& derivation
       "energy above idle, shared second by second by CPU time: {:.6g} s of the run's {:.6g} s busy on the "
       "machine{}{}",
       result.cpu_seconds, result.machine_busy_seconds, active.basis.empty() ? "" : "; ", active.basis);
-  for (const GpuReport& gpu : result.gpus)
-    active.basis += fmt::format("; {}: {}", gpu.share.name, gpu.basis);
+  for (const GpuReport& gpu : result.gpus) active.basis += fmt::format("; {}: {}", gpu.share.name, gpu.basis);
   Factor idle = footprint::make_factor("idle_share", "share of idle", result.energy_idle_share, 1, "J");
   idle.basis = fmt::format("of {:.6g} J idle ({:.4g} W, {}) by the policy '{}'", result.energy_idle.value(),
                            result.idle_watts, result.idle_basis,
