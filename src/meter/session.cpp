@@ -357,6 +357,7 @@ void Session::conclude_gpus(MeteredRun& result) const {
     result.idle_watts += share.energy.idle.watts;
     result.idle_watts_low += share.energy.idle.low_watts;
     result.idle_watts_high += share.energy.idle.high_watts;
+    result.idle_basis += fmt::format("; {}: {}", share.name, share.energy.idle.basis);
     result.gpus.push_back({.share = std::move(share), .energy_machine = {}, .energy = {}, .basis = {}});
   }
 }

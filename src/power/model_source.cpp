@@ -17,7 +17,7 @@ class ModelSource final : public Source {
   ModelSource(PowerModel model, std::unique_ptr<MachineLoadReader> load, Part part)
       : model_(std::move(model)), load_(std::move(load)), part_(part) {
     info_.device_id = part == Part::cpu ? "model:cpu" : "model:memory";
-    info_.name = part == Part::cpu ? (model_.has_separate_memory() ? "CPU" : "whole machine") : "memory";
+    info_.name = part == Part::cpu ? (model_.has_separate_memory() ? "CPU" : "CPU and memory") : "memory";
     info_.via = "power model";
     info_.scope = part == Part::cpu ? Scope::machine_model : Scope::dram;
     info_.provenance = Provenance::modelled;
