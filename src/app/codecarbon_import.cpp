@@ -230,6 +230,7 @@ class PutRuns final : public record::Store::TransactionBody {
       : candidates_(candidates), experiment_(experiment), report_(report) {}
   Status run(record::Store& store) override {
     JOULERY_CHECK_OK(choose(store));
+    JOULERY_CHECK_OK(store.expect_runs(chosen_.size()));
     constexpr std::size_t kBatch = 1000;
     std::vector<record::Run> runs;
     std::vector<record::Evidence> rows;

@@ -85,6 +85,9 @@ class Store {
   /// logged as points. The experiment is made if it does not exist. A param that exists with another value is
   /// a user error.
   virtual Status put_run(const Run& run) = 0;
+  /// Within a transaction: so many runs are about to come. A store may leave for the end of it what is done
+  /// faster for all of them at once, such as indexes; searching inside this transaction is then slow.
+  virtual Status expect_runs(std::size_t count) = 0;
   /// `put_run` for each, in one transaction and without a question per field: for runs by the thousand.
   virtual Status put_runs(std::span<const Run> runs) = 0;
   /// Of a run that is there, also if it is deleted.

@@ -1,11 +1,13 @@
 #include "record/store.hpp"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <cmath>
 #include <functional>
 #include <limits>
 
+#include "record/sqlite/database.hpp"
 #include "record/store_fixture.hpp"
 
 namespace joulery::record {
@@ -326,6 +328,60 @@ TEST_F(StoreTest, ManyRunsAtOnceAreWhatEachAloneWouldBe) {
   more[1].id = "no id!";
   EXPECT_FALSE(store_->put_runs(more));
   EXPECT_FALSE(store_->run(more[0].id));
+}
+
+TEST_F(StoreTest, ManyRunsThatWereExpectedAreFoundLikeOthers) {
+  constexpr int kRuns = 10'000;
+  std::vector<record::Run> runs;
+  for (int i = 0; i < kRuns; ++i) {
+    runs.push_back(new_run(fmt::format("run-{}", i), i));
+    runs.back().tags = {{"team", i % 2 == 0 ? "vision" : "text"}};
+    runs.back().metrics = {{"loss", {.value = 1.0 * i}}};
+  }
+  const auto indexes = [&] {
+    const auto database = must(sqlite::Database::open(path(), {}));
+    return must(database->integer("SELECT count(*) FROM sqlite_master WHERE type = 'index'"));
+  };
+  const auto before = indexes();
+  LambdaBody fails([&](Store& store) -> Status {
+    must(store.expect_runs(kRuns));
+    must(store.put_runs(runs));
+    return user_error("no");
+  });
+  EXPECT_FALSE(store_->transaction(fails));
+  EXPECT_EQ(indexes(), before);
+  EXPECT_TRUE(must(store_->search_runs({})).empty());
+  LambdaBody works([&](Store& store) -> Status {
+    must(store.expect_runs(kRuns));
+    return store.put_runs(runs);
+  });
+  must(store_->transaction(works));
+  EXPECT_EQ(indexes(), before);
+  EXPECT_EQ(must(store_->search_runs({.filter = "tags.team = 'text' and metrics.loss > 9990"})).size(), 5U);
+  EXPECT_EQ(must(store_->run("run-77")).tags.at("team"), "text");
+}
+
+TEST_F(StoreTest, AHistoryOfOnePointGrowsLikeAnyOther) {
+  const record::Run run = new_run("one");
+  must(store_->put_run(run));
+  const auto log = [&](double value, std::int64_t step, std::uint64_t sequence) {
+    const std::vector<MetricPoint> points = {{.value = value, .timestamp_ms = 5, .step = step}};
+    const MetricBatch batch{
+        .run_id = run.id, .writer = "w", .sequence = sequence, .series = {{.key = "m", .points = points}}};
+    must(store_->log_metrics({&batch, 1}));
+  };
+  log(std::numeric_limits<double>::quiet_NaN(), 0, 1);
+  auto history = must(store_->metric_history(run.id, "m", 0, 10));
+  ASSERT_EQ(history.size(), 1U);
+  EXPECT_TRUE(std::isnan(history[0].value));
+  EXPECT_EQ(history[0].timestamp_ms, 5);
+  EXPECT_EQ(must(store_->downsample_metric(run.id, "m", 10)).size(), 1U);
+  log(2, 1, 2);
+  log(1, 2, 3);
+  history = must(store_->metric_history(run.id, "m", 0, 10));
+  ASSERT_EQ(history.size(), 3U);
+  EXPECT_TRUE(std::isnan(history[0].value));
+  EXPECT_EQ(history[2].value, 1);
 }
 
 TEST_F(StoreTest, WhichRunsAreKnown) {

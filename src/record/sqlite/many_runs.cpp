@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/ids.hpp"
-#include "record/metric_block.hpp"
 #include "record/sqlite/sqlite_store.hpp"
 
 namespace joulery::record::sqlite {
@@ -25,9 +24,7 @@ class NewRows {
         Statement metric,
         database.prepare("INSERT INTO metrics (run, key, step, timestamp_ms, value, next_block, seals) "
                          "VALUES (?, ?, ?, ?, ?, 1, 0) ON CONFLICT DO NOTHING"));
-    JOULERY_ASSIGN(Statement tail,
-                   database.prepare("INSERT INTO metric_tails (run, key, points) VALUES (?, ?, ?)"));
-    return NewRows(database, std::move(run), std::move(tag), std::move(metric), std::move(tail));
+    return NewRows(database, std::move(run), std::move(tag), std::move(metric));
   }
 
   /// The new row, or nothing if there is a run of that id.
@@ -45,23 +42,14 @@ class NewRows {
   Result<bool> add_metric(std::int64_t run, std::int64_t key, const MetricPoint& point) {
     metric_.again().bind(run).bind(key).bind(point.step).bind(point.timestamp_ms).bind(point.value);
     JOULERY_CHECK_OK(metric_.run());
-    if (database_.changes() == 0) return false;
-    raw_.clear();
-    append_raw_points({&point, 1}, raw_);
-    JOULERY_CHECK_OK(tail_.again().bind(run).bind(key).bind(std::span<const std::uint8_t>(raw_)).run());
-    return true;
+    return database_.changes() != 0;
   }
 
  private:
-  NewRows(Database& database, Statement run, Statement tag, Statement metric, Statement tail)
-      : database_(database),
-        run_(std::move(run)),
-        tag_(std::move(tag)),
-        metric_(std::move(metric)),
-        tail_(std::move(tail)) {}
+  NewRows(Database& database, Statement run, Statement tag, Statement metric)
+      : database_(database), run_(std::move(run)), tag_(std::move(tag)), metric_(std::move(metric)) {}
   Database& database_;
-  Statement run_, tag_, metric_, tail_;
-  std::vector<std::uint8_t> raw_;
+  Statement run_, tag_, metric_;
 };
 
 /// What belongs to other tables, or has rules of its own.
@@ -71,6 +59,31 @@ bool is_plain(const Run& run) {
 }
 
 }  // namespace
+
+Status SqliteStore::expect_runs(std::size_t count) {
+  constexpr std::size_t kWorthIt = 10'000;
+  if (depth_ == 0 || count < kWorthIt || !put_off_indexes_.empty()) return {};
+  JOULERY_ASSIGN(const std::int64_t there, database_->integer("SELECT count(*) FROM runs"));
+  if (static_cast<std::int64_t>(count) < there) return {};
+  JOULERY_ASSIGN(Statement select,
+                 database_->prepare("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT "
+                                    "NULL AND tbl_name IN ('runs', 'tags', 'metrics')"));
+  std::vector<std::string> names;
+  while (true) {
+    JOULERY_ASSIGN(const bool row, select.step());
+    if (!row) break;
+    names.push_back(select.text(0));
+    put_off_indexes_.push_back(select.text(1));
+  }
+  for (const std::string& name : names) JOULERY_CHECK_OK(database_->execute("DROP INDEX " + name));
+  return {};
+}
+
+Status SqliteStore::make_put_off_indexes() {
+  for (const std::string& sql : put_off_indexes_) JOULERY_CHECK_OK(database_->execute(sql));
+  put_off_indexes_.clear();
+  return {};
+}
 
 Status SqliteStore::put_runs(std::span<const Run> runs) {
   return write([&]() -> Status {

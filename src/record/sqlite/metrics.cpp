@@ -121,10 +121,15 @@ Status SqliteStore::append_points(std::int64_t run, std::int64_t key, std::span<
     JOULERY_ASSIGN(Statement read,
                    database_->prepare("SELECT points FROM metric_tails WHERE run = ? AND key = ?"));
     JOULERY_ASSIGN(const bool has_tail, read.bind(run).bind(key).step());
-    if (has_tail) raw.assign(read.blob(0).begin(), read.blob(0).end());
+    if (has_tail) {
+      raw.assign(read.blob(0).begin(), read.blob(0).end());
+    } else if (next_block == 1) {
+      append_raw_points({&before, 1}, raw);
+    }
   }
   const bool had_tail = !raw.empty();
-  append_raw_points(points, raw);
+  // Most metrics of a run have one point, and that is in their own row already.
+  if (exists || points.size() > 1) append_raw_points(points, raw);
   if (raw.size() >= kTailPoints * sizeof(MetricPoint)) {
     JOULERY_CHECK_OK(read_raw_points(raw, tail));
     raw.clear();
@@ -197,7 +202,15 @@ Result<std::vector<MetricPoint>> SqliteStore::whole_history(std::int64_t run, st
   JOULERY_ASSIGN(Statement tail,
                  database_->prepare("SELECT points FROM metric_tails WHERE run = ? AND key = ?"));
   JOULERY_ASSIGN(const bool row, tail.bind(run).bind(key).step());
-  if (row) JOULERY_CHECK_OK(read_raw_points(tail.blob(0), points));
+  if (row) {
+    JOULERY_CHECK_OK(read_raw_points(tail.blob(0), points));
+  } else if (points.empty()) {
+    JOULERY_ASSIGN(
+        Statement only,
+        database_->prepare("SELECT value, timestamp_ms, step FROM metrics WHERE run = ? AND key = ?"));
+    JOULERY_ASSIGN(const bool exists, only.bind(run).bind(key).step());
+    if (exists) points.push_back({only.real(0), only.integer(1), only.integer(2)});
+  }
   sort_and_deduplicate(points);
   return points;
 }

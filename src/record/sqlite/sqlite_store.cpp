@@ -63,8 +63,10 @@ Status SqliteStore::transaction(TransactionBody& body) {
     auto done = body.run(*this);
     --depth_;
     if (done && failed_) return std::unexpected(*failed_);
-    return done;
+    return done ? make_put_off_indexes() : done;
   });
+  // Undone with all else if it failed.
+  put_off_indexes_.clear();
   if (wal_) JOULERY_CHECK_OK(database_->execute("PRAGMA synchronous=NORMAL"));
   return status;
 }

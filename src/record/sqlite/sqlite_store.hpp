@@ -29,6 +29,7 @@ class SqliteStore final : public Store {
   Result<std::optional<Host>> host(const std::string& id) override;
   Result<std::vector<Device>> devices(const std::string& host_id) override;
   Status put_run(const Run& run) override;
+  Status expect_runs(std::size_t count) override;
   Status put_runs(std::span<const Run> runs) override;
   Result<std::vector<std::optional<KnownRun>>> known_runs(std::span<const std::string> ids,
                                                           const std::string& metric,
@@ -101,7 +102,11 @@ class SqliteStore final : public Store {
   std::unique_ptr<Database> database_;
   bool wal_;
   const Clock& clock_;
+  Status make_put_off_indexes();
+
   int depth_ = 0;
+  /// Statements that make the indexes again which expect_runs() dropped.
+  std::vector<std::string> put_off_indexes_;
   std::optional<Error> failed_;  // of a call inside the open transaction
   std::unordered_map<std::int64_t, std::string> key_names_;
 };
