@@ -107,7 +107,8 @@ Result<std::unique_ptr<record::Store>> Application::open_store(StoreAccess acces
                       "name a file: --store runs.db");
   }
   const std::string spool = config_.text("spool");
-  const bool spooled = record::has_spools(spool);
+  const std::string tag = record::spool_tag(path);
+  const bool spooled = record::has_spools(spool, tag);
   const bool read_only = access == StoreAccess::read_only && !spooled;
   if (read_only && ::access(path.c_str(), F_OK) != 0) {
     if (errno != ENOENT && errno != ENOTDIR) {
@@ -121,7 +122,7 @@ Result<std::unique_ptr<record::Store>> Application::open_store(StoreAccess acces
       record::open_sqlite_store(path, {.create = !read_only, .read_only = read_only, .filesystem = {}});
   if (!store) return store;
   if (spooled) {
-    auto report = record::ingest_all_spools(spool, **store);
+    auto report = record::ingest_all_spools(spool, **store, tag);
     if (recovered != nullptr) {
       if (report) {
         *recovered = std::move(*report);

@@ -372,6 +372,15 @@ void check_spool(Application& application, DoctorReport& report) {
       check.cost = "every sample goes over the network";
       check.enable = "export JOULERY_SPOOL=/var/tmp/…";
     }
+    const auto store = application.store_path();
+    const int others = store ? record::count_spools_of_others(folder, record::spool_tag(*store)) : 0;
+    if (others > 0) {
+      check.reason += fmt::format(
+          "; {} there of runs for other stores, going on or cut off: each is stored by the next command with "
+          "its "
+          "--store",
+          others);
+    }
   } else {
     check.reason = writer.error().message;
     check.enable = writer.error().hint;

@@ -212,6 +212,7 @@ meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, mete
     return load_idle_watts(application, host_id, sources);
   };
   if (!warmup) options.spool_folder = config.text("spool");
+  if (const auto store = application.store_path()) options.spool_tag = record::spool_tag(*store);
 
   auto metered = meter::run_session(application.machine(), options, supervisor, observer);
   if (!metered) return std::unexpected(metered.error());

@@ -87,6 +87,14 @@ Result<footprint::Site> site_or_fallback(const FootprintOptions& options, int ye
   return footprint::find_site(*used, world, year);
 }
 
+/// SCI wants idle of what is reserved, also where the run's own policy leaves it out.
+Quantity<Joules> sci_energy(const MeteredRun& result, double idle_share) {
+  // What unknown idle power takes from the active part it gives to the idle one: their sum is known better
+  // than a sum of both.
+  if (result.idle_policy == IdlePolicy::proportional) return result.energy;
+  return result.energy_active + result.energy_idle * idle_share;
+}
+
 /// A GPU that nobody used is nobody's; the run's part of the others is its part of their use.
 void fill_gpu_share(const MeteredRun& result, footprint::Usage& usage) {
   if (result.gpus.empty()) return;
@@ -150,9 +158,7 @@ void fill_footprint(const FootprintOptions& options, const footprint::Hardware& 
     usage.sci_energy = result.energy_machine;
     usage.resource_share_basis = "the whole machine is reserved";
   } else {
-    // SCI wants idle of what is reserved, also where the run's own policy leaves it out.
-    const double share = idle > 0 ? proportional_idle_joules / idle : 0;
-    usage.sci_energy = result.energy_active + result.energy_idle * share;
+    usage.sci_energy = sci_energy(result, idle > 0 ? proportional_idle_joules / idle : 0);
     usage.resource_share = result.machine_busy_seconds > 0
                                ? std::clamp(result.cpu_seconds / result.machine_busy_seconds, 0.0, 1.0)
                                : 1;

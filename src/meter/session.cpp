@@ -247,7 +247,7 @@ void Session::begin_record() {
   sample_after_ns_ =
       static_cast<std::int64_t>(1e9 * (period_seconds - 0.5 * std::min(period_seconds, 1 / kSlowestTickHz)));
   if (!options_.spool_folder.empty()) {
-    auto spool = record::SpoolWriter::create(options_.spool_folder, result_.run.id);
+    auto spool = record::SpoolWriter::create(options_.spool_folder, result_.run.id, options_.spool_tag);
     if (spool) spool_.emplace(std::move(*spool));
     const Status written = spool ? record_run(result_.run) : Status(std::unexpected(spool.error()));
     if (!written) {

@@ -71,6 +71,8 @@ struct SessionOptions {
   std::optional<Tier> only_tier;
   /// Empty: the run is not recorded (a warm-up).
   std::string spool_folder;
+  /// Which store the spool is for (record::spool_tag).
+  std::string spool_tag;
   std::optional<FunctionalUnit> per;
   /// What the host with this id draws when it is quiet, measured before with the same sources. Asked after
   /// the run, for measured sources.

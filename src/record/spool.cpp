@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <limits>
 #include <set>
 
+#include "base/ids.hpp"
 #include "base/text.hpp"
 #include "record/spool_format.hpp"
 #include "record/spool_repair.hpp"
@@ -19,6 +21,7 @@ namespace joulery::record {
 namespace {
 
 constexpr std::string_view kSuffix = ".spool";
+constexpr std::size_t kTagDigits = 12;
 constexpr std::size_t kFrameRoom = 64 * 1024;
 constexpr int kCreateAttempts = 10;
 constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
@@ -308,6 +311,21 @@ bool is_spool_name(std::string_view name) {
   return name.size() > kSuffix.size() && name.ends_with(kSuffix);
 }
 
+/// Empty if the name says of no store.
+std::string_view tag_of(std::string_view name) {
+  const std::string_view stem = name.substr(0, name.size() - kSuffix.size());
+  const auto dot = stem.rfind('.');
+  if (dot == std::string_view::npos || stem.size() - dot - 1 != kTagDigits) return {};
+  const std::string_view tag = stem.substr(dot + 1);
+  return tag.find_first_not_of("0123456789abcdef") == std::string_view::npos ? tag : std::string_view();
+}
+
+bool is_spool_for(std::string_view name, std::string_view store_tag) {
+  if (!is_spool_name(name)) return false;
+  const std::string_view tag = tag_of(name);
+  return store_tag.empty() || tag.empty() || tag == store_tag;
+}
+
 }  // namespace
 
 SpoolWriter::SpoolWriter(FileDescriptor descriptor, std::string path)
@@ -315,14 +333,21 @@ SpoolWriter::SpoolWriter(FileDescriptor descriptor, std::string path)
   frame_.reserve(kFrameRoom);
 }
 
-Result<SpoolWriter> SpoolWriter::create(const std::string& folder, const std::string& run_id) {
+std::string spool_tag(const std::string& store_path) {
+  std::error_code error;
+  const auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(store_path, error), error);
+  return sha256_hex(error ? store_path : path.string()).substr(0, kTagDigits);
+}
+
+Result<SpoolWriter> SpoolWriter::create(const std::string& folder, const std::string& run_id,
+                                        const std::string& store_tag) {
   if (run_id.empty() || run_id.size() > 200 || run_id.front() == '.' ||
       run_id.find('/') != std::string::npos || run_id.find('\0') != std::string::npos) {
     return user_error(fmt::format("'{}' is no run id", printable(run_id.substr(0, 80))));
   }
   JOULERY_CHECK_OK(make_directories(folder, 0700));
   JOULERY_ASSIGN(const FileDescriptor place, open_folder(folder));
-  const std::string name = run_id + std::string(kSuffix);
+  const std::string name = run_id + (store_tag.empty() ? "" : "." + store_tag) + std::string(kSuffix);
   std::string path = folder + "/" + name;
   for (int attempt = 0; attempt < kCreateAttempts; ++attempt) {
     FileDescriptor file(::openat(place.get(), name.c_str(),
@@ -409,12 +434,13 @@ Status ingest_spool(const std::string& path, Store& store, IngestReport& report)
                            "it is stored when the run ends");
 }
 
-Result<IngestReport> ingest_all_spools(const std::string& folder, Store& store) {
+Result<IngestReport> ingest_all_spools(const std::string& folder, Store& store,
+                                       const std::string& store_tag) {
   IngestReport report;
-  if (!has_spools(folder)) return report;
+  if (!has_spools(folder, store_tag)) return report;
   JOULERY_ASSIGN(const FileDescriptor place, open_folder(folder));
   for (const std::string& name : SystemRoot("/").list(folder)) {
-    if (!is_spool_name(name)) continue;
+    if (!is_spool_for(name, store_tag)) continue;
     const std::string path = folder + "/" + name;
     FileDescriptor file;
     const auto ingestion = ingest_file(path, store, report, file);
@@ -437,9 +463,17 @@ Result<IngestReport> ingest_all_spools(const std::string& folder, Store& store) 
   return report;
 }
 
-bool has_spools(const std::string& folder) {
+bool has_spools(const std::string& folder, const std::string& store_tag) {
   const auto names = SystemRoot("/").list(folder);
-  return std::any_of(names.begin(), names.end(), [](const std::string& name) { return is_spool_name(name); });
+  return std::any_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return is_spool_for(name, store_tag); });
+}
+
+int count_spools_of_others(const std::string& folder, const std::string& store_tag) {
+  const auto names = SystemRoot("/").list(folder);
+  return static_cast<int>(std::count_if(names.begin(), names.end(), [&](const std::string& name) {
+    return is_spool_name(name) && !is_spool_for(name, store_tag);
+  }));
 }
 
 }  // namespace joulery::record

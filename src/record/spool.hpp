@@ -14,15 +14,20 @@
 
 namespace joulery::record {
 
+/// Names a store in the names of its spools, which all lie in one folder: the same for each way to its path.
+std::string spool_tag(const std::string& store_path);
+
 /// Append-only file on a host-local disk that a run is written to first, so that a kill loses at most the
-/// last flush and a store on a network disk is touched once, at the end. One file per run, `<run id>.spool`,
-/// mode 0600, locked (flock) while its writer lives. A power cut may lose what the kernel had not yet
-/// written; `write_end` waits for the disk.
+/// last flush and a store on a network disk is touched once, at the end. One file per run,
+/// `<run id>.<store's tag>.spool`, mode 0600, locked (flock) while its writer lives. A power cut may lose
+/// what the kernel had not yet written; `write_end` waits for the disk.
 class SpoolWriter {
  public:
   /// Makes `folder` (mode 0700) if needed; environment error if it is a link, somebody else's, open to
-  /// others, or can't be written. A spool of the same run that exists is a user error.
-  static Result<SpoolWriter> create(const std::string& folder, const std::string& run_id);
+  /// others, or can't be written. A spool of the same run that exists is a user error. `store_tag` says which
+  /// store the run is for; empty: for whichever looks first.
+  static Result<SpoolWriter> create(const std::string& folder, const std::string& run_id,
+                                    const std::string& store_tag = {});
   /// State of the run and its host, boot and devices so far; a later one replaces an earlier one.
   Status write_run(const Run& run, const Host& host, const Boot& boot, std::span<const Device> devices);
   /// Allocates nothing unless it fails.
@@ -69,9 +74,13 @@ Status ingest_spool(const std::string& path, Store& store, IngestReport& report)
 /// Ingests all files in `folder` whose writer is gone (or has ended the run). Files still locked are left
 /// alone. A last frame that is cut off is what a kill leaves and is dropped, as are the zeros that a power
 /// cut leaves; a damaged file goes to the folder `refused` beside it. Many processes may do this at once:
-/// each file is told of once. No file is ever deleted before all of it is stored.
-Result<IngestReport> ingest_all_spools(const std::string& folder, Store& store);
+/// each file is told of once. No file is ever deleted before all of it is stored. Files of stores with
+/// another tag are left alone.
+Result<IngestReport> ingest_all_spools(const std::string& folder, Store& store,
+                                       const std::string& store_tag = {});
 /// True if there is anything for ingest_all_spools to look at. Cheap: one folder listing.
-bool has_spools(const std::string& folder);
+bool has_spools(const std::string& folder, const std::string& store_tag = {});
+/// How many spools are there for other stores.
+int count_spools_of_others(const std::string& folder, const std::string& store_tag);
 
 }  // namespace joulery::record

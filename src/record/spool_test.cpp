@@ -18,6 +18,31 @@
 namespace joulery::record {
 namespace {
 
+TEST_F(SpoolTest, EachStoreTakesItsOwn) {
+  const std::string here = spool_tag(folder_ + "/here.db");
+  const std::string there = spool_tag(folder_ + "/sub/../there.db");
+  EXPECT_NE(here, there);
+  EXPECT_EQ(there, spool_tag(folder_ + "/there.db"));
+  const auto spooled = [&](const std::string& id, const std::string& tag) {
+    const record::Run run = spooled_run(id);
+    auto writer = must(SpoolWriter::create(spools(), run.id, tag));
+    must(write_start(writer, run));
+    must(writer.write_end());
+    return run.id;
+  };
+  const std::string own = spooled("own", here);
+  const std::string other = spooled("other", there);
+  const std::string nobodys = spooled("nobodys", "");
+  EXPECT_EQ(count_spools_of_others(spools(), here), 1);
+  const IngestReport report = must(ingest_all_spools(spools(), *store_, here));
+  EXPECT_EQ(report.ingested_run_ids.size(), 2U);
+  EXPECT_TRUE(store_->run(own));
+  EXPECT_TRUE(store_->run(nobodys));
+  EXPECT_FALSE(store_->run(other));
+  EXPECT_FALSE(has_spools(spools(), here));
+  EXPECT_TRUE(has_spools(spools(), there));
+}
+
 TEST_F(SpoolTest, FinishedRunIsStoredAsItWas) {
   record::Run run = spooled_run("done");
   auto writer = must(SpoolWriter::create(spools(), run.id));

@@ -255,6 +255,29 @@ def test_a_killed_meter_leaves_a_run_that_is_recovered_and_marked(joulery):
     assert os.listdir(joulery.home / "spool") == []
 
 
+def test_a_run_lands_in_the_store_that_it_was_for(joulery):
+    other = str(joulery.home / "other.db")
+    process = joulery.start("run", "--name", "cut", "--store", other, "--", "sleep", "60", start_new_session=True)
+    time.sleep(1.0)
+    process.kill()
+    process.wait()
+    os.killpg(process.pid, signal.SIGKILL)
+    joulery("run", "-q", "--name", "mine", "--", "true")
+    assert [run["name"] for run in joulery.json("runs", schema="runs")["runs"]] == ["mine"]
+    (spool,) = [check for check in joulery.json("doctor", schema="doctor")["checks"] if check["area"] == "spool"]
+    assert "1 there of runs for other stores" in spool["reason"]
+    # By another way to the same path.
+    way = os.path.relpath(other, joulery.home)
+    assert [run["name"] for run in joulery.json("runs", "--store", way, schema="runs")["runs"]] == ["cut"]
+    both = [joulery.start("run", "-q", "--name", name, "--store", f"{name}.db", "--", "true") for name in "ab" * 5]
+    for process in both:
+        assert process.wait(timeout=60) == 0
+    for name in "ab":
+        names = [run["name"] for run in joulery.json("runs", "--store", f"{name}.db", schema="runs")["runs"]]
+        assert names == [name] * 5
+    assert os.listdir(joulery.home / "spool") == []
+
+
 @pytest.mark.parametrize("seed", range(200 if "JOULERY_SOAK" in os.environ else 8))
 def test_a_kill_at_any_moment_loses_no_run_that_ended_and_leaves_no_wreck(joulery, seed):
     """Kills the meter between its start and some time after the command's end."""
@@ -370,7 +393,8 @@ def test_a_read_only_home(joulery):
         assert "Read-only" in joulery("doctor", code=3, env={"HOME": str(home)}).stdout
     finally:
         subprocess.run(["umount", home], check=True)
-    assert joulery.json("show", schema="show")["run"]["status"] == "FAILED"
+    shown = joulery.json("show", schema="show", env={"HOME": str(home)})
+    assert shown["run"]["status"] == "FAILED"
 
 
 def test_store_from_a_setting_or_a_flag(joulery):
