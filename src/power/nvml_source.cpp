@@ -93,6 +93,7 @@ SourceInfo power_info(const NvmlGpu& gpu, NvmlPowerWay way) {
   SourceInfo info = counter_info(gpu);
   info.via = std::string("NVML ") + power_way_name(way);
   info.kind = ReadingKind::watts;
+  info.provenance = Provenance::derived;
   info.resolution_joules = 0;
   info.update_seconds = kPowerUpdateSeconds;
   if (samples_part_of_the_time(gpu.facts().name)) {
