@@ -27,6 +27,8 @@ struct SourceInfo {
   std::string parent_id;
   /// What a person calls it: "CPU package 0".
   std::string name;
+  /// The maker's name of what it is, the same for all of a kind: "NVIDIA H100 PCIe". Empty if none is told.
+  std::string model;
   /// How it is read: "perf power PMU", "powercap", "power model".
   std::string via;
   Scope scope = Scope::package;
