@@ -13,6 +13,7 @@
 #include "app/codecarbon_csv.hpp"
 #include "base/ids.hpp"
 #include "base/text.hpp"
+#include "meter/footprint_figures.hpp"
 
 namespace joulery::app {
 namespace {
@@ -173,13 +174,9 @@ void set_hardware(const meter::MeteredRun& run, Row& row) {
   row.set("cpu_model", host.cpu_model);
   if (host.memory_bytes > 0) row.set("ram_total_size", host.memory_bytes / kBytesPerGibibyte);
   std::map<std::string, int> models;
-  int gpus = 0;
-  for (const meter::DeviceReport& device : run.devices) {
-    if (device.info.scope != power::Scope::gpu || !device.mirror_of.empty()) continue;
-    ++models[device.info.name];
-    ++gpus;
-  }
-  row.set("gpu_count", gpus);
+  const auto cards = meter::graphics_cards(run);
+  for (const meter::DeviceReport* card : cards) ++models[power::model_name(card->info)];
+  row.set("gpu_count", static_cast<double>(cards.size()));
   std::string model;
   for (const auto& [name, count] : models) {
     model += fmt::format("{}{} x {}", model.empty() ? "" : ", ", count, name);

@@ -213,5 +213,16 @@ TEST_F(CodeCarbonRoundTrip, AnOlderVersionsFileIsMovedAside) {
   EXPECT_EQ(record::file_bytes(file + ".bak"), old);
 }
 
+TEST(CodeCarbonRow, CardsOfAModelAreCountedTogetherAndTheirPartsNot) {
+  meter::MeteredRun run = run_on("FR");
+  run.devices = {device("H100 (GPU 0)", power::Scope::gpu, 200),
+                 device("H100 (GPU 1)", power::Scope::gpu, 200),
+                 device("tile", power::Scope::gpu, 100, "H100 (GPU 1)")};
+  run.devices[0].info.model = run.devices[1].info.model = "H100";
+  auto row = row_of(run);
+  EXPECT_EQ(row["gpu_count"], "2");
+  EXPECT_EQ(row["gpu_model"], "2 x H100");
+}
+
 }  // namespace
 }  // namespace joulery::app

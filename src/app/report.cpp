@@ -43,7 +43,7 @@ ReportSeries make_series(std::string label, ReportSeries::Kind kind,
 bool is_counted(const record::Device& device, const std::set<std::string>& of_run,
                 const std::vector<ReportDevice>& documented) {
   for (const ReportDevice& known : documented) {
-    if (known.name == device.name) return known.role == "counted";
+    if (known.id == device.id) return known.role == "counted";
   }
   return device.parent_id.empty() || !of_run.contains(device.parent_id);
 }
@@ -72,7 +72,8 @@ Status read_power(record::Store& store, std::size_t points, RunReport& report) {
     }
     const auto device = std::find_if(devices.begin(), devices.end(),
                                      [&](const auto& each) { return each.id == series.device_id; });
-    const record::Device found = device != devices.end() ? *device : record::Device{};
+    record::Device found = device != devices.end() ? *device : record::Device{};
+    found.id = series.device_id;
     if (is_counted(found, of_run, report.devices)) {
       counted.emplace_back(series.samples);
       last_counted = found.name.empty() ? series.device_id : found.name;

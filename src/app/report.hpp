@@ -41,6 +41,7 @@ struct ReportPart {
 };
 
 struct ReportDevice {
+  std::string id;
   std::string name;
   std::string via;
   /// Its place in the sum: "counted", "inside package 0", "mirror of …".

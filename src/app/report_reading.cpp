@@ -150,6 +150,7 @@ void read_devices(const Json& json, RunReport& report) {
   for (const Json& entry : *devices) {
     if (!entry.is_object()) continue;
     ReportDevice device;
+    device.id = text(entry, "id");
     device.name = text(entry, "name");
     device.via = text(entry, "via");
     device.energy = figure(entry, "energy_joules", "J");

@@ -139,6 +139,30 @@ TEST_F(ReportTest, TheMachineIsTheSumOfWhatCounts) {
   EXPECT_EQ(one.power[3].label, "core");
 }
 
+TEST_F(ReportTest, DevicesOfOneNameAreToldApart) {
+  record::Device device;
+  device.host_id = "h1";
+  device.name = "package 0";
+  device.id = "cpu-by-another-way";
+  must(store_->put_device(device));
+  const record::Run run = put(finished("job"));
+  meter::MeteredRun result = metered(run);
+  for (const char* id : {"cpu-by-another-way", "cpu"}) {
+    meter::DeviceReport& report = result.devices.emplace_back();
+    report.info.device_id = id;
+    report.info.name = "package 0";
+    report.is_root = std::string(id) == "cpu";
+  }
+  result.devices.front().mirror_of = "cpu";
+  put_document(run, run_document(result));
+  put_power(run, "cpu", 30, 50);
+  put_power(run, "cpu-by-another-way", 30, 50);
+  const RunReport one = report_of(run);
+  ASSERT_FALSE(one.power.empty());
+  EXPECT_EQ(one.power[0].kind, ReportSeries::Kind::machine);
+  EXPECT_NEAR(one.power[0].profile.mean_watts, 50, 0.1) << "one counts, its mirror does not";
+}
+
 TEST_F(ReportTest, NothingFromOutsideBreaksOut) {
   const std::string bad = "</title><script>alert(1)</script>\"'";
   record::Run run = finished(bad);

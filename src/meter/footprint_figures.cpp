@@ -109,6 +109,18 @@ void fill_gpu_share(const MeteredRun& result, footprint::Usage& usage) {
 
 }  // namespace
 
+std::vector<const DeviceReport*> graphics_cards(const MeteredRun& result) {
+  const auto is_gpu = [](const DeviceReport& device) { return device.info.scope == power::Scope::gpu; };
+  std::vector<const DeviceReport*> cards;
+  for (const DeviceReport& device : result.devices) {
+    const bool part = std::any_of(result.devices.begin(), result.devices.end(), [&](const auto& other) {
+      return is_gpu(other) && &other != &device && other.info.device_id == device.info.parent_id;
+    });
+    if (is_gpu(device) && !part && device.mirror_of.empty()) cards.push_back(&device);
+  }
+  return cards;
+}
+
 footprint::Hardware read_hardware(const SystemRoot& root, const power::MachineIdentity& identity,
                                   const MeteredRun& result) {
   footprint::Hardware hardware;
@@ -118,10 +130,8 @@ footprint::Hardware read_hardware(const SystemRoot& root, const power::MachineId
   hardware.memory_gigabytes = result.host.host.memory_bytes / kBytesPerGigabyte;
   hardware.virtual_machine = identity.virtual_machine;
   hardware.server = identity.packages > 1 || is_server_cpu(identity.cpu_model);
-  for (const DeviceReport& device : result.devices) {
-    if (device.info.scope == power::Scope::gpu && device.mirror_of.empty())
-      hardware.gpus.push_back(device.info.name);
-  }
+  for (const DeviceReport* card : graphics_cards(result))
+    hardware.gpus.push_back(power::model_name(card->info));
   for (const std::string& name : root.list("/sys/block")) {
     const bool disc = name.starts_with("sd") || name.starts_with("nvme") || name.starts_with("vd") ||
                       name.starts_with("xvd") || name.starts_with("hd") || name.starts_with("mmcblk");

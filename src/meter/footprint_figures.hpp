@@ -1,11 +1,16 @@
 #pragma once
 
+#include <vector>
+
 #include "base/files.hpp"
 #include "footprint/footprint.hpp"
 #include "meter/session.hpp"
 #include "power/power_model.hpp"
 
 namespace joulery::meter {
+
+/// Graphics cards among the devices of a run, each once: neither parts of cards, such as tiles, nor mirrors.
+std::vector<const DeviceReport*> graphics_cards(const MeteredRun& result);
 
 /// What the machine is made of: packages and memory of `identity`, drives of /sys/block, GPUs among the
 /// devices of the run. Meant for after the command: it reads files.

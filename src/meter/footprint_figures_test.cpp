@@ -168,5 +168,26 @@ TEST(Hardware, DrivesAreReadFromSysfsAndRemovableOnesAreNot) {
   EXPECT_EQ(hardware.memory_gigabytes, 64);
 }
 
+TEST(Hardware, CardsCountOnceAndByTheirModel) {
+  MeteredRun run;
+  const auto add = [&](const char* id, const char* parent, const char* name, const char* model) {
+    DeviceReport& device = run.devices.emplace_back();
+    device.info.device_id = id;
+    device.info.parent_id = parent;
+    device.info.name = name;
+    device.info.model = model;
+    device.info.scope = power::Scope::gpu;
+  };
+  add("nvml:GPU-1", "", "NVIDIA H100 PCIe (GPU 0)", "NVIDIA H100 PCIe");
+  add("nvml:GPU-2", "rapl:psys", "NVIDIA H100 PCIe (GPU 1)", "NVIDIA H100 PCIe");
+  add("gpu:0000:03:00.0", "", "GPU 0000:03:00.0", "");
+  add("gpu:0000:03:00.0:2", "gpu:0000:03:00.0", "part of GPU 0000:03:00.0", "");
+  add("mirror", "", "GPU", "");
+  run.devices.back().mirror_of = "nvml:GPU-1";
+  const footprint::Hardware hardware = read_hardware(SystemRoot("/nonexistent"), {}, run);
+  EXPECT_EQ(hardware.gpus,
+            (std::vector<std::string>{"NVIDIA H100 PCIe", "NVIDIA H100 PCIe", "GPU 0000:03:00.0"}));
+}
+
 }  // namespace
 }  // namespace joulery::meter

@@ -26,6 +26,8 @@ const char* gpu_sharing_name(GpuSharing sharing) {
       return "process utilisation";
     case GpuSharing::sole_user:
       return "sole user";
+    case GpuSharing::not_on_it:
+      return "not on it";
     case GpuSharing::mig_instance:
       return "MIG instance";
     case GpuSharing::whole_with_others:
@@ -235,9 +237,10 @@ GpuAccounts::Verdict GpuAccounts::judge_presence(bool mig) const {
     if (instance.workloads) verdict.workload += instance.weight;
     mixed = mixed || (instance.workloads && instance.others);
   }
-  verdict.sharing = mixed ? GpuSharing::whole_with_others
-                    : mig ? GpuSharing::mig_instance
-                          : GpuSharing::sole_user;
+  verdict.sharing = verdict.workload == 0 ? GpuSharing::not_on_it
+                    : mixed               ? GpuSharing::whole_with_others
+                    : mig                 ? GpuSharing::mig_instance
+                                          : GpuSharing::sole_user;
   return verdict;
 }
 

@@ -20,6 +20,8 @@ enum class GpuSharing {
   process_use,
   /// Only the workload's processes were on it.
   sole_user,
+  /// None of the workload's processes was on it: nobody, or only others.
+  not_on_it,
   /// By the size of the MIG instances that its processes held.
   mig_instance,
   /// Others were on it too, and nothing tells who used how much: all of it, an upper bound.
@@ -27,8 +29,9 @@ enum class GpuSharing {
   /// Nothing tells who used it: all of it.
   whole_unknown,
 };
-constexpr int kGpuSharings = 5;
-/// "process utilisation", "sole user", "MIG instance", "whole device, shared with others", "whole device".
+constexpr int kGpuSharings = 6;
+/// "process utilisation", "sole user", "not on it", "MIG instance", "whole device, shared with others",
+/// "whole device".
 const char* gpu_sharing_name(GpuSharing sharing);
 
 /// Whether a process is the workload's, asked at most a few times a second.

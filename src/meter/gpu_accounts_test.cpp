@@ -183,6 +183,28 @@ TEST(GpuAccounts, WithoutUseAndWithOthersTheWholeDeviceIsTakenAndSaidSo) {
   foreign.gpu(0)->holders = {{7, 0, 1}};
   foreign.run(10);
   EXPECT_EQ(foreign.share().energy.split.workload_joules, 0) << "none of the workload's processes is on it";
+  EXPECT_EQ(foreign.share().sharing, GpuSharing::not_on_it);
+}
+
+TEST(GpuAccounts, WithoutUseAGpuThatNobodyHoldsIsSaidToBeUnused) {
+  for (const bool mig : {false, true}) {
+    Bench bench = one_gpu();
+    bench.gpu(0)->facts_.mig = mig;
+    bench.gpu(0)->use_look = GpuLook::unknown;
+    bench.run(10);
+    EXPECT_EQ(bench.share().sharing, GpuSharing::not_on_it);
+    EXPECT_EQ(bench.share().energy.split.workload_joules, 0);
+  }
+}
+
+TEST(GpuAccounts, AWorkloadThatLeftBeforeTheEndWasOnItAllTheSame) {
+  Bench bench = one_gpu();
+  bench.gpu(0)->use_look = GpuLook::unknown;
+  bench.gpu(0)->holders = {{1, 0, 1}};
+  bench.run(5);
+  bench.gpu(0)->holders.clear();
+  bench.run(5);
+  EXPECT_EQ(bench.share().sharing, GpuSharing::sole_user);
 }
 
 TEST(GpuAccounts, WhereNothingIsToldTheWholeDeviceIsTaken) {

@@ -56,6 +56,9 @@ std::string sharing_basis(const GpuShare& share) {
     case GpuSharing::sole_user:
       text = "only the workload's processes were on it, as far as looks a second apart show";
       break;
+    case GpuSharing::not_on_it:
+      text = "none of the workload's processes was on it, as far as looks a second apart show";
+      break;
     case GpuSharing::mig_instance:
       text = "by the multiprocessors of the MIG instances in use; what an instance drew is not told";
       break;

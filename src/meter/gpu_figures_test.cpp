@@ -60,6 +60,15 @@ TEST(GpuFigures, AloneOnTheGpuTheRangeIsTheSensors) {
   EXPECT_DOUBLE_EQ(run.energy_gpu.interval().high, 1000);
 }
 
+TEST(GpuFigures, AGpuThatTheWorkloadWasNotOnIsSaidToBeSo) {
+  MeteredRun run;
+  run.devices = {device("gpu", power::Scope::gpu, 1000)};
+  run.gpus = {gpu("gpu", GpuSharing::not_on_it, split(1000, 0, 900, 0))};
+  add_gpu_figures(run);
+  EXPECT_EQ(run.energy_gpu.value(), 0);
+  EXPECT_THAT(run.gpus[0].basis, HasSubstr("none of the workload's processes was on it"));
+}
+
 TEST(GpuFigures, TheWholeDeviceIsAnUpperBoundOrAnAssumption) {
   MeteredRun shared;
   shared.devices = {device("gpu", power::Scope::gpu, 1000)};

@@ -9,7 +9,9 @@ namespace joulery::power {
 
 /// What is known of a GPU beyond its energy, for a person.
 struct GpuFacts {
+  /// Told from others of its model: "NVIDIA H100 PCIe (GPU 1)".
   std::string name;
+  std::string model;
   /// Power that the driver holds it to, in watts; 0 if unknown.
   double enforced_limit_watts = 0;
   bool mig = false;

@@ -229,6 +229,7 @@ std::optional<SourceInfo> describe_rail(const HwmonChip& chip, int channel, std:
 std::optional<SourceInfo> describe_power_supply(const HwmonChip& chip, std::string_view label) {
   SourceInfo info = make_info("wall:" + chip.device, fmt::format("power supply {}", chip.device), Scope::wall,
                               kMostMachineWatts);
+  info.is_supply = true;
   if (chip.name == "corsairpsu") {
     if (label != "power total") return std::nullopt;
     // It tells what it gives, so that its own losses are missing.

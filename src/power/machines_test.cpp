@@ -115,7 +115,8 @@ TEST_P(Machines, TreeAndSumsAreRight) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Machines,
-                         ::testing::Values("laptop_intel", "laptop_amd", "xeon_two_sockets", "epyc",
+                         ::testing::Values("laptop_intel", "laptop_amd", "xeon_two_sockets",
+                                           "xeon_meter_and_supply", "xeon_two_supplies", "epyc",
                                            "threadripper_mirror", "a100_node", "h100_node", "cloud_vm"),
                          [](const auto& name) { return std::string(name.param); });
 

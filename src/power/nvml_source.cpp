@@ -76,6 +76,7 @@ SourceInfo counter_info(const NvmlGpu& gpu) {
   SourceInfo info;
   info.device_id = "nvml:" + gpu.uuid();
   info.name = gpu.facts().name;
+  info.model = gpu.facts().model;
   info.via = "NVML energy counter";
   info.scope = Scope::gpu;
   info.resolution_joules = kCounterStepJoules;
@@ -93,6 +94,7 @@ SourceInfo power_info(const NvmlGpu& gpu, NvmlPowerWay way) {
   SourceInfo info = counter_info(gpu);
   info.via = std::string("NVML ") + power_way_name(way);
   info.kind = ReadingKind::watts;
+  info.provenance = Provenance::derived;
   info.resolution_joules = 0;
   info.update_seconds = kPowerUpdateSeconds;
   if (samples_part_of_the_time(gpu.facts().name)) {
@@ -181,8 +183,9 @@ Opened open_gpu(const NvmlApi& api, nvml::Device handle, std::string uuid, std::
   NvmlGpu& gpu = *opened.gpu;
   GpuFacts& facts = gpu.edit_facts();
   facts.driver = api.driver_version();
-  facts.name = gpu.name();
-  const bool superchip = is_superchip(facts.name);
+  facts.model = gpu.name();
+  facts.name = facts.model;
+  const bool superchip = is_superchip(facts.model);
   if (count > 1) facts.name += fmt::format(" (GPU {})", index);
   static_cast<void>(gpu.read_power_limit(facts.enforced_limit_watts));
   gpu.describe_sharing();

@@ -74,6 +74,8 @@ TEST_F(Nvml, EachGpuHasACounterWithItsUuid) {
   EXPECT_EQ(infos()[0].device_id, "nvml:GPU-aa");
   EXPECT_EQ(infos()[1].device_id, "nvml:GPU-bb");
   EXPECT_EQ(infos()[0].name, "NVIDIA H100 (GPU 0)");
+  EXPECT_EQ(infos()[0].model, "NVIDIA H100");
+  EXPECT_EQ(infos()[0].provenance, Provenance::measured);
   EXPECT_EQ(infos()[0].via, "NVML energy counter");
   EXPECT_EQ(infos()[0].update_seconds, 0.1);
   EXPECT_EQ(probe_.gpus[0]->facts().enforced_limit_watts, 700);
@@ -105,6 +107,7 @@ TEST_F(Nvml, OldDriversAndOldGpusGoByPower) {
   EXPECT_THAT(probe_.result.enable, HasSubstr("newer NVIDIA driver"));
   EXPECT_THAT(probe_.gpus[0]->facts().sharing, HasSubstr("the whole device"));
   EXPECT_EQ(infos()[0].kind, ReadingKind::watts);
+  EXPECT_EQ(infos()[0].provenance, Provenance::derived) << "power summed over time is no counter";
   meter(10);
   EXPECT_NEAR(sampler_->total(0).joules, 1500, 15);
 
@@ -232,6 +235,7 @@ TEST_F(Nvml, AModuleThatHoldsTheCpuIsOneDevice) {
   ASSERT_EQ(probe_.result.sources.size(), 1U);
   EXPECT_EQ(infos()[0].device_id, "nvml:GPU-g:module");
   EXPECT_EQ(infos()[0].scope, Scope::board);
+  EXPECT_EQ(infos()[0].provenance, Provenance::derived);
   EXPECT_EQ(probe_.gpus[0]->device_id(), "nvml:GPU-g:module");
   EXPECT_THAT(probe_.result.reason, HasSubstr("CPU and GPU together"));
   meter(10);

@@ -38,6 +38,9 @@ struct Sampler::State {
     DeviceMeter meter;
     /// Its own index if nothing among the devices includes it.
     std::size_t parent = 0;
+    /// The first of those that are only a whole together, as power supplies are; its own index if it is one
+    /// alone. What is inside one of them is inside all.
+    std::size_t group = 0;
     std::size_t mirror_of = 0;
     /// Roots before it whose counter it may mirror: not counted until it differs from all of them.
     int suspected = 0;
@@ -60,18 +63,28 @@ struct Sampler::State {
            !reported_only(index);
   }
   bool reported_only(std::size_t index) const { return devices[index].source->info().reported_only; }
-  bool is_part_of(std::size_t index, std::size_t whole) const {
-    return index != whole && devices[index].parent == whole && !reported_only(index);
+  /// `group` is the first of it, here and below.
+  bool is_part_of(std::size_t index, std::size_t group) const {
+    const Device& part = devices[index];
+    return part.group != group && devices[part.parent].group == group && !reported_only(index);
+  }
+  template <class Predicate>
+  bool all_of_group(std::size_t group, Predicate holds) const {
+    return std::all_of(devices.begin(), devices.end(),
+                       [&](const Device& device) { return device.group != group || holds(device.meter); });
   }
   void add_late(double joules) {
     tick.machine_joules += joules;
     tick.late_joules += joules;
   }
   void find_parents();
-  /// The parts of a device that does not count any more take its place.
-  void replace(std::size_t index, bool only_those_that_moved);
-  void replace_dead(std::size_t index);
-  void replace_doubtful(std::size_t index, bool at_end);
+  void find_groups();
+  /// The parts of devices that do not count any more take their place: of all of a group, or some would count
+  /// beside what is inside them.
+  void replace(std::size_t group, bool only_those_that_moved);
+  void replace_dead(std::size_t group);
+  void replace_never_known(std::size_t group);
+  void replace_doubtful(std::size_t group, bool at_end);
   void suspect_mirrors();
   void compare(Pair& pair);
 
@@ -165,44 +178,78 @@ void Sampler::State::find_parents() {
   }
 }
 
-void Sampler::State::replace(std::size_t index, bool only_those_that_moved) {
-  Device& whole = devices[index];
-  const bool was_root = whole.parent == index;
+void Sampler::State::find_groups() {
+  std::size_t supplies = devices.size();
   for (std::size_t i = 0; i < devices.size(); ++i) {
-    Device& part = devices[i];
-    if (!is_part_of(i, index) || (only_those_that_moved && !part.meter.has_moved())) continue;
-    if (counts(whole, index)) add_late(-whole.meter.total().joules);
+    devices[i].group = i;
+    if (!devices[i].source->info().is_supply || reported_only(i)) continue;
+    supplies = std::min(supplies, i);
+    devices[i].group = supplies;
+  }
+}
+
+void Sampler::State::replace(std::size_t group, bool only_those_that_moved) {
+  const auto gives_way = [&](std::size_t i) {
+    return is_part_of(i, group) && (!only_those_that_moved || devices[i].meter.has_moved());
+  };
+  bool has_parts = false;
+  for (std::size_t i = 0; i < devices.size(); ++i) has_parts = has_parts || gives_way(i);
+  if (!has_parts) return;
+  bool was_root = false;
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    Device& whole = devices[i];
+    if (whole.group != group) continue;
+    was_root = was_root || whole.parent == i;
+    if (counts(whole, i)) add_late(-whole.meter.total().joules);
     // Should it wake up later, it would count twice.
     whole.replaced = true;
-    part.parent = was_root ? i : whole.parent;
+  }
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    if (!gives_way(i)) continue;
+    Device& part = devices[i];
+    part.parent = was_root ? i : devices[group].parent;
     if (counts(part, i)) add_late(part.meter.total().joules);
   }
 }
 
 /// What has stood still or could not be believed since the start, as psys on many boards: its parts, which do
 /// move, count instead.
-void Sampler::State::replace_dead(std::size_t index) {
-  const DeviceMeter& meter = devices[index].meter;
-  if (meter.has_moved()) return;
-  if (meter.stands_still() || meter.total().unknown_seconds >= kDeadSeconds) replace(index, true);
+void Sampler::State::replace_dead(std::size_t group) {
+  const bool dead = all_of_group(group, [](const DeviceMeter& meter) {
+    return !meter.has_moved() && (meter.stands_still() || meter.total().unknown_seconds >= kDeadSeconds);
+  });
+  if (dead) replace(group, true);
+}
+
+/// At the end of a run that was too short to wait.
+void Sampler::State::replace_never_known(std::size_t group) {
+  const bool never_known = all_of_group(group, [](const DeviceMeter& meter) {
+    return !meter.has_moved() && (meter.stands_still() || meter.total().unknown_seconds > 0);
+  });
+  if (never_known) replace(group, true);
 }
 
 /// What reads less than its parts together is wrong; an average that comes late is only slow.
-void Sampler::State::replace_doubtful(std::size_t index, bool at_end) {
-  const Device& whole = devices[index];
-  if (!counts(whole, index)) return;
-  const double patience = std::max(kDoubtSeconds, kDoubtUpdates * whole.source->info().update_seconds);
-  if (!at_end && awake_seconds < patience) return;
+void Sampler::State::replace_doubtful(std::size_t group, bool at_end) {
+  double whole = 0;
   double parts = 0;
+  double update_seconds = 0;
+  bool any_counts = false;
   for (std::size_t i = 0; i < devices.size(); ++i) {
-    const Device& part = devices[i];
-    if (is_part_of(i, index) && part.suspected == 0 && part.mirror_of == i)
-      parts += part.meter.total().joules;
+    const Device& device = devices[i];
+    if (device.group == group && counts(device, i)) {
+      any_counts = true;
+      whole += device.meter.total().joules;
+      update_seconds = std::max(update_seconds, device.source->info().update_seconds);
+    } else if (is_part_of(i, group) && device.suspected == 0 && device.mirror_of == i) {
+      parts += device.meter.total().joules;
+    }
   }
-  const double missing = parts - whole.meter.total().joules;
+  const double patience = std::max(kDoubtSeconds, kDoubtUpdates * update_seconds);
+  if (!any_counts || (!at_end && awake_seconds < patience)) return;
   const double least = (at_end ? kLeastShareAtEnd : kLeastShare) * parts;
-  if (whole.meter.total().joules >= least || missing <= (at_end ? kDoubtJoulesAtEnd : kDoubtJoules)) return;
-  replace(index, false);
+  if (whole >= least || parts - whole <= (at_end ? kDoubtJoulesAtEnd : kDoubtJoules)) return;
+  replace(group, false);
 }
 
 Sampler::Sampler(std::vector<std::unique_ptr<Source>> sources, const Clock& clock)
@@ -212,9 +259,10 @@ Sampler::Sampler(std::vector<std::unique_ptr<Source>> sources, const Clock& cloc
     if (!source) continue;
     const SourceInfo& info = source->info();
     const std::size_t index = state_->devices.size();
-    state_->devices.push_back({std::move(source), DeviceMeter(info), index, index, 0, 0, false});
+    state_->devices.push_back({std::move(source), DeviceMeter(info), index, index, index, 0, 0, false});
   }
   state_->find_parents();
+  state_->find_groups();
   const std::size_t count = state_->devices.size();
   state_->samples.resize(count);
   state_->tick.devices = state_->samples;
@@ -265,6 +313,7 @@ const Tick& Sampler::tick_until(std::int64_t window_end_boottime_ns) {
   }
   for (auto& pair : state.pairs) state.compare(pair);
   for (std::size_t i = 0; i < state.devices.size(); ++i) {
+    if (state.devices[i].group != i) continue;
     state.replace_dead(i);
     state.replace_doubtful(i, false);
   }
@@ -279,14 +328,13 @@ double Sampler::settle() {
     State::Device& device = state.devices[i];
     const double joules = device.meter.settle();
     if (state.counts(device, i)) state.add_late(joules);
-    const bool never_known = !device.meter.has_moved() && device.meter.total().unknown_seconds > 0;
-    if (never_known) {
-      state.replace(i, true);
-    } else {
-      state.replace_dead(i);
-    }
   }
-  for (std::size_t i = 0; i < state.devices.size(); ++i) state.replace_doubtful(i, true);
+  for (std::size_t i = 0; i < state.devices.size(); ++i) {
+    if (state.devices[i].group == i) state.replace_never_known(i);
+  }
+  for (std::size_t i = 0; i < state.devices.size(); ++i) {
+    if (state.devices[i].group == i) state.replace_doubtful(i, true);
+  }
   return state.tick.machine_joules;
 }
 

@@ -246,5 +246,57 @@ TEST(SamplerProperty, HostileCountersNeverGiveNegativeOrEndlessEnergy) {
   EXPECT_TRUE(ok);
 }
 
+TEST(SamplerProperty, NoPowerSupplyCountsBesideWhatItFeeds) {
+  const bool ok = rc::check("supplies or packages", [] {
+    ManualClock clock;
+    std::vector<std::shared_ptr<FakeCounter>> devices;
+    const bool metered = *rc::gen::arbitrary<bool>();
+    const int supplies = *rc::gen::inRange(1, 4);
+    const int packages = *rc::gen::inRange(1, 3);
+    std::vector<double> watts;
+    const auto add = [&](const std::string& id, const std::string& parent, bool is_supply) {
+      auto device = counter(id, parent, 0);
+      device->info.is_supply = is_supply;
+      device->info.max_plausible_watts = 20'000;
+      devices.push_back(device);
+      // Dead ones too.
+      watts.push_back(*rc::gen::element(0, 1, 40, 150, 400));
+    };
+    if (metered) add("meter", "", false);
+    for (int i = 0; i < supplies; ++i) add("supply-" + std::to_string(i), metered ? "meter" : "", true);
+    for (int i = 0; i < packages; ++i) add("package-" + std::to_string(i), "supply-0", false);
+    std::vector<std::unique_ptr<Source>> sources;
+    for (const auto& device : devices) sources.push_back(std::make_unique<FakeSource>(device));
+    Sampler sampler(std::move(sources), clock);
+    sampler.start();
+    double machine = 0;
+    const auto check = [&] {
+      double counted = 0;
+      bool by_meter = false;
+      bool by_supply = false;
+      bool by_package = false;
+      for (std::size_t i = 0; i < devices.size(); ++i) {
+        if (!sampler.is_root(i)) continue;
+        counted += sampler.total(i).joules;
+        (devices[i]->info.device_id == "meter" ? by_meter
+         : devices[i]->info.is_supply          ? by_supply
+                                               : by_package) = true;
+      }
+      RC_ASSERT(int{by_meter} + int{by_supply} + int{by_package} <= 1);
+      RC_ASSERT(std::abs(machine - counted) < 1e-6 * std::max(1.0, counted));
+    };
+    const int seconds = *rc::gen::inRange(1, 30);
+    for (int second = 0; second < seconds; ++second) {
+      for (std::size_t i = 0; i < devices.size(); ++i) devices[i]->value += watts[i];
+      clock.advance_seconds(1);
+      machine += sampler.tick().machine_joules;
+      check();
+    }
+    machine += sampler.settle();
+    check();
+  });
+  EXPECT_TRUE(ok);
+}
+
 }  // namespace
 }  // namespace joulery::power

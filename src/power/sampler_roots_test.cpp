@@ -261,5 +261,82 @@ TEST(SamplerRoots, RingOfParentsCountsOnce) {
   EXPECT_NEAR(bench.step({50, 60, 70}).machine_joules, 50, 1e-9);
 }
 
+/// Two power supplies of these watts and two packages, which are inside the first supply by name.
+struct Supplied {
+  Supplied(double first, double second) {
+    for (const double watts : {first, second}) {
+      SourceInfo supply = scoped("wall:" + std::to_string(bench.counters.size()), "", Scope::wall);
+      supply.kind = ReadingKind::watts;
+      supply.provenance = Provenance::derived;
+      supply.is_supply = true;
+      supply.wrap_joules = 0;
+      supply.update_seconds = 1;
+      supply.min_plausible_watts = 0.01;
+      supply.max_plausible_watts = 20'000;
+      bench.add(supply, watts);
+    }
+    bench.add(package_info("rapl:package-0", "wall:0"), 5000);
+    bench.add(package_info("rapl:package-1", "wall:0"), 7000);
+    bench.start();
+  }
+  void run(int seconds, double package_0, double package_1) {
+    for (int i = 0; i < seconds; ++i) {
+      machine += bench.step({0, 0, package_0, package_1}).machine_joules;
+      expect_no_supply_beside_a_package();
+    }
+    machine += bench.sampler->settle();
+    expect_no_supply_beside_a_package();
+  }
+  void expect_no_supply_beside_a_package() const {
+    const Sampler& sampler = *bench.sampler;
+    EXPECT_FALSE((sampler.is_root(0) || sampler.is_root(1)) && (sampler.is_root(2) || sampler.is_root(3)));
+  }
+  Bench bench;
+  double machine = 0;
+};
+
+TEST(SamplerRoots, PowerSuppliesAreComparedWithThePackagesTogether) {
+  Supplied machine(160, 160);
+  machine.run(30, 130, 120);
+  EXPECT_NEAR(machine.machine, 30 * 320, 1e-6);
+  EXPECT_EQ(machine.bench.sampler->role(0), DeviceRole::counted);
+  EXPECT_EQ(machine.bench.sampler->role(2), DeviceRole::part);
+}
+
+TEST(SamplerRoots, PowerSuppliesThatTogetherShowTooLittleAllGiveWay) {
+  Supplied machine(40, 60);
+  machine.run(30, 130, 120);
+  EXPECT_NEAR(machine.machine, 30 * 250, 1e-6);
+  EXPECT_EQ(machine.bench.sampler->role(0), DeviceRole::replaced);
+  EXPECT_EQ(machine.bench.sampler->role(1), DeviceRole::replaced);
+}
+
+TEST(SamplerRoots, PowerSupplyInReserveHidesNothing) {
+  for (const bool first : {false, true}) {
+    Supplied machine(first ? 0 : 320, first ? 320 : 0);
+    machine.run(30, 130, 120);
+    EXPECT_NEAR(machine.machine, 30 * 320, 1e-6);
+  }
+}
+
+TEST(SamplerRoots, PowerSuppliesTakeThePlaceOfADeadMeterOfTheMachine) {
+  Bench bench;
+  SourceInfo meter = scoped("wall:meter", "", Scope::wall);
+  meter.min_plausible_watts = 0.01;
+  bench.add(meter, 0);
+  for (const char* id : {"wall:0", "wall:1"}) {
+    SourceInfo supply = scoped(id, "wall:meter", Scope::wall);
+    supply.is_supply = true;
+    bench.add(supply, 10);
+  }
+  bench.add(package_info("rapl:package-0", "wall:0"), 5000);
+  bench.start();
+  double machine = 0;
+  for (int i = 0; i < 20; ++i) machine += bench.step({0, 160, 170, 250}).machine_joules;
+  machine += bench.sampler->settle();
+  EXPECT_NEAR(machine, 20 * 330, 1e-6);
+  EXPECT_EQ(bench.sampler->role(3), DeviceRole::part);
+}
+
 }  // namespace
 }  // namespace joulery::power

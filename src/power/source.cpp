@@ -30,6 +30,10 @@ const char* scope_name(Scope scope) {
   return "unknown";
 }
 
+const std::string& model_name(const SourceInfo& info) {
+  return info.model.empty() ? info.name : info.model;
+}
+
 bool is_of_gpu(const SourceInfo& info) {
   return info.scope == Scope::gpu || info.scope == Scope::gpu_memory || info.device_id.starts_with("nvml:");
 }

@@ -27,6 +27,8 @@ struct SourceInfo {
   std::string parent_id;
   /// What a person calls it: "CPU package 0".
   std::string name;
+  /// The maker's name of what it is, the same for all of a kind: "NVIDIA H100 PCIe". Empty if none is told.
+  std::string model;
   /// How it is read: "perf power PMU", "powercap", "power model".
   std::string via;
   Scope scope = Scope::package;
@@ -49,9 +51,15 @@ struct SourceInfo {
   double min_plausible_watts = 0;
   /// Shown and recorded, never part of the machine's sum: what is inside it counts instead.
   bool reported_only = false;
+  /// A power supply. Only all of a machine's together feed it: what is inside the machine is inside their
+  /// sum.
+  bool is_supply = false;
   /// A device with an energy counter whose energy is its power summed over time, because the counter died.
   bool integrated = false;
 };
+
+/// The maker's name if it is known, else the person's.
+const std::string& model_name(const SourceInfo& info);
 
 /// Is this a GPU, a module that holds one, or a part of one? Such energy is shared by use of the GPU.
 bool is_of_gpu(const SourceInfo& info);

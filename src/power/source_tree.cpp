@@ -34,9 +34,10 @@ class Containers {
       if (board->device_id.ends_with(":module")) told_by_cards_.push_back(board);
       if (board->device_id == "board:input") board_ = board;
     }
-    // Of several power supplies, none has all; the first stands for them.
-    const auto walls = all_of_scope(sources, Scope::wall);
-    if (!walls.empty()) wall_ = walls.front();
+    for (const SourceInfo* wall : all_of_scope(sources, Scope::wall)) {
+      const SourceInfo*& first = wall->is_supply ? supply_ : machine_;
+      if (first == nullptr) first = wall;
+    }
     const auto platforms = all_of_scope(sources, Scope::psys);
     if (!platforms.empty()) psys_ = platforms.front();
     for (const SourceInfo* card : all_of_scope(sources, Scope::gpu)) {
@@ -45,11 +46,14 @@ class Containers {
   }
 
   std::string of(const SourceInfo& info) const {
-    if (info.reported_only || !is_sensed(info) || info.scope == Scope::wall) return {};
+    if (info.reported_only || !is_sensed(info)) return {};
+    if (info.scope == Scope::wall) return info.is_supply && machine_ ? machine_->device_id : std::string();
     if (const SourceInfo* module = module_of(info)) return module->device_id;
     if (psys_ != nullptr && is_in_psys(info)) return psys_->device_id;
     if (board_ != nullptr && board_ != &info) return board_->device_id;
-    return wall_ != nullptr ? wall_->device_id : std::string();
+    // Of several power supplies, none has all; the first stands for them.
+    const SourceInfo* wall = supply_ != nullptr ? supply_ : machine_;
+    return wall != nullptr ? wall->device_id : std::string();
   }
 
  private:
@@ -99,7 +103,9 @@ class Containers {
   std::vector<const SourceInfo*> told_by_cards_;
   std::vector<const SourceInfo*> cards_;
   const SourceInfo* board_ = nullptr;
-  const SourceInfo* wall_ = nullptr;
+  /// A meter of the whole machine, and the first of its power supplies.
+  const SourceInfo* machine_ = nullptr;
+  const SourceInfo* supply_ = nullptr;
   const SourceInfo* psys_ = nullptr;
 };
 

@@ -151,5 +151,31 @@ TEST(SourceTree, CardStandsBesideTheModelOfTheCpu) {
   for (const auto& source : sources) EXPECT_EQ(source->info().parent_id, "");
 }
 
+TEST(SourceTree, PowerSuppliesAreInsideTheMeterOfTheWholeMachine) {
+  for (const bool supplies_first : {false, true}) {
+    Tree tree;
+    if (!supplies_first) tree.add("wall:meter", Scope::wall);
+    for (const char* supply : {"wall:supply-0", "wall:supply-1"}) {
+      tree.add(supply, Scope::wall, "", Provenance::derived);
+      tree.counters.back()->info.is_supply = true;
+    }
+    if (supplies_first) tree.add("wall:meter", Scope::wall);
+    tree.add("package", Scope::package);
+    EXPECT_EQ(tree.link(), (Parents{{"wall:meter", ""},
+                                    {"wall:supply-0", "wall:meter"},
+                                    {"wall:supply-1", "wall:meter"},
+                                    {"package", "wall:supply-0"}}));
+  }
+}
+
+TEST(SourceTree, PowerSuppliesOfAMachineWithoutAMeterStandSideBySide) {
+  Tree tree;
+  for (const char* supply : {"wall:supply-0", "wall:supply-1"}) {
+    tree.add(supply, Scope::wall, "", Provenance::derived);
+    tree.counters.back()->info.is_supply = true;
+  }
+  EXPECT_EQ(tree.link(), (Parents{{"wall:supply-0", ""}, {"wall:supply-1", ""}}));
+}
+
 }  // namespace
 }  // namespace joulery::power

@@ -105,6 +105,7 @@ def test_an_old_driver_goes_by_power_and_takes_the_whole_device(joulery):
     assert value(gpu, "energy_joules") == pytest.approx(150 * document["duration_seconds"], rel=0.1)
     assert gpu["energy_joules"]["provenance"] == "assumed"
     assert document["devices"][0]["via"].startswith("NVML power")
+    assert document["devices"][0]["energy_joules"]["provenance"] == "derived"
 
 
 def test_mig_shares_by_instances(joulery):
