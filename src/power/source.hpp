@@ -51,6 +51,8 @@ struct SourceInfo {
   bool reported_only = false;
   /// A device with an energy counter whose energy is its power summed over time, because the counter died.
   bool integrated = false;
+  /// Then what its counter did, after "its energy counter": "stood still".
+  std::string integrated_because;
 };
 
 /// Is this a GPU, a module that holds one, or a part of one? Such energy is shared by use of the GPU.
@@ -63,7 +65,10 @@ struct Reading {
   /// Middle of the read.
   std::int64_t boottime_ns = 0;
   bool valid = false;
+  /// ERANGE: the counter is there, but what it says is not to be believed, now and later.
   int error_number = 0;
+  /// Of the energy since the reading before, what was drawn before that and was not told then.
+  double late_joules = 0;
 };
 
 /// One counter or power sensor of one device. Reads allocate nothing, lock nothing and log nothing. Not
