@@ -500,7 +500,9 @@ DoctorCheck not_quiet(const std::string& area, const std::string& name, std::str
           .reason = std::move(reason),
           .resolution = {},
           .accuracy = {},
-          .cost = "the split into active and idle energy rests on the quietest second of each run",
+          .cost =
+              "the split into active and idle energy takes half of the quietest second of each run as idle, "
+              "with a range from nothing to all of it",
           .enable = "joulery doctor    # again, when nothing else runs"};
 }
 

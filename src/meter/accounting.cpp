@@ -8,7 +8,6 @@ namespace {
 
 /// Power is not compared over less: counters are too coarse.
 constexpr double kQuietStretchSeconds = 1.0;
-constexpr double kPeakStretchSeconds = 0.2;
 
 /// A figure as it may be used: counters that went backwards or are not numbers count as nothing.
 double at_least_zero(double value) {
@@ -48,7 +47,7 @@ void EnergyAccount::add(const Window& window) {
   if (const auto watts = quiet_stretch_.add(machine, seconds, kQuietStretchSeconds)) {
     quietest_watts_ = std::min(*watts, quietest_watts_.value_or(*watts));
   }
-  if (const auto watts = peak_stretch_.add(machine, seconds, kPeakStretchSeconds)) {
+  if (const auto watts = peak_stretch_.add(machine, seconds, peak_seconds_)) {
     peak_watts_ = std::max(*watts, peak_watts_);
   }
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -65,8 +66,11 @@ class EnergyAccount {
   /// Mean power of the quietest stretch of at least a second: an upper bound of the idle power. Nothing while
   /// windows are missing energy that came late.
   std::optional<double> quietest_watts() const { return quietest_watts_; }
-  /// Mean power of the busiest stretch of at least 0.2 s; 0 if there was none.
+  /// Mean power of the busiest stretch of at least 0.2 s, or of what counters are too slow to tell less of;
+  /// 0 if there was none. Energy that came late makes no peak.
   double peak_watts() const { return peak_watts_; }
+  /// Over less than this power can't be told; more from one moment on, if a counter turns out to be slower.
+  void set_peak_seconds(double seconds) { peak_seconds_ = std::max(peak_seconds_, seconds); }
 
  private:
   /// Shares the pending second.
@@ -95,6 +99,7 @@ class EnergyAccount {
   Stretch peak_stretch_;
   std::optional<double> quietest_watts_;
   double peak_watts_ = 0;
+  double peak_seconds_ = 0.2;
 };
 
 /// What something draws with nothing to do, and between what that may lie: all equal where it is known.

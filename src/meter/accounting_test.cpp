@@ -126,6 +126,14 @@ TEST(EnergyAccountTest, ThePeakIsOfAtLeastAFifthOfASecond) {
   EXPECT_LT(account.peak_watts(), 16);
 }
 
+TEST(EnergyAccountTest, ThePeakIsOfNoLessThanSlowCountersCanTell) {
+  EnergyAccount account;
+  account.set_peak_seconds(2);
+  // 15 W, by a counter that moves every half second.
+  for (int i = 0; i < 60; ++i) account.add(window(0.1, i % 5 == 0 ? 7.5 : 0, 0, 0));
+  EXPECT_NEAR(account.peak_watts(), 15, 1e-9);
+}
+
 TEST(EnergyAccountTest, TheQuietestSecondBoundsIdle) {
   EnergyAccount account;
   EXPECT_FALSE(account.quietest_watts());

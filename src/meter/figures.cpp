@@ -16,6 +16,9 @@ namespace {
 /// tens of per cent.
 constexpr double kShareError = 0.25;
 
+/// Power that was filled in is at most this many times off where no bound of the device's power is known.
+constexpr double kFilledInError = 3;
+
 std::vector<SystematicSource> device_sources(const power::SourceInfo& info, const std::string& host_id) {
   if (info.accuracy_low == 1.0 && info.accuracy_high == 1.0) return {};
   // All parts of one power model are wrong together.
@@ -25,6 +28,19 @@ std::vector<SystematicSource> device_sources(const power::SourceInfo& info, cons
            .high = info.accuracy_high,
            .provenance = info.provenance,
            .basis = info.accuracy_basis}};
+}
+
+/// Nothing was read while energy was filled in: the device may have been off, or at its highest power.
+SystematicSource filled_in(const power::SourceInfo& info, const power::DeviceTotal& total, double joules,
+                           const std::string& run_id) {
+  const bool bounded = info.max_plausible_watts > 0 && total.bridged_seconds > 0;
+  const double most = bounded ? info.max_plausible_watts * total.bridged_seconds / joules : kFilledInError;
+  return {.id = fmt::format("filled-in:{}:{}", run_id, info.device_id),
+          .low = 0,
+          .high = std::max(most, 1.0),
+          .provenance = Provenance::assumed,
+          .basis = fmt::format("{} of {} ({}) filled in with the power before: nothing was read then",
+                               format_duration(total.bridged_seconds), info.name, format_si(joules, "J"))};
 }
 
 /// Random error of a counter that is read at two edges: it stands still between updates, and moves in steps.
@@ -57,11 +73,13 @@ void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
     device.total = sampler.total(i);
     device.mean_watts = seconds > 0 ? device.total.joules / seconds : 0;
     device.peak_watts = device.total.peak_watts;
-    const auto sources = device_sources(device.info, result.host.host.id);
+    auto sources = device_sources(device.info, result.host.host.id);
+    if (!device.info.integrated) add_disagreement(result, device.info.device_id, sources);
     const double bridged = std::min(device.total.bridged_joules, device.total.joules);
     device.energy = Quantity<Joules>(device.total.joules - bridged, device.info.provenance,
                                      edge_deviation(device.info, device.mean_watts), sources);
     if (bridged > 0) {
+      sources.push_back(filled_in(device.info, device.total, bridged, result.run.id));
       device.energy +=
           Quantity<Joules>(bridged, std::max(Provenance::derived, device.info.provenance), 0, sources);
     }
@@ -100,11 +118,18 @@ bool add_tree_warnings(const power::Sampler& sampler, std::size_t index, Metered
   }
   if (info.integrated) {
     result.warnings.push_back(
-        {fmt::format("the energy counter of {} stood still; its energy is its power summed over time",
-                     info.name),
-         {}});
+        {fmt::format("the energy counter of {} {}; its energy is its power summed over time", info.name,
+                     info.integrated_because),
+         "a newer driver may help"});
   }
   return !info.reported_only;
+}
+
+/// Of a device of which nothing is known.
+std::string unknown_energy(const power::Sampler& sampler, std::size_t index) {
+  std::string text = "its energy is unknown";
+  if (sampler.is_root(index) && sampler.device_count() > 1) text += ", and missing in the machine's";
+  return text;
 }
 
 }  // namespace
@@ -132,17 +157,22 @@ void add_warnings(const power::Sampler& sampler, MeteredRun& result) {
     if (count(total, SampleFlag::stale) > 0) {
       warn(fmt::format("{} ({}) stood still for {} windows", info.name, info.via,
                        count(total, SampleFlag::stale)),
-           fmt::format("its energy is {}; `joulery doctor` shows other sources",
-                       total.joules > 0 ? "a lower bound" : "unknown"));
+           fmt::format("{}; `joulery doctor` shows other sources",
+                       total.joules > 0 ? "its energy is a lower bound" : unknown_energy(sampler, i)));
     }
     if (count(total, SampleFlag::missing) > 0) {
-      warn(fmt::format("{} gave no reading in {} windows; {} were filled in from the power before", info.name,
-                       count(total, SampleFlag::missing), format_si(total.bridged_joules, "J")));
+      const std::string filled =
+          total.joules > 0 ? format_si(total.bridged_joules, "J") + " were filled in from the power before"
+                           : unknown_energy(sampler, i);
+      warn(fmt::format("{} gave no reading in {} windows; {}", info.name, count(total, SampleFlag::missing),
+                       filled));
     }
     const std::uint64_t jumps = count(total, SampleFlag::implausible) + count(total, SampleFlag::backwards);
     if (jumps > 0) {
-      warn(fmt::format("{} jumped {} times by what the device can't draw; those windows were filled in",
-                       info.name, jumps));
+      warn(fmt::format("{} jumped {} times by what the device can't draw; {}", info.name, jumps,
+                       total.bridged_joules > 0 ? "those windows were filled in"
+                       : total.joules > 0       ? "what it drew then is missing"
+                                                : unknown_energy(sampler, i)));
     }
     if (count(total, SampleFlag::maybe_wrapped_unseen) > 0) {
       warn(fmt::format("{} may have wrapped unseen while sampling stood still; its energy is a lower bound",

@@ -188,8 +188,44 @@ TEST_F(Figures, EnergyByPowerSummedOverTimeIsSaid) {
   other_->name = "GPU 0";
   other_->scope = power::Scope::gpu;
   other_->integrated = true;
+  other_->integrated_because = "stood still";
   meter(1);
   EXPECT_THAT(warnings(), testing::Contains(HasSubstr("energy counter of GPU 0 stood still")));
+}
+
+TEST_F(Figures, FilledInEnergyMayBeNothingOrTheMostThatTheDeviceCanDraw) {
+  power::SourceInfo info = package();
+  info.max_plausible_watts = 100;
+  const auto counter = bench_.add(info, 5000);
+  bench_.start();
+  for (int i = 0; i < 20; ++i) bench_.step({3}, 0.1);
+  counter->valid = false;
+  for (int i = 0; i < 80; ++i) bench_.tick(0.1);
+  result_.duration_seconds = 10;
+  fill_figures(*bench_.sampler, result_);
+  const Quantity<Joules>& energy = result_.devices[0].energy;
+  EXPECT_NEAR(energy.value(), 300, 1);
+  EXPECT_LE(energy.interval().low, 60.1);
+  EXPECT_GE(energy.interval().high, 60 + 8 * 100);
+  EXPECT_EQ(energy.provenance(), Provenance::assumed);
+  EXPECT_THAT(energy.basis(), HasSubstr("8.00 s of CPU package 0"));
+  EXPECT_THAT(energy.basis(), HasSubstr("filled in"));
+}
+
+TEST_F(Figures, ACountedDeviceWithoutEnergyIsMissingInTheTotalAndThatIsSaid) {
+  power::SourceInfo falling = package();
+  falling.device_id = falling.name = "card";
+  falling.wrap_joules = 0;
+  bench_.add(package(), 5000);
+  bench_.add(falling, 9000);
+  bench_.start();
+  for (int i = 0; i < 30; ++i) bench_.step({3, -3}, 0.1);
+  result_.duration_seconds = 3;
+  fill_figures(*bench_.sampler, result_);
+  add_warnings(*bench_.sampler, result_);
+  ASSERT_EQ(result_.warnings.size(), 1U);
+  EXPECT_THAT(warnings(), ElementsAre(HasSubstr("its energy is unknown, and missing in the machine's")));
+  EXPECT_THAT(warnings(), ElementsAre(Not(HasSubstr("filled in"))));
 }
 
 TEST_F(Figures, WhatIsOnlyReportedNeedsNoWarning) {

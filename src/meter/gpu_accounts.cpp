@@ -100,6 +100,7 @@ GpuAccounts::Rest GpuAccounts::add(const power::Tick& tick) {
   whole.seconds = tick.window_seconds;
   whole.end_seconds = end_seconds;
   whole.machine_joules = tick.machine_joules - tick.late_joules;
+  machine_.set_peak_seconds(sampler_.peak_seconds());
   machine_.add(whole);
   Rest rest{.joules = whole.machine_joules, .late_joules = tick.late_joules, .workload_joules = 0};
   for (State& state : states_) {

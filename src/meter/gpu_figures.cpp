@@ -15,6 +15,8 @@ namespace {
 constexpr double kGpuShareError = 0.5;
 constexpr double kDisagreement = 0.1;
 constexpr double kLeastCheckSeconds = 10;
+/// Counter and power are not read over quite the same time: this much of it may be in one of them only.
+constexpr double kCheckEdgeSeconds = 0.6;
 
 SharingRule sharing_rule(const MeteredRun& result, const GpuShare& share) {
   return {.run_id = result.run.id,
@@ -86,8 +88,45 @@ bool has_account(const MeteredRun& result, const std::string& id) {
                      [&](const GpuReport& gpu) { return gpu.share.device_id == id; });
 }
 
-Quantity<Joules> scaled_to(const Quantity<Joules>& energy, double joules) {
-  return energy.value() > 0 ? energy * (joules / energy.value()) : energy;
+/// The same energy with another value, as the accounts have it: what may be off in it stays as it is.
+Quantity<Joules> moved_to(Quantity<Joules> energy, double joules) {
+  const double missing = joules - energy.value();
+  if (joules <= 0 || std::abs(missing) <= 1e-9 * joules) return energy;
+  return energy += Quantity<Joules>(missing, Provenance::derived);
+}
+
+/// Is `device` somewhere inside `whole`?
+bool is_inside(const MeteredRun& result, const DeviceReport& device, const DeviceReport& whole) {
+  const DeviceReport* above = &device;
+  for (std::size_t step = 0; above != nullptr && step < result.devices.size(); ++step) {
+    above = find_device(result, above->info.parent_id);
+    if (above == &whole) return true;
+  }
+  return false;
+}
+
+/// What is left of a device beside the GPUs in it that have accounts: both may be off by all that they may
+/// be off, so little may be left.
+Quantity<Joules> without_gpus(const MeteredRun& result, const DeviceReport& device) {
+  Quantity<Joules> energy = device.energy;
+  for (const GpuReport& gpu : result.gpus) {
+    const DeviceReport* inside = find_device(result, gpu.share.device_id);
+    if (inside != nullptr && !inside->is_root && is_inside(result, *inside, device))
+      energy += inside->energy * -1.0;
+  }
+  return energy;
+}
+
+/// A GPU's own energy. Of a module, what is in it beside the GPU and its memory is shared otherwise.
+Quantity<Joules> own_energy(const MeteredRun& result, const DeviceReport& device) {
+  Quantity<Joules> energy = device.energy;
+  for (const DeviceReport& part : result.devices) {
+    const bool other = part.info.parent_id == device.info.device_id && !part.is_root &&
+                       part.info.scope != power::Scope::gpu_memory &&
+                       !has_account(result, part.info.device_id);
+    if (other) energy += part.energy * -1.0;
+  }
+  return energy;
 }
 
 /// The workload's energy where all of a GPU's is taken to be its own.
@@ -158,10 +197,46 @@ Quantity<Joules> energy_without_gpus(const MeteredRun& result) {
                             device.info.scope != power::Scope::gpu_memory;
     const bool counts = device.is_root ? !has_account(result, device.info.device_id) : inside_gpu;
     if (!counts) continue;
-    energy = first ? device.energy : energy + device.energy;
+    const Quantity<Joules> own = without_gpus(result, device);
+    energy = first ? own : energy + own;
     first = false;
   }
-  return scaled_to(energy, result.rest.split.machine_joules);
+  return moved_to(energy, result.rest.split.machine_joules);
+}
+
+void add_disagreement(const MeteredRun& result, const std::string& device_id,
+                      std::vector<SystematicSource>& sources) {
+  const auto found = std::find_if(result.gpus.begin(), result.gpus.end(),
+                                  [&](const GpuReport& gpu) { return gpu.share.device_id == device_id; });
+  if (found == result.gpus.end()) return;
+  const power::GpuDevice::CrossCheck& check = found->share.check;
+  if (check.counter_given_up || check.counter_joules <= 0 || check.power_joules <= 0) return;
+  const double counted = check.power_stands_in ? check.power_joules : check.counter_joules;
+  const double other = check.power_stands_in ? check.counter_joules : check.power_joules;
+  const double edge = 1 + kCheckEdgeSeconds / check.seconds;
+  const double ratio = other / counted;
+  SystematicSource source{
+      .id = {},
+      .low = 1,
+      .high = 1,
+      .provenance = Provenance::derived,
+      .basis = fmt::format("its energy counter says {}, its power over the same time {}",
+                           format_si(check.counter_joules, "J"), format_si(check.power_joules, "J"))};
+  double low = 1;
+  double high = 1;
+  for (const SystematicSource& known : sources) {
+    low *= known.low;
+    high *= known.high;
+  }
+  if (ratio * check.power_accuracy_low > high * edge) {
+    source.high = ratio * check.power_accuracy_high;
+  } else if (ratio * check.power_accuracy_high * edge < low) {
+    source.low = ratio * check.power_accuracy_low;
+  } else {
+    return;
+  }
+  source.id = fmt::format("counter-or-power:{}:{}", result.run.id, device_id);
+  sources.push_back(std::move(source));
 }
 
 void add_gpu_figures(MeteredRun& result) {
@@ -169,7 +244,7 @@ void add_gpu_figures(MeteredRun& result) {
   for (GpuReport& gpu : result.gpus) {
     const DeviceReport* device = find_device(result, gpu.share.device_id);
     if (device == nullptr) continue;
-    gpu.energy_machine = scaled_to(device->energy, gpu.share.energy.split.machine_joules);
+    gpu.energy_machine = moved_to(own_energy(result, *device), gpu.share.energy.split.machine_joules);
     gpu.basis = sharing_basis(gpu.share);
     const SharedEnergy shared =
         share_energy(gpu.energy_machine, gpu.share.energy, sharing_rule(result, gpu.share));
@@ -198,20 +273,20 @@ void add_gpu_warnings(MeteredRun& result) {
   for (const GpuReport& gpu : result.gpus) {
     const GpuShare& share = gpu.share;
     const DeviceReport* device = find_device(result, share.device_id);
-    if (share.check.counter_given_up) {
-      warn(fmt::format("{}'s energy counter does not count in the unit that it should; its power was summed "
-                       "over time instead",
-                       share.name),
-           "energy up to the switch, about two seconds in, is not right; a newer driver may help");
-    } else if (device != nullptr && device->info.integrated) {
-      warn(
-          fmt::format("{}'s energy counter stood still; its power was summed over time instead", share.name));
-    } else if (share.check.seconds >= kLeastCheckSeconds && share.check.counter_joules > 0 &&
+    // A counter that is not used any more is warned of with the other devices.
+    const bool counter_used = device != nullptr && !device->info.integrated && !share.check.counter_given_up;
+    if (share.check.power_stands_in && counter_used) {
+      warn(fmt::format("{}'s energy counter seems to count in a wrong unit: it says {}, its power {}; its "
+                       "power is used",
+                       share.name, format_si(share.check.counter_joules, "J"),
+                       format_si(share.check.power_joules, "J")),
+           "a longer run can tell");
+    } else if (counter_used && share.check.seconds >= kLeastCheckSeconds && share.check.counter_joules > 0 &&
                std::abs(share.check.power_joules / share.check.counter_joules - 1) > kDisagreement) {
       warn(fmt::format("{}'s energy counter says {}, its power over the same {} {}", share.name,
                        format_si(share.check.counter_joules, "J"), format_duration(share.check.seconds),
                        format_si(share.check.power_joules, "J")),
-           "the counter is used; the two differ most when load changes fast, or at idle");
+           "the counter is used, and its range covers both where they differ by more than their accuracy");
     }
     if (share.sharing == GpuSharing::whole_with_others && share.energy.split.workload_joules > 0) {
       warn(fmt::format("other processes were on {}; all of its energy is counted here", share.name),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/quantity.hpp"
 #include "meter/accounting.hpp"
@@ -32,8 +33,13 @@ struct SharedEnergy {
 SharedEnergy share_energy(const Quantity<Joules>& whole, const AccountSplit& account,
                           const SharingRule& rule);
 
-/// What root devices drew that is not in the accounts of GPUs.
+/// What root devices drew that is not in the accounts of GPUs. Where a GPU is inside one, what may be off in
+/// both is off in what is left.
 Quantity<Joules> energy_without_gpus(const MeteredRun& result);
+/// Adds what a device's energy may be off by because its counter and its power disagree by more than both
+/// may be off.
+void add_disagreement(const MeteredRun& result, const std::string& device_id,
+                      std::vector<SystematicSource>& sources);
 /// Fills in each GPU's figures and adds them to the run's.
 void add_gpu_figures(MeteredRun& result);
 void add_gpu_warnings(MeteredRun& result);

@@ -127,10 +127,62 @@ TEST(GpuFigures, CounterAndPowerThatDisagreeAreSaid) {
   run.gpus[0].share.check.power_joules = 200;
   add_gpu_warnings(run);
   EXPECT_TRUE(run.warnings.empty());
-  run.gpus[0].share.check.counter_given_up = true;
+  run.gpus[0].share.check.power_stands_in = true;
   add_gpu_warnings(run);
   ASSERT_EQ(run.warnings.size(), 1U);
   EXPECT_THAT(run.warnings[0].text, HasSubstr("unit"));
+  run.warnings.clear();
+  run.devices[0].info.integrated = true;
+  add_gpu_warnings(run);
+  EXPECT_TRUE(run.warnings.empty()) << "said with the other devices";
+}
+
+TEST(GpuFigures, TheRangeCoversCounterAndPowerWhereTheyDisagree) {
+  MeteredRun run;
+  run.gpus = {gpu("gpu", GpuSharing::process_use, split(2402, 0, 0, 0))};
+  run.gpus[0].share.check = {.counter_joules = 2402, .power_joules = 232, .seconds = 12};
+  std::vector<SystematicSource> sources;
+  add_disagreement(run, "other", sources);
+  EXPECT_TRUE(sources.empty());
+  add_disagreement(run, "gpu", sources);
+  ASSERT_EQ(sources.size(), 1U);
+  EXPECT_LE(sources[0].low, 232.0 / 2402);
+  EXPECT_EQ(sources[0].high, 1);
+  EXPECT_THAT(sources[0].basis, HasSubstr("232 J"));
+  // Where power stands in, it is the value, and the counter the other end.
+  sources.clear();
+  run.gpus[0].share.check.power_stands_in = true;
+  add_disagreement(run, "gpu", sources);
+  ASSERT_EQ(sources.size(), 1U);
+  EXPECT_GE(sources[0].high, 2402.0 / 232);
+  // What power may be off by anyway is no disagreement.
+  sources.clear();
+  run.gpus[0].share.check = {.counter_joules = 1000,
+                             .power_joules = 1300,
+                             .seconds = 12,
+                             .power_accuracy_low = 0.65,
+                             .power_accuracy_high = 1.35};
+  add_disagreement(run, "gpu", sources);
+  EXPECT_TRUE(sources.empty());
+}
+
+TEST(GpuFigures, WhatAModuleHasBesideItsGpuMayBeOffByAllThatBothMayBe) {
+  const auto with = [](double joules, const std::string& id, double low, double high) {
+    return Quantity<Joules>(
+        joules, Provenance::measured, 0,
+        {{.id = id, .low = low, .high = high, .provenance = Provenance::measured, .basis = id}});
+  };
+  MeteredRun run;
+  run.devices = {device("module", power::Scope::board, 2503),
+                 device("gpu", power::Scope::gpu, 1502, "module")};
+  run.devices[0].energy = with(2503, "module", 0.65, 1.35);
+  run.devices[1].energy = with(1502, "gpu", 0.95, 1.05);
+  run.gpus = {gpu("gpu", GpuSharing::process_use, split(1502, 0, 0, 0))};
+  run.rest.split.machine_joules = 1001;
+  const Quantity<Joules> rest = energy_without_gpus(run);
+  EXPECT_NEAR(rest.value(), 1001, 1e-6);
+  EXPECT_LE(rest.interval().low, 125);
+  EXPECT_GE(rest.interval().high, 1001 + 876);
 }
 
 TEST(GpuFigures, TheRecordSaysHowGpusWereShared) {

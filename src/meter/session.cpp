@@ -281,6 +281,7 @@ void Session::tick() {
   GpuAccounts::Rest rest{.joules = window.machine_joules, .late_joules = tick.late_joules};
   if (gpus_) rest = gpus_->add(tick);
   window.machine_joules = rest.joules;
+  account_.set_peak_seconds(sampler_->peak_seconds());
   account_.add(window);
   account_.add_late(rest.late_joules);
   ++result_.ticks;
@@ -301,10 +302,11 @@ void Session::tick() {
   }
   if (series_ && tick.boottime_ns > last_boottime_ns_) {
     for (std::size_t i = 0; i < tick.devices.size(); ++i) {
-      samples_[i].joules += tick.devices[i].joules;
+      // Late energy would be a spike that nothing drew.
+      samples_[i].joules += std::max(0.0, tick.devices[i].joules - tick.devices[i].late_joules);
       samples_[i].flags |= tick.devices[i].flags;
     }
-    samples_.back().joules += (rest.joules + rest.late_joules) * share + rest.workload_joules;
+    samples_.back().joules += rest.joules * share + rest.workload_joules;
     if (tick.boottime_ns - last_sample_ns_ >= sample_after_ns_) write_sample(tick.boottime_ns);
     checkpoint(tick.boottime_ns);
   }

@@ -23,6 +23,8 @@ constexpr double kSettleUpdates = 20;
 constexpr double kLeastLateSeconds = 0.5;
 /// A window shorter than this many updates of the counter says little about power.
 constexpr double kPeakUpdates = 20;
+/// What stands still for longer is no slow counter but a quiet device, or one that was away.
+constexpr double kSlowestUpdateSeconds = 1;
 
 double seconds_between(std::int64_t from_ns, std::int64_t to_ns) {
   return static_cast<double>(std::max<std::int64_t>(to_ns - from_ns, 0)) * 1e-9;
@@ -87,10 +89,10 @@ double DeviceMeter::add_counter(const Reading& reading, const WindowTime& window
   // A counter that stood still for a moment may catch up, one that was off for hours may not.
   const double catch_up_seconds = std::max(kLeastStaleSeconds, kCatchUpUpdates * info_.update_seconds);
   const double span = stale_ ? since_anchor : std::min(since_anchor, since_read + catch_up_seconds);
-  const double bound =
-      info_.max_plausible_watts > 0
-          ? info_.max_plausible_watts * (span + info_.update_seconds) + info_.resolution_joules
-          : std::numeric_limits<double>::infinity();
+  const double bound = info_.max_plausible_watts > 0
+                           ? info_.max_plausible_watts * (span + info_.update_seconds) +
+                                 info_.resolution_joules + reading.late_joules
+                           : std::numeric_limits<double>::infinity();
   double delta = reading.value - anchor_value_;
   if (delta < 0) {
     // After a suspend a smaller value is a reset, not a wrap.
@@ -110,10 +112,13 @@ double DeviceMeter::add_counter(const Reading& reading, const WindowTime& window
   // What counts in a wrong unit moves, but by nothing to speak of.
   if (delta == 0 || delta < info_.min_plausible_watts * since_anchor) return not_moved(window);
   const double joules = moved(delta, since_anchor);
+  if (since_anchor > since_read && since_anchor <= kSlowestUpdateSeconds && reading.late_joules == 0)
+    slowest_update_seconds_ = std::max(slowest_update_seconds_, since_anchor);
   if (since_anchor > std::max(kLeastLateSeconds, kSettleUpdates * info_.update_seconds) &&
       since_anchor > since_read) {
     sample_.late_joules = joules * (1 - since_read / since_anchor);
   }
+  sample_.late_joules = std::max(sample_.late_joules, reading.late_joules);
   set_anchor(reading);
   return joules;
 }
@@ -157,6 +162,8 @@ double DeviceMeter::moved(double joules, double seconds) {
     peak_seconds_ = 0;
   }
   pending_joules_ = 0;
+  total_.bridged_seconds -= pending_seconds_;
+  pending_seconds_ = 0;
   overdrawn_joules_ = std::max(-left, 0.0);
   return std::max(left, 0.0);
 }
@@ -166,6 +173,7 @@ double DeviceMeter::restart_from(const Reading& reading, const WindowTime& windo
   const double joules = bridge(window.awake_seconds);
   settled_joules_ += pending_joules_;
   pending_joules_ = 0;
+  pending_seconds_ = 0;
   unmoved_seconds_ = 0;
   stale_ = false;
   set_anchor(reading);
@@ -185,6 +193,7 @@ double DeviceMeter::add_watts(const Reading& reading, const WindowTime& window) 
   learn_power(reading.value, window.awake_seconds);
   settled_joules_ += pending_joules_;
   pending_joules_ = 0;
+  pending_seconds_ = 0;
   set_anchor(reading);
   return joules;
 }
@@ -196,6 +205,7 @@ double DeviceMeter::bridge(double seconds) {
   }
   const double joules = power_watts_ * seconds;
   pending_joules_ += joules;
+  pending_seconds_ += seconds;
   total_.bridged_seconds += seconds;
   return joules;
 }
@@ -216,6 +226,13 @@ void DeviceMeter::set_anchor(const Reading& reading) {
   has_anchor_ = true;
 }
 
+double DeviceMeter::peak_seconds() const {
+  const double update = info_.kind == ReadingKind::watts
+                            ? info_.update_seconds
+                            : std::max(info_.update_seconds, slowest_update_seconds_);
+  return std::max(kLeastPeakSeconds, kPeakUpdates * update);
+}
+
 void DeviceMeter::book(double joules, const WindowTime& window) {
   total_.joules += joules;
   total_.bridged_joules = settled_joules_ + pending_joules_ + overdrawn_joules_;
@@ -228,9 +245,9 @@ void DeviceMeter::book(double joules, const WindowTime& window) {
     peak_seconds_ = 0;
     return;
   }
-  peak_joules_ += joules;
+  peak_joules_ += joules - sample_.late_joules;
   peak_seconds_ += window.awake_seconds;
-  if (peak_seconds_ >= std::max(kLeastPeakSeconds, kPeakUpdates * info_.update_seconds)) {
+  if (peak_seconds_ >= peak_seconds()) {
     total_.peak_watts = std::max(total_.peak_watts, peak_joules_ / peak_seconds_);
     peak_joules_ = 0;
     peak_seconds_ = 0;

@@ -33,6 +33,8 @@ class DeviceMeter {
 
   const DeviceSample& sample() const { return sample_; }
   const DeviceTotal& total() const { return total_; }
+  /// Over less than this its counter can't tell power: some are slower than they claim.
+  double peak_seconds() const;
   /// What the counter itself said in the last window, and its value: to compare it with another counter.
   double step_joules() const { return step_joules_; }
   double counter() const { return anchor_value_; }
@@ -75,6 +77,7 @@ class DeviceMeter {
   double power_watts_ = 0;
   /// Booked by bridging since the anchor: a reading may still replace it.
   double pending_joules_ = 0;
+  double pending_seconds_ = 0;
   /// Booked by bridging before a restart: nothing will replace it.
   double settled_joules_ = 0;
   /// Booked beyond what the counter then said: taken off what follows.
@@ -86,6 +89,8 @@ class DeviceMeter {
   bool clean_ = false;
   double peak_joules_ = 0;
   double peak_seconds_ = 0;
+  /// The longest time in which it stood still between two of its steps.
+  double slowest_update_seconds_ = 0;
 };
 
 }  // namespace joulery::power

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 namespace joulery::power {
@@ -14,6 +15,8 @@ constexpr double kStillUpdates = 10;
 /// What it should have shown meanwhile: this many of its steps, and at least this much.
 constexpr double kMissedSteps = 4;
 constexpr double kLeastMissedJoules = 0.05;
+constexpr const char* kStoodStill = "stood still";
+constexpr const char* kDisbelieved = "does not count in the unit that it should";
 
 class FallbackSource final : public Source {
  public:
@@ -21,10 +24,13 @@ class FallbackSource final : public Source {
       : counter_(std::move(counter)), power_(std::move(power)), info_(counter_->info()) {
     const SourceInfo& power_info = power_->info();
     // Made now, because reads allocate nothing.
+    info_.integrated_because.reserve(std::max(std::strlen(kStoodStill), std::strlen(kDisbelieved)));
     integrated_via_ = power_info.via + ", power summed over time";
     integrated_basis_ = power_info.accuracy_basis;
     if (!integrated_basis_.empty()) integrated_basis_ += "; ";
-    integrated_basis_ += "its energy counter stood still";
+    integrated_basis_ += "its energy counter ";
+    disbelieved_basis_ = integrated_basis_ + kDisbelieved;
+    integrated_basis_ += kStoodStill;
   }
 
   const SourceInfo& info() const override { return info_; }
@@ -42,10 +48,13 @@ class FallbackSource final : public Source {
       missed_.monotonic_ns = clock.monotonic_ns();
       return counter;
     }
+    const double before = missed_.joules;
     integrate(clock);
-    if (!has_died()) return counter;
-    switch_over();
+    const bool disbelieved = !counter.valid && counter.error_number == ERANGE;
+    if (!disbelieved && !has_died()) return counter;
+    switch_over(disbelieved);
     Reading reading = counter;
+    reading.late_joules = before;
     reading.value = last_value_ + missed_.joules;
     reading.valid = true;
     reading.error_number = 0;
@@ -103,8 +112,10 @@ class FallbackSource final : public Source {
     return missed_.seconds >= still_seconds && missed_.joules >= joules;
   }
 
-  void switch_over() {
+  void switch_over(bool disbelieved) {
     switched_ = true;
+    if (disbelieved) integrated_basis_.swap(disbelieved_basis_);
+    info_.integrated_because = disbelieved ? kDisbelieved : kStoodStill;
     const SourceInfo& power = power_->info();
     info_.via.swap(integrated_via_);
     info_.accuracy_basis.swap(integrated_basis_);
@@ -128,6 +139,7 @@ class FallbackSource final : public Source {
   SourceInfo info_;
   std::string integrated_via_;
   std::string integrated_basis_;
+  std::string disbelieved_basis_;
   bool switched_ = false;
   bool has_value_ = false;
   /// Of the counter, when it last moved.

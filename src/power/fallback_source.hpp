@@ -13,7 +13,8 @@ namespace joulery::power {
 /// and summed over time; when that shows energy that the counter should have shown, the power stands in for
 /// the counter from its last movement on. There is no way back, also if the counter wakes up: nothing is
 /// counted twice. From then on info() says so: `integrated`, provenance `derived`, the accuracy of the power
-/// sensor, no wrap. A device that is off (no power) never switches.
+/// sensor, no wrap. A device that is off (no power) never switches. A counter that says of itself that it is
+/// not to be believed (ERANGE) is not waited for: power stands in from its last good reading on.
 ///
 /// `counter` gives cumulative joules and `power` watts of the same device; ids and parents are the counter's.
 std::unique_ptr<Source> make_fallback_source(std::unique_ptr<Source> counter, std::unique_ptr<Source> power);

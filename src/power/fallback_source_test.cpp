@@ -86,6 +86,37 @@ TEST(FallbackSource, CounterThatVanishesGivesWayToo) {
   EXPECT_NEAR(reading.value, 1090, 1e-9);
 }
 
+TEST(FallbackSource, CounterThatIsNotToBeBelievedIsNotWaitedFor) {
+  Device device;
+  device.start();
+  device.source->read(device.clock);
+  device.counter->valid = false;
+  device.counter->error_number = ERANGE;
+  const Reading reading = device.step(0.1);
+  EXPECT_TRUE(reading.valid);
+  EXPECT_NEAR(reading.value, 1000, 1e-9);
+  EXPECT_NE(device.source->info().accuracy_basis.find("unit"), std::string::npos);
+  EXPECT_EQ(device.source->info().accuracy_basis.find("stood still"), std::string::npos);
+}
+
+TEST(FallbackSource, WhatTheDeadCounterDidNotShowIsLateAndNoPeak) {
+  Device device;
+  device.start();
+  std::vector<std::unique_ptr<Source>> sources;
+  sources.push_back(std::move(device.source));
+  Sampler sampler(std::move(sources), device.clock);
+  sampler.start();
+  double most = 0;
+  for (int i = 0; i < 50; ++i) {
+    device.clock.advance_seconds(0.1);
+    const Tick& tick = sampler.tick();
+    most = std::max(most, tick.machine_joules - tick.late_joules);
+  }
+  EXPECT_NEAR(sampler.total(0).joules, 500, 1e-6);
+  EXPECT_NEAR(most, 10, 1e-6);
+  EXPECT_NEAR(sampler.total(0).peak_watts, 100, 1e-6);
+}
+
 TEST(FallbackSource, CounterThatNeverGaveAnythingStartsAtZero) {
   Device device;
   device.counter->valid = false;

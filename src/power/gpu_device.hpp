@@ -55,6 +55,11 @@ class GpuDevice {
     double seconds = 0;
     /// They were so far apart that the counter can't be in the unit that it claims; power is used instead.
     bool counter_given_up = false;
+    /// They are as far apart as that, but not yet for long enough to tell: power is used so far.
+    bool power_stands_in = false;
+    /// What the power itself may be off by, as factors.
+    double power_accuracy_low = 1;
+    double power_accuracy_high = 1;
   };
 
   virtual ~GpuDevice() = default;

@@ -22,10 +22,18 @@ constexpr std::size_t kProcessRoom = 256;
 constexpr std::size_t kMostProcesses = 65536;
 /// Power is asked for beside the counter no more often than this: each question costs time.
 constexpr double kCheckSeconds = 0.5;
-/// A counter this many times off from power over this long does not count in the unit that it claims.
+/// Nothing is compared over more: power was not looked at often enough.
+constexpr double kMostCheckSeconds = 5;
+/// A counter this many times off from power over this long does not count in the unit that it claims. A mean
+/// over a second comes late by that much.
 constexpr double kWrongUnitFactor = 20;
-constexpr double kWrongUnitSeconds = 2;
+constexpr double kWrongUnitSeconds = 1;
+constexpr double kWrongUnitSecondsOfMeans = 2;
 constexpr double kWrongUnitLeastJoules = 1;
+/// A device that is on draws at least this much.
+constexpr double kLeastWatts = 0.5;
+/// Counter and power show the same moment at most this far apart.
+constexpr double kUpdateSeconds = 0.1;
 
 std::uint32_t size_of(const auto& container) {
   return static_cast<std::uint32_t>(container.size());
@@ -270,42 +278,90 @@ Reading NvmlGpu::energy_reading(const Clock& clock) {
     check_ns_ = 0;
     return failed_reading(reading.boottime_ns, code);
   }
-  compare(clock.monotonic_ns(), joules);
+  reading.value = checked(clock.monotonic_ns(), joules, reading.late_joules);
   if (!check_.counter_given_up) return reading;
   reading.valid = false;
   reading.error_number = ERANGE;
   return reading;
 }
 
-void NvmlGpu::compare(std::int64_t now_ns, double joules) {
+double NvmlGpu::checked(std::int64_t now_ns, double joules, double& late_joules) {
+  const double before = given_joules_;
+  const bool stood_in = check_.power_stands_in;
+  const bool compared = compare(now_ns, joules);
+  if (joules < last_joules_) {
+    // Reset: there is nothing to go on from.
+    offset_joules_ = 0;
+  } else if (stood_in && !compared) {
+    offset_joules_ = before - joules;
+  }
+  last_joules_ = joules;
+  given_joules_ = joules + offset_joules_;
+  if (unit_is_right_) return given_joules_;
+  check_.power_stands_in = compared && unit_seems_wrong();
+  if (!compared) {
+    judged_ = {};
+    judged_.given_joules = given_joules_;
+    return given_joules_;
+  }
+  const bool stands_in = check_.power_stands_in;
+  if (stands_in || stood_in) {
+    // What was given is not taken back.
+    given_joules_ =
+        std::max(before, judged_.given_joules + (stands_in ? judged_.power_joules : judged_.counter_joules));
+    offset_joules_ = given_joules_ - joules;
+    if (stands_in != stood_in)
+      late_joules = std::max(0.0, given_joules_ - before - step_watts_ * step_seconds_);
+  }
+  judge_unit(stands_in);
+  return given_joules_;
+}
+
+bool NvmlGpu::compare(std::int64_t now_ns, double joules) {
   const double seconds = static_cast<double>(now_ns - check_ns_) * 1e-9;
-  if (check_way_ == NvmlPowerWay::none || (check_ns_ > 0 && seconds < kCheckSeconds)) return;
+  if (check_way_ == NvmlPowerWay::none) return false;
+  if (unit_is_right_ && check_ns_ > 0 && seconds < kCheckSeconds) return false;
   double watts = 0;
   if (read_power(check_way_, nvml::kScopeGpu, watts) != nvml::kSuccess) {
     check_ns_ = 0;
-    return;
+    return false;
   }
   const double counted = joules - check_joules_;
   // After a reset or a long pause there is nothing to compare.
-  if (check_ns_ > 0 && counted >= 0 && seconds < 10 * kCheckSeconds) {
+  const bool comparable = check_ns_ > 0 && counted >= 0 && seconds < kMostCheckSeconds;
+  if (comparable) {
     const double drawn = (check_watts_ + watts) / 2 * seconds;
     check_.counter_joules += counted;
     check_.power_joules += drawn;
     check_.seconds += seconds;
-    judged_counter_joules_ += counted;
-    judged_power_joules_ += drawn;
-    judged_seconds_ += seconds;
+    judged_.counter_joules += counted;
+    judged_.power_joules += drawn;
+    judged_.seconds += seconds;
+    step_watts_ = std::max(check_watts_, watts);
+    step_seconds_ = seconds;
   }
   check_ns_ = now_ns;
   check_joules_ = joules;
   check_watts_ = watts;
-  if (judged_seconds_ < kWrongUnitSeconds) return;
-  // A counter that does not move at all is another matter: a dead one.
-  const bool wrong = judged_counter_joules_ > 0 && judged_power_joules_ > kWrongUnitLeastJoules &&
-                     (judged_counter_joules_ > kWrongUnitFactor * judged_power_joules_ ||
-                      judged_counter_joules_ * kWrongUnitFactor < judged_power_joules_);
-  check_.counter_given_up = check_.counter_given_up || wrong;
-  judged_counter_joules_ = judged_power_joules_ = judged_seconds_ = 0;
+  return comparable;
+}
+
+bool NvmlGpu::unit_seems_wrong() const {
+  // A counter that does not move at all is another matter: a dead one. So is power that says next to nothing.
+  if (judged_.counter_joules <= 0 || judged_.power_joules < kLeastWatts * judged_.seconds) return false;
+  const double slack = step_watts_ * kUpdateSeconds;
+  return judged_.counter_joules > kWrongUnitFactor * (judged_.power_joules + slack) ||
+         judged_.counter_joules * kWrongUnitFactor < judged_.power_joules - slack;
+}
+
+void NvmlGpu::judge_unit(bool wrong) {
+  const double patience =
+      check_way_ == NvmlPowerWay::field_instant ? kWrongUnitSeconds : kWrongUnitSecondsOfMeans;
+  // A nanosecond's grace for what comes out of the clock's arithmetic.
+  if (judged_.seconds < patience - 1e-9 || judged_.counter_joules <= 0) return;
+  if (judged_.power_joules < kWrongUnitLeastJoules) return;
+  check_.counter_given_up = wrong;
+  unit_is_right_ = !wrong;
 }
 
 }  // namespace joulery::power

@@ -45,10 +45,18 @@ class NvmlGpu final : public GpuDevice {
   GpuFacts& edit_facts() { return facts_; }
   void set_device_id(std::string id) { device_id_ = std::move(id); }
   /// The power that the energy counter is checked against.
-  void set_check_power(NvmlPowerWay way) { check_way_ = way; }
+  void set_check_power(NvmlPowerWay way, double accuracy_low, double accuracy_high) {
+    check_way_ = way;
+    check_.power_accuracy_low = accuracy_low;
+    check_.power_accuracy_high = accuracy_high;
+  }
 
   /// For a source: one reading, with the time taken around it. After a failure the handle is looked up anew
   /// now and then, because a GPU that was reset has a new one.
+  ///
+  /// Until counter and power have once agreed, both are read. While they are too far apart for the counter's
+  /// unit to be right, what is given is power summed over time from the first reading on; after a second or
+  /// two of that the counter is given up: ERANGE.
   Reading energy_reading(const Clock& clock);
   Reading power_reading(const Clock& clock, NvmlPowerWay way, std::uint32_t scope);
 
@@ -62,7 +70,13 @@ class NvmlGpu final : public GpuDevice {
   void find_instances();
   /// True if there is a new handle to try.
   bool recover(const Clock& clock);
-  void compare(std::int64_t now_ns, double joules);
+  /// What is given for a counter that stands at `joules`.
+  double checked(std::int64_t now_ns, double joules, double& late_joules);
+  /// Adds what counter and power say of the time since they were last compared. False if nothing was added.
+  bool compare(std::int64_t now_ns, double joules);
+  /// Are they too far apart for the counter's unit to be right?
+  bool unit_seems_wrong() const;
+  void judge_unit(bool wrong);
   GpuLook append_holders(nvml::Device device, int instance, double weight,
                          std::vector<GpuProcess>& processes);
 
@@ -81,13 +95,26 @@ class NvmlGpu final : public GpuDevice {
 
   NvmlPowerWay check_way_ = NvmlPowerWay::none;
   CrossCheck check_;
-  /// Since the counter's unit was last judged.
-  double judged_counter_joules_ = 0;
-  double judged_power_joules_ = 0;
-  double judged_seconds_ = 0;
+  /// While the counter's unit is being judged: until it has been found right.
+  struct Judged {
+    double counter_joules = 0;
+    double power_joules = 0;
+    double seconds = 0;
+    /// What was given at its start.
+    double given_joules = 0;
+  };
+  Judged judged_;
+  bool unit_is_right_ = false;
+  double last_joules_ = 0;
+  /// What was given last, and by how much that was more than the counter said.
+  double given_joules_ = 0;
+  double offset_joules_ = 0;
   std::int64_t check_ns_ = 0;
   double check_joules_ = 0;
   double check_watts_ = 0;
+  /// At most, and in all, in the time that was compared last.
+  double step_watts_ = 0;
+  double step_seconds_ = 0;
 };
 
 }  // namespace joulery::power

@@ -153,11 +153,12 @@ bool add_gpu(Opened& opened, NvmlPowerWay way) {
   gpu.set_device_id("nvml:" + gpu.uuid());
   std::unique_ptr<Source> power;
   if (way != NvmlPowerWay::none) {
-    power = std::make_unique<NvmlPowerSource>(opened.gpu, power_info(gpu, way), way, nvml::kScopeGpu);
+    SourceInfo info = power_info(gpu, way);
+    gpu.set_check_power(way, info.accuracy_low, info.accuracy_high);
+    power = std::make_unique<NvmlPowerSource>(opened.gpu, std::move(info), way, nvml::kScopeGpu);
   }
   GpuFacts& facts = gpu.edit_facts();
   if (energy == nvml::kSuccess) {
-    gpu.set_check_power(way);
     opened.sources.push_back(make_fallback_source(
         std::make_unique<NvmlCounterSource>(opened.gpu, counter_info(gpu)), std::move(power)));
     facts.energy = "energy counter";

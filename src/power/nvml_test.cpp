@@ -221,6 +221,47 @@ TEST_F(Nvml, ACounterInTheWrongUnitIsGivenUpForPower) {
   }
 }
 
+TEST_F(Nvml, NoEnergyInAWrongUnitStaysInTheTotal) {
+  struct Case {
+    const char* text;
+    double seconds;
+    double joules;
+  };
+  for (const Case& one : {Case{"gpu 0 watts=20 unit=30", 8, 160}, Case{"gpu 0 watts=100 unit=0.001", 8, 801},
+                          Case{"gpu 0 watts=20 unit=30", 1.5, 30}, Case{"gpu 0 watts=20 unit=1000", 0.5, 10},
+                          Case{"gpu 0 watts=20 unit=30\ncode nvmlDeviceGetFieldValues 3", 5, 100}}) {
+    open(one.text);
+    meter(one.seconds);
+    machine_joules_ += sampler_->settle();
+    const DeviceTotal& total = sampler_->total(0);
+    EXPECT_NEAR(total.joules, one.joules, 0.02 * one.joules) << one.text;
+    EXPECT_NEAR(machine_joules_, one.joules, 0.02 * one.joules) << one.text;
+    EXPECT_EQ(total.bridged_joules, 0) << one.text;
+    EXPECT_LT(total.peak_watts, 1.1 * one.joules / one.seconds) << one.text;
+    const bool long_enough = one.seconds > 1;
+    EXPECT_EQ(sampler_->device(0).integrated, long_enough) << one.text;
+    EXPECT_EQ(probe_.gpus[0]->cross_check().power_stands_in, true) << one.text;
+    if (long_enough) {
+      EXPECT_THAT(sampler_->device(0).accuracy_basis, HasSubstr("unit"));
+      EXPECT_THAT(sampler_->device(0).accuracy_basis, Not(HasSubstr("stood still")));
+    }
+    sampler_.reset();
+    seconds_ = machine_joules_ = 0;
+  }
+}
+
+TEST_F(Nvml, ABurstThatPowerShowsLateIsTheCounters) {
+  // The sensor says 10 W, then follows; the counter is right all along.
+  open("gpu 0 watts=0:300 power_factor=0.03");
+  meter(0.4);
+  set_text_("gpu 0 watts=0:300 power_factor=1");
+  meter(5);
+  EXPECT_FALSE(sampler_->device(0).integrated);
+  EXPECT_NEAR(sampler_->total(0).joules, 5.4 * 300, 1);
+  EXPECT_EQ(sampler_->total(0).bridged_joules, 0);
+  EXPECT_LT(sampler_->total(0).peak_watts, 310);
+}
+
 TEST_F(Nvml, CounterAndPowerAreCompared) {
   open("gpu 0 watts=100 power_factor=1.75");
   meter(20);

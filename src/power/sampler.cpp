@@ -350,6 +350,14 @@ const DeviceTotal& Sampler::total(std::size_t index) const {
 bool Sampler::is_root(std::size_t index) const {
   return state_->counts(state_->devices[index], index);
 }
+double Sampler::peak_seconds() const {
+  double seconds = 0;
+  for (std::size_t i = 0; i < state_->devices.size(); ++i) {
+    const State::Device& device = state_->devices[i];
+    if (state_->counts(device, i)) seconds = std::max(seconds, device.meter.peak_seconds());
+  }
+  return seconds;
+}
 DeviceRole Sampler::role(std::size_t index) const {
   const State::Device& device = state_->devices[index];
   if (device.source->info().reported_only) return DeviceRole::reported_only;

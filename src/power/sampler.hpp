@@ -65,7 +65,7 @@ struct DeviceTotal {
   std::uint64_t ticks = 0;
   /// Of `joules`, what was bridged and not read.
   double bridged_joules = 0;
-  /// Seconds in windows that were bridged.
+  /// Seconds in windows that were bridged, and that no later reading told of.
   double bridged_seconds = 0;
   /// Seconds of which nothing is known: no reading, or a counter that never moved, and no earlier power to
   /// bridge with. They are not in `joules`, which is a lower bound then.
@@ -126,6 +126,8 @@ class Sampler {
   /// what looks like a mirror in the first ticks: its energy is added to the machine's in the tick that tells
   /// them apart.
   bool is_root(std::size_t index) const;
+  /// Over less than this the machine's power can't be told: 20 updates of its slowest counter.
+  double peak_seconds() const;
   DeviceRole role(std::size_t index) const;
   /// Index of the device that this one mirrors, or its own index.
   std::size_t mirror_of(std::size_t index) const;

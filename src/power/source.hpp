@@ -56,6 +56,8 @@ struct SourceInfo {
   bool is_supply = false;
   /// A device with an energy counter whose energy is its power summed over time, because the counter died.
   bool integrated = false;
+  /// Then what its counter did, after "its energy counter": "stood still".
+  std::string integrated_because;
 };
 
 /// The maker's name if it is known, else the person's.
@@ -71,7 +73,10 @@ struct Reading {
   /// Middle of the read.
   std::int64_t boottime_ns = 0;
   bool valid = false;
+  /// ERANGE: the counter is there, but what it says is not to be believed, now and later.
   int error_number = 0;
+  /// Of the energy since the reading before, what was drawn before that and was not told then.
+  double late_joules = 0;
 };
 
 /// One counter or power sensor of one device. Reads allocate nothing, lock nothing and log nothing. Not

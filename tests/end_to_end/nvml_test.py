@@ -143,15 +143,45 @@ def test_a_gpu_that_falls_off_and_comes_back(joulery):
 def test_a_frozen_counter_is_replaced_and_said(joulery):
     document = Gpus(joulery, "gpu 0 watts=100 frozen=0.5\n").run(3, use=100)
     adds_up(document)
+    assert len([w for w in document["warnings"] if "counter" in w["text"]]) == 1
     assert any("stood still" in warning["text"] for warning in document["warnings"])
     assert value(document["gpus"][0], "energy_machine_joules") == pytest.approx(310, rel=0.2)
+    mean = value(document, "energy_machine_joules") / document["duration_seconds"]
+    assert document["machine_peak_watts"] < 1.5 * mean
 
 
 def test_a_counter_in_microjoules_does_not_make_a_power_station(joulery):
     document = Gpus(joulery, "gpu 0 watts=100 unit=1000\n").run(4, use=100)
     adds_up(document)
     assert any("unit" in warning["text"] for warning in document["warnings"])
-    assert value(document["gpus"][0], "energy_machine_joules") < 450
+    assert not any("stood still" in warning["text"] for warning in document["warnings"])
+    assert value(document["gpus"][0], "energy_machine_joules") == pytest.approx(
+        100 * document["duration_seconds"], rel=0.1
+    )
+
+
+@pytest.mark.parametrize(
+    "script, seconds, watts",
+    [
+        ("watts=20 unit=30", 1.5, 20),
+        ("watts=20 unit=30", 0.4, 20),
+        ("watts=100 unit=0.001", 3, 100),
+        ("watts=20 unit=10", 3, 20),
+    ],
+)
+def test_the_truth_lies_within_the_range_whatever_the_counter_counts(joulery, script, seconds, watts):
+    document = Gpus(joulery, f"gpu 0 {script}\n").run(seconds, use=100)
+    adds_up(document)
+    energy = next(device for device in document["devices"] if device["scope"] == "gpu")["energy_joules"]
+    assert energy["low"] <= watts * document["duration_seconds"] * 1.02
+    assert energy["high"] >= watts * document["duration_seconds"] * 0.98
+
+
+def test_what_was_filled_in_may_be_nothing(joulery):
+    document = Gpus(joulery, "gpu 0 watts=180 lost=1\n").run(3, use=100)
+    energy = document["gpus"][0]["energy_machine_joules"]
+    assert energy["low"] <= 200 and energy["provenance"] == "assumed"
+    assert "filled in" in energy["basis"]
 
 
 @pytest.mark.parametrize(
