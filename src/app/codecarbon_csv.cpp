@@ -111,6 +111,10 @@ class Reader {
   Result<CodeCarbonFile> read() {
     std::vector<std::string> header;
     if (!csv_.next(header)) return user_error("the file is empty");
+    if (csv_.is_unclosed()) {
+      return user_error("a quote in the first line is never closed",
+                        "the first line has to name the columns, as CodeCarbon writes it");
+    }
     if (header.size() > kMostColumns) return not_codecarbon("has too many columns");
     for (std::string& name : header) name = std::string(trim(name));
     for (const std::string_view needed : kNeeded) {
@@ -125,6 +129,15 @@ class Reader {
     std::vector<std::string> next_fields;
     while (more) {
       more = csv_.next(next_fields);
+      const bool swallowed = !more && csv_.is_unclosed() &&
+                             std::any_of(fields.begin(), fields.end(), [](const std::string& field) {
+                               return field.find('\n') != std::string::npos;
+                             });
+      if (swallowed) {
+        file_.problems.push_back(
+            {++number_, "a quote is never closed, which makes one field of all lines that follow"});
+        break;
+      }
       read_row(fields, !more && !text_.ends_with('\n'));
       std::swap(fields, next_fields);
     }
@@ -329,6 +342,13 @@ std::map<std::string, std::string> realign_codecarbon_row(const std::vector<std:
 
 Result<CodeCarbonFile> parse_codecarbon_csv(std::string_view text) {
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  // A byte order mark, or every second byte of plain letters.
+  const bool utf16 = text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff") ||
+                     text.substr(0, 2).find('\0') != std::string_view::npos;
+  if (utf16) {
+    return user_error("the file is UTF-16, as some spreadsheets save it",
+                      "save it as UTF-8, or: iconv -f UTF-16 -t UTF-8 FILE > NEW");
+  }
   return Reader(text, separator_of(text.substr(0, text.find('\n')))).read();
 }
 

@@ -125,6 +125,29 @@ TEST(CodeCarbonCsv, ALastLineThatWasCutOffIsLeftOut) {
   }
 }
 
+TEST(CodeCarbonCsv, AQuoteThatIsNeverClosedIsNamed) {
+  std::vector<std::string> fields = full_row();
+  fields[1] = "\"my project";
+  const auto file = parse_codecarbon_csv(line(header()) + line(full_row()) + line(fields) + line(full_row()));
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->rows.size(), 1U);
+  ASSERT_EQ(file->problems.size(), 1U);
+  EXPECT_EQ(file->problems[0].row, 2U);
+  EXPECT_THAT(file->problems[0].reason, HasSubstr("a quote is never closed"));
+  EXPECT_THAT(parse_codecarbon_csv("\"timestamp,duration\n1,2\n").error().message,
+              HasSubstr("a quote in the first line is never closed"));
+}
+
+TEST(CodeCarbonCsv, Utf16IsNamedAndHasAWayOut) {
+  for (const std::string& text :
+       {std::string("\xff\xfet\0i\0", 6), std::string("\xfe\xff\0t\0i", 6), std::string("t\0i\0", 4)}) {
+    const auto file = parse_codecarbon_csv(text);
+    ASSERT_FALSE(file);
+    EXPECT_THAT(file.error().message, HasSubstr("UTF-16"));
+    EXPECT_THAT(file.error().hint, HasSubstr("iconv"));
+  }
+}
+
 /// A later program went on writing after one was killed in the middle of a row.
 TEST(CodeCarbonCsv, ALineThatWasCutOffInTheMiddleOfAFileIsNotGuessed) {
   const std::string last = line(full_row());

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <ctime>
 #include <map>
@@ -35,12 +36,25 @@ constexpr std::array<std::string_view, 9> kTold = {"timestamp",       "run_id", 
                                                    "duration",        "emissions",        "emissions_rate",
                                                    "energy_consumed", "country_iso_code", "cpu_model"};
 
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+/// More than the world makes in a year; far below where units overflow.
+constexpr double kMostKilowattHours = 1e14;
+constexpr double kMostKilograms = 1e14;
+constexpr double kLongestSeconds = 1e9;
+
 /// Never negative and never endless.
-Result<double> amount(const CodeCarbonRow& row, std::string_view column) {
+Result<double> amount(const CodeCarbonRow& row, std::string_view column, double most) {
   const std::string_view text = row.values.at(column);
   const auto value = parse_double(text);
   if (!value || !std::isfinite(*value) || *value < 0) {
     return user_error(fmt::format("{} is '{}'", column, printable(text).substr(0, 60)));
+  }
+  if (*value > most) {
+    return user_error(fmt::format("{} is '{}', more than any run can have ({:g})", column,
+                                  printable(text).substr(0, 60), most));
   }
   return *value;
 }
@@ -51,10 +65,27 @@ double joules_of(const CodeCarbonRow& row, double kilowatt_hours) {
   return kilowatt_hours * kJoulesPerKilowattHour / (pue && *pue >= 1 ? *pue : 1);
 }
 
-std::optional<std::int64_t> local_time_ns(std::string_view text) {
+/// "+05:30", "-0800", "+05" and "Z" in seconds; nothing for what is none of these.
+std::optional<std::int64_t> offset_seconds(std::string_view text) {
+  if (text == "Z" || text == "z") return 0;
+  if (text.empty() || (text[0] != '+' && text[0] != '-')) return std::nullopt;
+  const bool with_colon = text.size() == 6 && text[3] == ':';
+  if (text.size() != 3 && text.size() != 5 && !with_colon) return std::nullopt;
+  const std::string digits = std::string(text.substr(1, 2)) + std::string(text.substr(with_colon ? 4 : 3));
+  if (!std::all_of(digits.begin(), digits.end(), is_digit)) return std::nullopt;
+  const std::int64_t hours = parse_int64(digits.substr(0, 2)).value_or(99);
+  const std::int64_t minutes = digits.size() > 2 ? parse_int64(digits.substr(2)).value_or(99) : 0;
+  constexpr std::int64_t kMostHours = 14;
+  if (hours > kMostHours || minutes > 59) return std::nullopt;
+  return (text[0] == '-' ? -1 : 1) * (hours * 60 + minutes) * 60;
+}
+
+/// A time of this machine's place unless an offset follows. Fractions of a second are passed over.
+std::optional<std::int64_t> time_ns(std::string_view text) {
   std::tm parts{};
   const auto number = [&](std::size_t from, std::size_t length) {
-    return text.size() >= from + length ? parse_int64(text.substr(from, length)) : std::nullopt;
+    const std::string_view digits = text.size() >= from + length ? text.substr(from, length) : "";
+    return std::all_of(digits.begin(), digits.end(), is_digit) ? parse_int64(digits) : std::nullopt;
   };
   const auto year = number(0, 4);
   const auto month = number(5, 2);
@@ -66,6 +97,24 @@ std::optional<std::int64_t> local_time_ns(std::string_view text) {
   if (*year < 1970 || *year > 2200 || *month < 1 || *month > 12 || *day < 1 || *day > 31 || *hour > 23 ||
       *minute > 59 || *second > 60) {
     return std::nullopt;
+  }
+  const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(*year)),
+                                         std::chrono::month(static_cast<unsigned>(*month)),
+                                         std::chrono::day(static_cast<unsigned>(*day))};
+  if (!date.ok()) return std::nullopt;
+  constexpr std::size_t kLength = 19;
+  std::string_view rest = text.substr(kLength);
+  if (rest.size() > 1 && (rest[0] == '.' || rest[0] == ',') && is_digit(rest[1])) {
+    rest.remove_prefix(1);
+    while (!rest.empty() && is_digit(rest[0])) rest.remove_prefix(1);
+  }
+  if (!rest.empty()) {
+    const auto offset = offset_seconds(rest);
+    if (!offset) return std::nullopt;
+    const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
+    const std::int64_t seconds = ((days * 24 + *hour) * 60 + *minute) * 60 + *second - *offset;
+    if (seconds < 0) return std::nullopt;
+    return seconds * kNanosecondsPerSecond;
   }
   parts.tm_year = static_cast<int>(*year) - 1900;
   parts.tm_mon = static_cast<int>(*month) - 1;
@@ -109,20 +158,16 @@ struct Figures {
 
 Result<Figures> read_figures(const CodeCarbonRow& row) {
   Figures figures;
-  JOULERY_ASSIGN(figures.seconds, amount(row, "duration"));
+  JOULERY_ASSIGN(figures.seconds, amount(row, "duration", kLongestSeconds));
   if (row.values.has("energy_consumed") || !row.is_own()) {
-    JOULERY_ASSIGN(figures.kilowatt_hours, amount(row, "energy_consumed"));
+    JOULERY_ASSIGN(figures.kilowatt_hours, amount(row, "energy_consumed", kMostKilowattHours));
   }
   if (row.values.has("emissions") || !row.is_own()) {
-    JOULERY_ASSIGN(figures.kilograms, amount(row, "emissions"));
+    JOULERY_ASSIGN(figures.kilograms, amount(row, "emissions", kMostKilograms));
   }
   const std::string_view when = row.values.at("timestamp");
-  const auto end = local_time_ns(when);
-  constexpr double kLongestSeconds = 1e9;
-  if (!end || figures.seconds > kLongestSeconds) {
-    return user_error(fmt::format("'{}' after {} s is no time that can be", printable(when).substr(0, 60),
-                                  figures.seconds));
-  }
+  const auto end = time_ns(when);
+  if (!end) return user_error(fmt::format("timestamp '{}' is no time", printable(when).substr(0, 60)));
   figures.end_utc_ns = *end;
   figures.id = id_of(row);
   return figures;
@@ -171,7 +216,6 @@ record::Run make_run(const CodeCarbonRow& row, const Figures& figures, const std
 bool is_json_number(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
   const bool leading_zero = text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9';
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   if (text.empty() || !is_digit(text.front()) || !is_digit(text.back()) || leading_zero) return false;
   const auto dot = text.find('.');
   return dot == std::string_view::npos || (dot + 1 < text.size() && is_digit(text[dot + 1]));

@@ -173,5 +173,45 @@ TEST_F(CodeCarbonImportTest, WhatCannotBeIsNamedAndTheRestImported) {
   EXPECT_THAT(report.problems[0].reason, HasSubstr("emissions is '-1'"));
 }
 
+TEST_F(CodeCarbonImportTest, FiguresThatNoRunCanHaveAreRefused) {
+  for (const char* column : {"energy_consumed", "emissions", "duration"}) {
+    CodeCarbonRow huge = row(kId, 1);
+    huge.values.set(column, "1e308");
+    const auto run = run_of_codecarbon_row(huge, "Old");
+    ASSERT_FALSE(run) << column;
+    EXPECT_THAT(run.error().message, HasSubstr(std::string(column) + " is '1e308', more than any run"));
+  }
+}
+
+std::optional<std::int64_t> end_of(const std::string& timestamp) {
+  CodeCarbonRow one = row(kId, 1);
+  one.values.set("timestamp", timestamp);
+  const auto run = run_of_codecarbon_row(one, "Old");
+  return run ? std::optional(run->end_utc_ns / 1'000'000'000) : std::nullopt;
+}
+
+TEST_F(CodeCarbonImportTest, DaysThatNoMonthHasAndWhatFollowsATimeAreRefused) {
+  for (const std::string& wrong :
+       {std::string("2026-02-31T00:00:00"), std::string("2026-02-29T00:00:00"),
+        std::string("2026-04-31T00:00:00"), std::string("2026-02-01T00:00:00\0", 20),
+        std::string("2026-02-01T00:00:00 and more"), std::string("2026-02-01T00:00:00."),
+        std::string("2026-02-01T00:00:00+25:00"), std::string("2026-02-01T00:00:00+5"),
+        std::string("2026-02-01T00:00:00+05:0"), std::string("2026-02-01T-1:00:00"),
+        std::string("2026-02-01")}) {
+    EXPECT_FALSE(end_of(wrong)) << wrong;
+  }
+  EXPECT_TRUE(end_of("2024-02-29T00:00:00"));
+  EXPECT_TRUE(end_of("2026-02-01 00:00:00.123456"));
+}
+
+TEST_F(CodeCarbonImportTest, AnOffsetIsRead) {
+  // date -u -d 2026-01-31T12:34:56Z +%s
+  constexpr std::int64_t kNoon = 1769862896;
+  EXPECT_EQ(end_of("2026-01-31T12:34:56Z"), kNoon);
+  EXPECT_EQ(end_of("2026-01-31T12:34:56+05:00"), kNoon - 5 * 3600);
+  EXPECT_EQ(end_of("2026-01-31T12:34:56.75-0330"), kNoon + 3 * 3600 + 1800);
+  EXPECT_EQ(end_of("2026-01-31T12:34:56+01"), kNoon - 3600);
+}
+
 }  // namespace
 }  // namespace joulery::app

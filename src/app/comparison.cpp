@@ -40,6 +40,9 @@ std::optional<UncertainValue> value_of(const ComparedRun& run, const std::string
   return value;
 }
 
+constexpr const char* kOnlyGoodRuns =
+    "failed and killed runs say nothing of what the work costs: `joulery runs`";
+
 /// A place that is not known is not the same place on two hosts.
 UncertainValue on_host(const UncertainValue& value, const std::string& host_id, bool hosts_differ) {
   if (!hosts_differ) return value;
@@ -86,24 +89,53 @@ double log_distance(double from, double to) {
   return from > 0 && to > 0 ? std::fabs(std::log(to / from)) : 0;
 }
 
-void combine(const GroupFigure& a, const GroupFigure& b, double level, FigureComparison& figure) {
+struct Reach {
+  double down = 0;
+  double up = 0;
+};
+Reach reach_of(const UncertainValue& ratio, double level) {
+  const double value = ratio.value();
+  const Interval range = ratio.interval(level);
+  return {.down = log_distance(value, std::max(range.low, value * 1e-6)),
+          .up = log_distance(value, range.high)};
+}
+
+/// True for what is drawn anew with each run, such as "attribution:RUN". "run:RUN:…" only says that nothing
+/// is known of what the run rests on, which may well be the same with all.
+bool is_of_one_run(const std::string& source_id, const std::set<std::string>& run_ids) {
+  if (source_id.starts_with("run:")) return false;
+  const auto words = split(source_id, ':');
+  return std::any_of(words.begin(), words.end(),
+                     [&](std::string_view word) { return run_ids.contains(std::string(word)); });
+}
+
+UncertainValue without_sources_of_one_run(const UncertainValue& ratio, const std::set<std::string>& run_ids) {
+  std::vector<SystematicSource> lasting;
+  for (const SystematicSource& source : ratio.parts().front().sources) {
+    if (!is_of_one_run(source.id, run_ids)) lasting.push_back(source);
+  }
+  return {ratio.value(), Provenance::measured, 0, lasting};
+}
+
+void combine(const GroupFigure& a, const GroupFigure& b, const std::set<std::string>& run_ids, double level,
+             FigureComparison& figure) {
   const stats::RatioEstimate& repeated = *figure.repeated;
-  const bool chance_is_known = repeated.method != stats::RatioEstimate::Method::none;
   // The scatter of the runs holds the random part of each already.
-  const UncertainValue above = chance_is_known ? with_deviation(b.mean, 0) : b.mean;
-  const UncertainValue below = chance_is_known ? with_deviation(a.mean, 0) : a.mean;
-  const UncertainValue ratio = above.ratio_to(below);
-  const Interval systematic = ratio.interval(level);
+  const UncertainValue ratio = with_deviation(b.mean, 0).ratio_to(with_deviation(a.mean, 0));
+  const Reach systematic = reach_of(ratio, level);
+  const Reach lasting = reach_of(without_sources_of_one_run(ratio, run_ids), level);
   const double value = repeated.ratio;
-  figure.systematic_low = std::exp(-log_distance(value, std::max(systematic.low, value * 1e-6)));
-  figure.systematic_high = std::exp(log_distance(value, systematic.high));
-  const double down = std::hypot(log_distance(value, repeated.low), std::log(figure.systematic_low));
-  const double up = std::hypot(log_distance(value, repeated.high), std::log(figure.systematic_high));
-  figure.range = {
-      .low = value * std::exp(-down),
-      .high = value * std::exp(up),
-      .level = level,
-      .is_confidence = chance_is_known && figure.systematic_low == 1 && figure.systematic_high == 1};
+  figure.systematic_low = std::exp(-systematic.down);
+  figure.systematic_high = std::exp(systematic.up);
+  figure.lasting = std::max(lasting.down, lasting.up);
+  if (repeated.method != stats::RatioEstimate::Method::none) {
+    const double down = std::hypot(log_distance(value, repeated.low), systematic.down);
+    const double up = std::hypot(log_distance(value, repeated.high), systematic.up);
+    figure.range = {.low = value * std::exp(-down),
+                    .high = value * std::exp(up),
+                    .level = level,
+                    .is_confidence = systematic.down == 0 && systematic.up == 0};
+  }
   // Times that were measured are not made less so by a division.
   figure.provenance = std::max(figure.mean_a->provenance(), figure.mean_b->provenance());
   figure.basis = ratio.parts().front().sources.empty() ? "" : "what A and B rest on differs in part";
@@ -113,21 +145,49 @@ bool within(const Interval& range, double margin) {
   return range.low > 1 / (1 + margin) && range.high < 1 + margin;
 }
 
+/// The estimate as if what each run may be off by for itself were part of the scatter: both fall alike with
+/// the number of runs.
+stats::RatioEstimate with_errors_of_runs(const FigureComparison& figure, double level) {
+  stats::RatioEstimate estimate = *figure.repeated;
+  const double all = std::max(std::log(figure.systematic_high), -std::log(figure.systematic_low));
+  const double of_runs = std::sqrt(std::max(all * all - figure.lasting * figure.lasting, 0.0));
+  // Half a range at this level, in standard deviations.
+  const double width = UncertainValue(0, Provenance::measured, 1).interval(level).high;
+  estimate.log_standard_error = std::hypot(estimate.log_standard_error, of_runs / width);
+  return estimate;
+}
+
+/// Nothing where no number would do.
+std::optional<std::size_t> runs_needed(const FigureComparison& figure, const ComparisonOptions& options) {
+  const double wanted = std::log1p(options.margin.value_or(options.wanted_change));
+  if (figure.lasting >= wanted) return std::nullopt;
+  // What lasts takes its share of the distance that is to be seen.
+  const double left = std::expm1(std::sqrt(wanted * wanted - figure.lasting * figure.lasting));
+  const stats::RatioEstimate estimate = with_errors_of_runs(figure, options.level);
+  return options.margin ? stats::runs_needed_for_equivalence(estimate, left)
+                        : stats::runs_needed(estimate, left);
+}
+
+/// True if what lasts hides a difference that the runs show.
+bool lasting_hides(const FigureComparison& figure) {
+  const stats::RatioEstimate& repeated = *figure.repeated;
+  const double ratio = std::fabs(std::log(repeated.ratio));
+  const double chance = log_distance(repeated.ratio, repeated.ratio < 1 ? repeated.high : repeated.low);
+  return chance < ratio && std::hypot(chance, figure.lasting) >= ratio;
+}
+
 Verdict verdict_of(const FigureComparison& figure, const ComparisonOptions& options) {
   if (!figure.repeated) return Verdict::unknown;
   const stats::RatioEstimate& repeated = *figure.repeated;
-  if (repeated.method == stats::RatioEstimate::Method::none) return Verdict::single_runs;
+  if (!figure.range) return Verdict::single_runs;
   if (options.margin && figure.equivalence_p_value &&
-      *figure.equivalence_p_value <= 1 - (1 + options.level) / 2 && within(figure.range, *options.margin)) {
+      *figure.equivalence_p_value <= 1 - (1 + options.level) / 2 && within(*figure.range, *options.margin)) {
     return Verdict::equivalent;
   }
-  if (figure.range.high < 1) return Verdict::less;
-  if (figure.range.low > 1) return Verdict::more;
-  if (repeated.high < 1 || repeated.low > 1) return Verdict::no_common_base;
+  if (figure.range->high < 1) return Verdict::less;
+  if (figure.range->low > 1) return Verdict::more;
   const double wanted = std::log1p(options.margin.value_or(options.wanted_change));
-  if (std::max(std::log(figure.systematic_high), -std::log(figure.systematic_low)) >= wanted) {
-    return Verdict::no_common_base;
-  }
+  if (figure.lasting >= wanted || lasting_hides(figure)) return Verdict::no_common_base;
   const std::size_t have = std::min(repeated.count_a, repeated.count_b);
   return figure.runs_needed && *figure.runs_needed > have ? Verdict::too_few_runs : Verdict::not_found;
 }
@@ -149,7 +209,11 @@ FigureComparison compare_figure(const FigureKind& kind, const Comparison& compar
                                         : stats::unpaired_ratio(a->values, b->values, settings);
   }
   if (figure.repeated) {
-    combine(*a, *b, options.level, figure);
+    std::set<std::string> run_ids;
+    for (const RunGroup* group : {&comparison.a, &comparison.b}) {
+      for (const ComparedRun& run : group->runs) run_ids.insert(run.run_id);
+    }
+    combine(*a, *b, run_ids, options.level, figure);
     const auto floor_a = stats::noise_floor(a->values, options.level);
     const auto floor_b = stats::noise_floor(b->values, options.level);
     if (floor_a && floor_b) figure.noise_floor = std::max(*floor_a, *floor_b);
@@ -159,10 +223,8 @@ FigureComparison compare_figure(const FigureKind& kind, const Comparison& compar
                                            : stats::unpaired_effect_size(a->values, b->values);
     if (options.margin) {
       figure.equivalence_p_value = stats::equivalence_p_value(*figure.repeated, *options.margin);
-      figure.runs_needed = stats::runs_needed_for_equivalence(*figure.repeated, *options.margin);
-    } else {
-      figure.runs_needed = stats::runs_needed(*figure.repeated, options.wanted_change);
     }
+    figure.runs_needed = runs_needed(figure, options);
   }
   figure.verdict = verdict_of(figure, options);
   figure.text = verdict_text(figure, options);
@@ -302,6 +364,29 @@ const char* verdict_name(Verdict verdict) {
   return "unknown";
 }
 
+Result<std::vector<meter::Warning>> leave_out_empty_groups(std::vector<RunGroup>& groups, bool keep_first) {
+  std::vector<meter::Warning> warnings;
+  std::vector<RunGroup> left;
+  for (RunGroup& group : groups) {
+    if (!group.runs.empty() || (keep_first && left.empty() && warnings.empty())) {
+      left.push_back(std::move(group));
+      continue;
+    }
+    const std::size_t count = group.left_out.size();
+    warnings.push_back({fmt::format("'{}' is left out: none of its {} run{} ended well",
+                                    printable(group.label), count, count == 1 ? "" : "s"),
+                        kOnlyGoodRuns});
+  }
+  if (left.size() < 2) {
+    std::string text;
+    for (const meter::Warning& warning : warnings) text += (text.empty() ? "" : "; ") + warning.text;
+    return user_error("fewer than two groups are left to compare" + (text.empty() ? "" : ": " + text),
+                      kOnlyGoodRuns);
+  }
+  groups = std::move(left);
+  return warnings;
+}
+
 Result<Comparison> compare_groups(RunGroup a, RunGroup b, const ComparisonOptions& options) {
   Comparison comparison;
   comparison.level = options.level;
@@ -324,7 +409,7 @@ Result<Comparison> compare_groups(RunGroup a, RunGroup b, const ComparisonOption
   for (const RunGroup* group : {&a, &b}) {
     if (group->runs.empty()) {
       return user_error(fmt::format("'{}' has no run that ended well", printable(group->label)),
-                        "failed and killed runs say nothing of what the work costs: `joulery runs`");
+                        kOnlyGoodRuns);
     }
   }
   comparison.a = std::move(a);

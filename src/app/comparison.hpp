@@ -24,7 +24,7 @@ enum class Verdict {
   equivalent,      // shown to be within the margin
   too_few_runs,    // more runs would tell
   not_found,       // runs enough for `wanted_change`, and none was found
-  no_common_base,  // the runs tell them apart, but what each rests on differs and does not cancel
+  no_common_base,  // what all runs of A rest on is not what those of B do, and no number of runs mends that
   single_runs,     // one run each says nothing of chance
   unknown          // not known of all runs
 };
@@ -39,11 +39,14 @@ struct FigureComparison {
   std::optional<UncertainValue> mean_a, mean_b;
   /// What repetition says; its `ratio` is mean_b / mean_a.
   std::optional<stats::RatioEstimate> repeated;
-  /// Of the ratio: repetition and what does not cancel between A and B, together.
-  Interval range;
+  /// Of the ratio: repetition and what does not cancel between A and B, together. Nothing where chance is not
+  /// known: the systematic part alone would leave out most of what the ratio may be off by.
+  std::optional<Interval> range;
   /// Factors of what does not cancel alone, around 1.
   double systematic_low = 1;
   double systematic_high = 1;
+  /// Of these, what all runs of a side have in common, so that more runs do not mend it: a distance of logs.
+  double lasting = 0;
   Provenance provenance = Provenance::measured;
   std::string basis;
   std::optional<double> noise_floor;
@@ -75,6 +78,10 @@ struct Comparison {
 /// out; if there are no pairs, the groups are compared as they are. User error if a group has no run, or both
 /// are the same runs.
 Result<Comparison> compare_groups(RunGroup a, RunGroup b, const ComparisonOptions& options);
+
+/// Takes out groups of which no run ended well and says so; with `keep_first` the first stays whatever it
+/// has, for it was asked for. User error if fewer than two would remain.
+Result<std::vector<meter::Warning>> leave_out_empty_groups(std::vector<RunGroup>& groups, bool keep_first);
 
 /// The sentence for a figure whose numbers are all there.
 std::string verdict_text(const FigureComparison& figure, const ComparisonOptions& options);

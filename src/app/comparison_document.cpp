@@ -43,6 +43,11 @@ const char* method_name(stats::RatioEstimate::Method method) {
   return "none";
 }
 
+Json interval_name(const std::optional<Interval>& range) {
+  if (!range) return nullptr;
+  return range->is_confidence ? "confidence" : "plausible";
+}
+
 Json figure_json(const FigureComparison& figure, const Comparison& comparison) {
   Json json = {{"label", figure.label},
                {"mean_a", mean(figure, figure.mean_a, comparison.level)},
@@ -51,16 +56,17 @@ Json figure_json(const FigureComparison& figure, const Comparison& comparison) {
                {"repetition", nullptr}};
   if (figure.repeated) {
     const stats::RatioEstimate& repeated = *figure.repeated;
+    const bool chance_is_known = repeated.method != stats::RatioEstimate::Method::none;
     json["ratio"] = {{"value", repeated.ratio},
-                     {"low", figure.range.low},
-                     {"high", figure.range.high},
-                     {"level", figure.range.level},
-                     {"interval", figure.range.is_confidence ? "confidence" : "plausible"},
+                     {"low", figure.range ? Json(figure.range->low) : Json(nullptr)},
+                     {"high", figure.range ? Json(figure.range->high) : Json(nullptr)},
+                     {"level", comparison.level},
+                     {"interval", interval_name(figure.range)},
                      {"provenance", provenance_name(figure.provenance)},
                      {"basis", figure.basis}};
     json["repetition"] = {{"method", method_name(repeated.method)},
-                          {"low", repeated.low},
-                          {"high", repeated.high},
+                          {"low", chance_is_known ? Json(repeated.low) : Json(nullptr)},
+                          {"high", chance_is_known ? Json(repeated.high) : Json(nullptr)},
                           {"log_standard_error", repeated.log_standard_error},
                           {"block_length", repeated.block_length}};
   }

@@ -1,5 +1,6 @@
 #include "app/comparison.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -87,8 +88,8 @@ TEST(Comparison, AModelThatBothShareCancels) {
   const Comparison result = compare(group("a", {}, 6, 10, 100), group("b", {}, 6, 10, 80));
   const FigureComparison& energy = figure(result, "energy_joules");
   EXPECT_NEAR(energy.repeated->ratio, 0.8, 1e-9);
-  EXPECT_GT(energy.range.low, 0.75);
-  EXPECT_LT(energy.range.high, 0.85);
+  EXPECT_GT(energy.range->low, 0.75);
+  EXPECT_LT(energy.range->high, 0.85);
   EXPECT_EQ(energy.verdict, Verdict::less);
   EXPECT_EQ(energy.systematic_high, 1);
   EXPECT_EQ(energy.provenance, Provenance::modelled);
@@ -103,13 +104,13 @@ TEST(Comparison, AModelThatBothShareCancels) {
 TEST(Comparison, ModelsOfTwoHostsDoNotCancel) {
   const Comparison result = compare(group("a", {}, 6, 10, 100), group("b", {.host = "h2"}, 6, 10, 80));
   const FigureComparison& energy = figure(result, "energy_joules");
-  EXPECT_LT(energy.range.low, 0.4);
-  EXPECT_GT(energy.range.high, 1.6);
-  EXPECT_FALSE(energy.range.is_confidence);
+  EXPECT_LT(energy.range->low, 0.4);
+  EXPECT_GT(energy.range->high, 1.6);
+  EXPECT_FALSE(energy.range->is_confidence);
   EXPECT_EQ(energy.verdict, Verdict::no_common_base);
   EXPECT_THAT(energy.text, HasSubstr("more runs do not mend that"));
   // Two unknown places are two places.
-  EXPECT_GT(figure(result, "carbon_gco2e").range.high, energy.range.high);
+  EXPECT_GT(figure(result, "carbon_gco2e").range->high, energy.range->high);
   EXPECT_THAT(warnings_of(result), HasSubstr("hosts differ: A name of h1, B name of h2"));
 }
 
@@ -117,7 +118,7 @@ TEST(Comparison, MeasuredOnTwoHostsIsStillMeasured) {
   const Comparison result = compare(group("a", {.modelled = false}, 6, 10, 100),
                                     group("b", {.host = "h2", .modelled = false}, 6, 10, 80));
   EXPECT_EQ(figure(result, "energy_joules").verdict, Verdict::less);
-  EXPECT_TRUE(figure(result, "energy_joules").range.is_confidence);
+  EXPECT_TRUE(figure(result, "energy_joules").range->is_confidence);
 }
 
 TEST(Comparison, PairsAreFoundAndOddOnesLeftOut) {
@@ -150,8 +151,58 @@ TEST(Comparison, OneRunEachSaysNothingOfChance) {
   for (const FigureComparison& each : result.figures) {
     EXPECT_EQ(each.verdict, Verdict::single_runs) << each.key;
     EXPECT_THAT(each.text, HasSubstr("50 % less"));
-    EXPECT_THAT(each.text, HasSubstr("repeat them"));
+    EXPECT_THAT(each.text, HasSubstr("no range: one run each says nothing of chance: repeat them, 4 more"));
     EXPECT_FALSE(each.runs_needed);
+    EXPECT_FALSE(each.range) << each.key;
+  }
+  const std::string document = comparison_document({result});
+  EXPECT_THAT(document, HasSubstr("\"low\": null"));
+  EXPECT_THAT(document, HasSubstr("\"interval\": null"));
+}
+
+TEST(Comparison, ARangeNeedsChanceOnBothSides) {
+  const Comparison result = compare(group("a", {}, 1, 10, 100), group("b", {.host = "h2"}, 3, 5, 50));
+  EXPECT_FALSE(figure(result, "energy_joules").range);
+  EXPECT_THAT(figure(result, "energy_joules").text,
+              AllOf(HasSubstr("one run of A says nothing"), HasSubstr("4 more of A and 2 of B would do")));
+}
+
+/// Runs of which each may be off by itself, as attribution and idle power are.
+RunGroup group_of_errors(const std::string& label, int count, double joules, const char* id) {
+  RunGroup result = group(label, {.noise = 0.01}, count, 10, joules);
+  for (ComparedRun& run : result.runs) {
+    run.energy = run.energy->times(UncertainValue(1, Provenance::derived, 0,
+                                                  {{.id = fmt::format(fmt::runtime(id), run.run_id),
+                                                    .low = 0.8,
+                                                    .high = 1.2,
+                                                    .provenance = Provenance::derived,
+                                                    .basis = "others ran"}}));
+  }
+  return result;
+}
+
+TEST(Comparison, MoreRunsMendWhatEachRunIsOffByForItself) {
+  for (const char* id : {"attribution:{}", "idle-power:{}", "attribution:{}:gpu0"}) {
+    const Comparison same = compare(group_of_errors("a", 5, 100, id), group_of_errors("b", 5, 101, id));
+    const FigureComparison& energy = figure(same, "energy_joules");
+    EXPECT_EQ(energy.verdict, Verdict::too_few_runs) << id;
+    EXPECT_THAT(energy.text, AllOf(HasSubstr("more runs of each would show"), Not(HasSubstr("mend"))));
+    ASSERT_TRUE(energy.runs_needed);
+    // As many as it says do, and a few do not.
+    const auto enough = static_cast<int>(*energy.runs_needed);
+    EXPECT_GT(enough, 20);
+    const Comparison more =
+        compare(group_of_errors("a", enough, 100, id), group_of_errors("b", enough, 106, id));
+    EXPECT_EQ(figure(more, "energy_joules").verdict, Verdict::more) << id << " " << enough;
+  }
+}
+
+TEST(Comparison, MoreRunsDoNotMendWhatAllRunsOfASideShareNorWhatIsUnknown) {
+  for (const auto& [of_a, of_b] :
+       {std::pair{"model:a", "model:b"}, {"run:{}:energy_joules", "run:{}:energy_joules"}}) {
+    const Comparison result = compare(group_of_errors("a", 5, 100, of_a), group_of_errors("b", 5, 101, of_b));
+    EXPECT_EQ(figure(result, "energy_joules").verdict, Verdict::no_common_base) << of_a;
+    EXPECT_FALSE(figure(result, "energy_joules").runs_needed);
   }
 }
 
@@ -191,6 +242,25 @@ TEST(Comparison, AMarginIsNotMetByWhatMayBeFarOff) {
                                     group("b", {.host = "h2", .noise = 0.001}, 8, 10, 100), {.margin = 0.05});
   EXPECT_EQ(figure(result, "cpu_seconds").verdict, Verdict::equivalent);
   EXPECT_EQ(figure(result, "energy_joules").verdict, Verdict::no_common_base);
+}
+
+TEST(Comparison, AGroupOfFailuresDoesNotBlockTheOthers) {
+  RunGroup failed = group("broken", {}, 0, 1, 1);
+  failed.left_out = {{"x", "failed"}, {"y", "failed"}};
+  std::vector<RunGroup> groups = {failed, group("a", {}, 2, 1, 1), group("b", {}, 2, 1, 1)};
+  const auto warnings = leave_out_empty_groups(groups, false);
+  ASSERT_TRUE(warnings);
+  ASSERT_EQ(groups.size(), 2U);
+  EXPECT_EQ(groups[0].label, "a");
+  ASSERT_EQ(warnings->size(), 1U);
+  EXPECT_EQ(warnings->front().text, "'broken' is left out: none of its 2 runs ended well");
+  // A baseline that was asked for is not replaced.
+  groups.insert(groups.begin(), failed);
+  ASSERT_TRUE(leave_out_empty_groups(groups, true));
+  EXPECT_EQ(groups.front().label, "broken");
+  groups = {group("a", {}, 2, 1, 1), failed};
+  EXPECT_THAT(leave_out_empty_groups(groups, false).error().message,
+              HasSubstr("fewer than two groups are left to compare: 'broken' is left out"));
 }
 
 TEST(Comparison, LargeRatiosAreSaidAsTimes) {

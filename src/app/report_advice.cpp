@@ -393,6 +393,23 @@ void advise_on_doubts(const footprint::DataSet& data, const RunReport& run, std:
   }
 }
 
+/// A killed meter leaves what it had stored by then, which may be nothing.
+void advise_on_cut_off(const RunReport& run, std::vector<Advice>& all) {
+  const bool cut_off =
+      run.run.status == record::RunStatus::killed || run.run.tags.contains("joulery.recovered");
+  if (run.energy || run.failed || !cut_off) return;
+  Advice advice;
+  advice.kind = Advice::Kind::surer;
+  advice.key = "cut_off";
+  advice.title = "Run it again to the end";
+  advice.text = "The run was cut off before its energy was known: what it cost is not in the record.";
+  advice.effect = "makes energy, carbon and money known at all";
+  advice.command = "joulery run -- \u2026";
+  advice.figure = "energy_joules";
+  advice.range_factor = 0;
+  all.push_back(std::move(advice));
+}
+
 void advise_on_unknown_energy(const RunReport& run, std::vector<Advice>& all) {
   if (run.energy || !run.cpu_seconds) return;
   Advice advice;
@@ -467,6 +484,7 @@ std::vector<Advice> find_advice(const footprint::DataSet& data, const RunReport&
   advise_on_place(data, report, all);
   advise_on_building(data, report, all);
   advise_on_making(report, all);
+  advise_on_cut_off(report, all);
   advise_on_unknown_energy(report, all);
   advise_on_doubts(data, report, all);
   advise_on_idle_power(report, all);

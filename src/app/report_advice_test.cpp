@@ -136,6 +136,20 @@ TEST_F(ReportAdvice, UnknownEnergyAsksForTheDoctor) {
   EXPECT_EQ(find(all, "idle"), nullptr);
 }
 
+TEST_F(ReportAdvice, ARunThatWasCutOffBeforeItsEnergyWasKnownIsToBeRunAgain) {
+  RunReport run;
+  run.run.id = std::string(32, 'a');
+  run.run.status = record::RunStatus::killed;
+  run.end = "was cut off: its meter was killed";
+  const auto all = advise(run);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].key, "cut_off");
+  EXPECT_EQ(all[0].title, "Run it again to the end");
+  run = quarter_busy();
+  run.run.status = record::RunStatus::killed;
+  EXPECT_EQ(find(advise(run), "cut_off"), nullptr);
+}
+
 TEST_F(ReportAdvice, ACleanerPlaceIsOneThatIsCleanerWhateverTheRanges) {
   RunReport run = quarter_busy();
   put_in(run, "ZAF", "South Africa", 700);

@@ -352,8 +352,8 @@ void write_comparison(const Comparison& comparison, HtmlWriter& page) {
     page.open("li").element("b", figure.label).text(": " + figure.text);
     if (figure.repeated)
       page.text(fmt::format(". B / A = {:.3g}{}, {}.", figure.repeated->ratio,
-                            figure.range.low < figure.range.high
-                                ? fmt::format(" ({:.3g} to {:.3g})", figure.range.low, figure.range.high)
+                            figure.range && figure.range->low < figure.range->high
+                                ? fmt::format(" ({:.3g} to {:.3g})", figure.range->low, figure.range->high)
                                 : "",
                             provenance_name(figure.provenance)));
     page.close();

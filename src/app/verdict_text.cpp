@@ -22,7 +22,7 @@ std::string verb_of(const std::string& key) {
 /// "12 % less energy (8.0 to 16 %)", "3.1 times as much energy (2.9 to 3.3 times)".
 std::string change(const FigureComparison& figure, bool with_range) {
   const double ratio = figure.repeated->ratio;
-  const Interval& range = figure.range;
+  const Interval range = figure.range.value_or(Interval{});
   const bool wide = with_range && (range.low != range.high);
   constexpr double kTimesFrom = 2;
   if (ratio >= kTimesFrom) {
@@ -58,6 +58,27 @@ std::string more_runs(const FigureComparison& figure) {
   return fmt::format("{} more run{} of each", more, more == 1 ? "" : "s");
 }
 
+/// "one run each says nothing of chance: repeat them, 4 more of each would do".
+std::string too_few(const FigureComparison& figure) {
+  // As many as `run --versus` takes by itself.
+  constexpr std::size_t kGoodCount = 5;
+  const stats::RatioEstimate& repeated = *figure.repeated;
+  const std::size_t more_a = kGoodCount - std::min(repeated.count_a, kGoodCount);
+  const std::size_t more_b = kGoodCount - std::min(repeated.count_b, kGoodCount);
+  const std::string one = repeated.paired        ? "one pair"
+                          : repeated.count_a > 1 ? "one run of B"
+                          : repeated.count_b > 1 ? "one run of A"
+                                                 : "one run each";
+  std::string more = fmt::format("{} more of each", more_a);
+  if (repeated.paired) more = fmt::format("{} more pairs", more_a);
+  if (more_a != more_b) {
+    more = more_b == 0   ? fmt::format("{} more of A", more_a)
+           : more_a == 0 ? fmt::format("{} more of B", more_b)
+                         : fmt::format("{} more of A and {} of B", more_a, more_b);
+  }
+  return fmt::format("{} says nothing of chance: repeat them, {} would do", one, more);
+}
+
 }  // namespace
 
 std::string verdict_text(const FigureComparison& figure, const ComparisonOptions& options) {
@@ -75,27 +96,25 @@ std::string verdict_text(const FigureComparison& figure, const ComparisonOptions
     }
     case Verdict::equivalent:
       return fmt::format("no difference in {} (within ±{} %): {}", figure.label, percent(*options.margin),
-                         reach(figure.range));
+                         reach(*figure.range));
     case Verdict::too_few_runs:
       if (options.margin) {
         return fmt::format(
             "no difference in {} found, and none within ±{} % shown: too few runs; {} would show it; {}",
-            figure.label, wanted, more_runs(figure), reach(figure.range));
+            figure.label, wanted, more_runs(figure), reach(*figure.range));
       }
       return fmt::format("no difference in {} found: too few runs; {} would show one of {} %; {}",
-                         figure.label, more_runs(figure), wanted, reach(figure.range));
+                         figure.label, more_runs(figure), wanted, reach(*figure.range));
     case Verdict::not_found:
-      return fmt::format("no difference in {} found; {}{}", figure.label, reach(figure.range),
+      return fmt::format("no difference in {} found; {}{}", figure.label, reach(*figure.range),
                          options.margin ? "" : "; --margin tests whether there is none that matters");
     case Verdict::no_common_base:
       return fmt::format(
           "no difference in {} can be told: what the figures of A and B rest on differs, and more runs do "
-          "not "
-          "mend that; {}",
-          figure.label, reach(figure.range));
+          "not mend that; {}",
+          figure.label, reach(*figure.range));
     case Verdict::single_runs:
-      return fmt::format("in these runs B had {}; so few say nothing of chance: repeat them",
-                         change(figure, false));
+      return fmt::format("in these runs B had {}; no range: {}", change(figure, false), too_few(figure));
     case Verdict::unknown:
       return fmt::format("{} is not known of all runs", figure.label);
   }

@@ -98,7 +98,7 @@ class StrictReader {
 
 }  // namespace
 
-void CsvReader::read_quoted(std::size_t& i, std::string& field) const {
+void CsvReader::read_quoted(std::size_t& i, std::string& field) {
   field.clear();
   bool quoted = false;
   for (; i < rest_.size(); ++i) {
@@ -120,6 +120,7 @@ void CsvReader::read_quoted(std::size_t& i, std::string& field) const {
       field.push_back(c);
     }
   }
+  is_unclosed_ = quoted;
 }
 
 bool CsvReader::next(std::vector<std::string>& fields) {

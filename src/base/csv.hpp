@@ -18,12 +18,15 @@ class CsvReader {
   explicit CsvReader(std::string_view text, char separator = ',') : rest_(text), separator_(separator) {}
   /// Fills `fields` with the next row; false at the end. Blank lines are skipped.
   bool next(std::vector<std::string>& fields);
+  /// True if the end of the text came before that of a quoted field.
+  bool is_unclosed() const { return is_unclosed_; }
 
  private:
   /// The field that begins with a quote at `i`, which moves to the end of the field.
-  void read_quoted(std::size_t& i, std::string& field) const;
+  void read_quoted(std::size_t& i, std::string& field);
   std::string_view rest_;
   char separator_;
+  bool is_unclosed_ = false;
 };
 
 /// One field as RFC 4180 wants it. A text that a spreadsheet would run as a formula (a leading =, +, -, @,

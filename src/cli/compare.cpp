@@ -47,11 +47,17 @@ VerbResult compare_verb(app::Application& application, const Arguments& argument
   JOULERY_ASSIGN(const auto store,
                  open_store_and_tell(application, app::Application::StoreAccess::read_only));
   JOULERY_ASSIGN(std::vector<app::RunGroup> groups, find_groups(*store, arguments));
+  std::vector<meter::Warning> left_out;
+  if (arguments.has("by")) {
+    JOULERY_ASSIGN(left_out, app::leave_out_empty_groups(groups, arguments.has("baseline")));
+  }
   // With several groups against one, all intervals together hold at the level (Bonferroni).
   options.level = 1 - (1 - options.level) / static_cast<double>(groups.size() - 1);
   std::vector<app::Comparison> comparisons;
   for (std::size_t i = 1; i < groups.size(); ++i) {
     JOULERY_ASSIGN(app::Comparison comparison, app::compare_groups(groups.front(), groups[i], options));
+    // Once is enough.
+    if (i == 1) comparison.warnings.insert(comparison.warnings.end(), left_out.begin(), left_out.end());
     comparisons.push_back(std::move(comparison));
   }
   const std::string text = arguments.has("json")

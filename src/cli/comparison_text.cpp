@@ -32,8 +32,10 @@ std::string figure_line(const app::FigureComparison& figure, const Palette& colo
   std::string known;
   if (figure.repeated) {
     ratio = fmt::format("{:.3f}", figure.repeated->ratio);
-    if (figure.range.low != figure.range.high) {
-      range = fmt::format("{:.3f} to {:.3f}", figure.range.low, figure.range.high);
+    if (!figure.range) {
+      range = "no range";
+    } else if (figure.range->low != figure.range->high) {
+      range = fmt::format("{:.3f} to {:.3f}", figure.range->low, figure.range->high);
     }
     known = provenance_name(figure.provenance);
   }

@@ -13,6 +13,11 @@ namespace {
 constexpr std::size_t kLargestFile = std::size_t{1} << 30;
 constexpr std::size_t kMostProblemsShown = 10;
 
+/// The file had rows, and every one was refused.
+bool took_none(const app::CodeCarbonImport& report) {
+  return !report.problems.empty() && report.added + report.updated + report.unchanged == 0;
+}
+
 std::string report_text(const std::string& file, const app::CodeCarbonImport& report) {
   std::string text = fmt::format("{}: {} new runs, {} with later figures, {} there already\n",
                                  printable(file), report.added, report.updated, report.unchanged);
@@ -28,6 +33,7 @@ std::string report_text(const std::string& file, const app::CodeCarbonImport& re
   if (report.problems.size() > kMostProblemsShown) {
     text += fmt::format("  and {} more\n", report.problems.size() - kMostProblemsShown);
   }
+  if (took_none(report)) text += "  none of its rows could be taken\n";
   return text;
 }
 
@@ -63,9 +69,11 @@ VerbResult import_verb(app::Application& application, const Arguments& arguments
                  open_store_and_tell(application, app::Application::StoreAccess::read_write));
   nlohmann::ordered_json document = {{"schema_version", 1}, {"files", nlohmann::ordered_json::array()}};
   std::string text;
+  int code = kExitOk;
   for (std::size_t i = 0; i < files.size(); ++i) {
     JOULERY_ASSIGN(const app::CodeCarbonImport report, app::import_codecarbon(*store, files[i], experiment));
     text += report_text(arguments.operands[i], report);
+    if (took_none(report)) code = kExitNegative;
     document["files"].push_back(report_json(arguments.operands[i], report));
   }
   if (arguments.has("json")) {
@@ -74,7 +82,7 @@ VerbResult import_verb(app::Application& application, const Arguments& arguments
   } else {
     JOULERY_CHECK_OK(print(Stream::err, text));
   }
-  return kExitOk;
+  return code;
 }
 
 }  // namespace joulery::cli

@@ -36,6 +36,7 @@ class PairOrder {
 
 struct Side {
   std::string name;  // "A" or "B"
+  std::string line;  // as it was given
   app::WorkloadRequest request;
   std::string series_id;
   app::RunGroup group;
@@ -58,7 +59,9 @@ class Versus {
       if (launch_failure_ != 0) return launch_failure_;
       failed_in_a_row = whole ? 0 : failed_in_a_row + 1;
       // What fails at once will fail again; later on it may be bad luck.
-      if (!whole && (pair <= 1 || failed_in_a_row >= kMostFailedPairs)) stop_ = true;
+      const bool hopeless = !whole && (pair <= 1 || failed_in_a_row >= kMostFailedPairs);
+      if (failure_) tell_failure(hopeless && pair < pairs_);
+      stop_ = stop_ || hopeless;
     }
     return report();
   }
@@ -82,6 +85,7 @@ class Versus {
       JOULERY_ASSIGN(one.command, app::split_command_line(lines[lines.size() - 2 + i]));
       Side side;
       side.name = i == 0 ? "A" : "B";
+      side.line = lines[lines.size() - 2 + i];
       JOULERY_ASSIGN(side.request, read_request(one, application_.config()));
       side.series_id = make_run_id(now);
       side.group.label = side.name;
@@ -148,13 +152,25 @@ class Versus {
     if (run.interrupted_by != 0) stop_ = true;
     const std::string what =
         run.interrupted_by != 0 && code_ == 0 ? "was interrupted" : fmt::format("ended with exit {}", code_);
-    print_error(
-        {.kind = Error::Kind::user,
-         .message = pair > 0 ? fmt::format("{} {} in pair {}; the pair is left out", side.name, what, pair)
-                             : fmt::format("{} {} in a warm-up", side.name, what),
-         .hint = {}},
-        palette(application_, Stream::err));
+    failure_ = {.kind = Error::Kind::user,
+                .message = pair > 0
+                               ? fmt::format("{} {} in pair {}; the pair is left out", side.name, what, pair)
+                               : fmt::format("{} {} in a warm-up", side.name, what),
+                .hint = run.interrupted_by != 0 ? "" : way_to_see_why(side)};
     if (pair > 0) side.group.left_out.push_back({run.run.id, what});
+  }
+
+  static std::string way_to_see_why(const Side& side) {
+    constexpr std::size_t kLongestShown = 200;
+    std::string command = printable(side.line);
+    if (command.size() > kLongestShown) command = "COMMAND";
+    return fmt::format("see what it says: joulery run -- {}", command);
+  }
+
+  void tell_failure(bool ends) {
+    if (ends) failure_->message += "; no more pairs are run, for it would fail again";
+    print_error(*failure_, palette(application_, Stream::err));
+    failure_.reset();
   }
 
   VerbResult report() {
@@ -198,6 +214,7 @@ class Versus {
   bool stop_ = false;
   int launch_failure_ = 0;
   int code_ = kExitOk;
+  std::optional<Error> failure_;
 };
 
 }  // namespace

@@ -71,13 +71,17 @@ Result<Table> Table::parse(TableId id, std::string_view text, const std::string&
 Status Table::check() {
   const TableDefinition& definition = definition_of(id_);
   std::vector<std::string> known;
+  std::vector<std::string> needed;
   for (const ColumnRule& rule : definition.columns) {
     known.emplace_back(rule.name);
+    if (rule.required) needed.emplace_back(rule.name);
+  }
+  for (const ColumnRule& rule : definition.columns) {
     const auto column = csv_.column(rule.name);
     if (!column && rule.required) {
       return user_error(fmt::format("{}: there is no column '{}'", at(name_, 1), rule.name),
-                        fmt::format("a table '{}' has the columns {}", definition.name,
-                                    fmt::join(known.begin(), known.end(), ", ")));
+                        fmt::format("a table '{}' has the columns {}; needed are {}", definition.name,
+                                    fmt::join(known, ", "), fmt::join(needed, ", ")));
     }
     if (!column) continue;
     for (const CsvTable::Row& row : csv_.rows)
@@ -128,15 +132,34 @@ std::string DataSet::file_of(TableId id) const {
   return {};
 }
 
+Error DataSet::with_way_out(Error error, TableId id) const {
+  const std::string path = file_of(id);
+  if (path.empty()) return error;
+  const std::string file = printable(path);
+  const bool imported = path.starts_with(folders_.user_folder + "/") && !folders_.user_folder.empty();
+  const std::string instead =
+      embedded_table(id).empty() ? "its zones are unknown then" : "the built-in table counts then";
+  const std::string way_out =
+      imported ? fmt::format(
+                     "this is a table that was imported: `joulery data import` it again, or delete {} "
+                     "({})",
+                     file, instead)
+               : fmt::format("mend that line of {}, or leave the file out ({})", file, instead);
+  error.hint = error.hint.empty() ? way_out : error.hint + "; " + way_out;
+  return error;
+}
+
 Result<const Table*> DataSet::table(TableId id) const {
   const auto cached = tables_.find(id);
   if (cached != tables_.end()) return cached->second.get();
   const std::string path = file_of(id);
   std::unique_ptr<Table> table;
   if (!path.empty()) {
-    JOULERY_ASSIGN(const std::string text, read_file(path, kLargestFile));
-    JOULERY_ASSIGN(Table parsed, Table::parse(id, text, printable(path)));
-    table = std::make_unique<Table>(std::move(parsed));
+    const auto text = read_file(path, kLargestFile);
+    if (!text) return std::unexpected(with_way_out(text.error(), id));
+    auto parsed = Table::parse(id, *text, printable(path));
+    if (!parsed) return std::unexpected(with_way_out(parsed.error(), id));
+    table = std::make_unique<Table>(std::move(*parsed));
   } else if (const std::string_view text = embedded_table(id); !text.empty()) {
     JOULERY_ASSIGN(Table parsed, Table::parse(id, text, "built-in " + definition_of(id).name + ".csv"));
     table = std::make_unique<Table>(std::move(parsed));
@@ -171,17 +194,26 @@ Status DataSet::check_references() const {
   JOULERY_ASSIGN(const Table* regions, table(TableId::cloud_regions));
   JOULERY_ASSIGN(const Table* prices, table(TableId::electricity_price));
   JOULERY_ASSIGN(const Table* mixes, table(TableId::grid_mix));
-  const auto unknown = [](const Table& table, const Table::Row& row, std::string_view column,
-                          const Table& other) {
-    return user_error(fmt::format("{}: {} '{}' is not in {}", at(table.name(), row.line()), column,
-                                  printable(row.text(column)), other.name()));
+  const auto wrong = [&](const std::unexpected<Error>& found, TableId id) {
+    return std::unexpected(with_way_out(found.error(), id));
+  };
+  const auto unknown = [&](const Table& table, const Table::Row& row, std::string_view column,
+                           const Table& other) {
+    const auto found = user_error(fmt::format("{}: {} '{}' is not in {}", at(table.name(), row.line()),
+                                              column, printable(row.text(column)), other.name()));
+    // The built-in tables fit each other.
+    return wrong(found, file_of(table.id()).empty() ? other.id() : table.id());
   };
   for (const char* needed : {"WORLD", "USA"}) {
     if (!countries->find({needed}))
-      return user_error(fmt::format("{}: there is no row '{}'", countries->name(), needed));
+      return wrong(user_error(fmt::format("{}: there is no row '{}'", countries->name(), needed),
+                              "the table takes the place of the built-in one as a whole: add that row"),
+                   TableId::grid_country);
   }
   if (!subregions->find({"US"}))
-    return user_error(fmt::format("{}: there is no row 'US'", subregions->name()));
+    return wrong(user_error(fmt::format("{}: there is no row 'US'", subregions->name()),
+                            "the table takes the place of the built-in one as a whole: add that row"),
+                 TableId::grid_us_egrid);
   for (const Table::Row& row : regions->rows()) {
     if (!countries->find({row.text("country_iso3")}))
       return unknown(*regions, row, "country_iso3", *countries);
@@ -202,7 +234,9 @@ Status DataSet::check_references() const {
       if (rule.name.ends_with("_pct")) sum += row.number(rule.name).value_or(0);
     }
     if (sum < 98 || sum > 102)
-      return user_error(fmt::format("{}: the shares add up to {} %", at(mixes->name(), row.line()), sum));
+      return wrong(
+          user_error(fmt::format("{}: the shares add up to {} %", at(mixes->name(), row.line()), sum)),
+          TableId::grid_mix);
   }
   return {};
 }

@@ -118,6 +118,8 @@ class DataSet {
 
  private:
   Status check_references() const;
+  /// For an error in a table of a folder: how to go on without it.
+  Error with_way_out(Error error, TableId id) const;
   DataFolders folders_;
   mutable std::map<TableId, std::unique_ptr<Table>> tables_;
 };

@@ -74,9 +74,16 @@ TEST(Tables, ABadRowIsNamedByItsLine) {
   EXPECT_EQ(country(good + "DEU,DE,Germany,2024,many,lifecycle,production,x\n"),
             "t.csv:3: gco2e_per_kwh is 'many', not a number");
   EXPECT_EQ(country("DEU,DE,Germany,2024,-1,lifecycle,production,x\n"),
-            "t.csv:2: gco2e_per_kwh is -1, but it must be between 0 and 2000");
+            "t.csv:2: gco2e_per_kwh is -1, but it must be between 1 and 2000");
   EXPECT_EQ(country("DEU,DE,Germany,2024,1e9,lifecycle,production,x\n"),
-            "t.csv:2: gco2e_per_kwh is 1e9, but it must be between 0 and 2000");
+            "t.csv:2: gco2e_per_kwh is 1e9, but it must be between 1 and 2000");
+  EXPECT_EQ(country("DEU,DE,Germany,2024,0,lifecycle,production,x\n"),
+            "t.csv:2: gco2e_per_kwh is 0, but it must be between 1 and 2000");
+  // Direct emissions may well be nothing.
+  EXPECT_EQ(
+      failure(TableId::grid_us_state,
+              "state,name,year,gco2e_per_kwh,method,basis,source_id\nVT,V,2023,0,direct,production,x\n"),
+      "");
   EXPECT_EQ(country("DEU,DE,Germany,2024,,lifecycle,production,x\n"), "t.csv:2: gco2e_per_kwh is empty");
   EXPECT_EQ(country("DEU,DE,Germany,2024,nan,lifecycle,production,x\n"),
             "t.csv:2: gco2e_per_kwh is 'nan', not a number");
@@ -86,6 +93,10 @@ TEST(Tables, ABadRowIsNamedByItsLine) {
   EXPECT_EQ(country("FRA,FR\n"), "t.csv:2: 2 fields where the heading has 8");
   EXPECT_EQ(country(""), "t.csv:1: there are no rows");
   EXPECT_EQ(failure(TableId::grid_country, "iso3,name\nFRA,France\n"), "t.csv:1: there is no column 'year'");
+  EXPECT_EQ(
+      Table::parse(TableId::provider_pue, "pue\n1\n", "t.csv").error().hint,
+      "a table 'provider_pue' has the columns provider, pue, wue_l_per_kwh, year, source_id; needed are "
+      "provider, pue, source_id");
   EXPECT_EQ(failure(TableId::provider_pue, "provider,pue,source_id,pju\naws,1.1,x,1\n"),
             "t.csv:1: a table 'provider_pue' has no column 'pju'");
   EXPECT_EQ(failure(TableId::provider_pue, "provider,pue,source_id\naws,0.9,x\n"),
@@ -116,6 +127,36 @@ TEST(Tables, WhatOneTableSaysOfAnotherIsChecked) {
   const Status checked = DataSet({.override_folder = folder.path(), .user_folder = ""}).check();
   ASSERT_FALSE(checked);
   EXPECT_THAT(checked.error().message, HasSubstr("cloud_regions.csv:2: country_iso3 'MOO' is not in"));
+}
+
+TEST(Tables, LifecyclesAreAboveNothing) {
+  const DataSet data;
+  const Table* countries = *data.table(TableId::grid_country);
+  for (const Table::Row& row : countries->rows())
+    EXPECT_GT(*row.number("gco2e_per_kwh"), 10) << row.text("name");
+  // All of it is hydro, of which the IPCC's median is 24.
+  EXPECT_EQ(countries->find({"CAF"})->number("gco2e_per_kwh"), 24);
+}
+
+TEST(Tables, AnErrorInAFileSaysHowToGoOnWithoutIt) {
+  const Folder folder;
+  const std::string user = folder.path() + "/user";
+  std::filesystem::create_directories(user);
+  std::ofstream(user + "/grid_zone.csv") << "zone,signal\n";
+  const DataSet imported({.override_folder = "", .user_folder = user});
+  const auto zones = imported.table(TableId::grid_zone);
+  ASSERT_FALSE(zones);
+  EXPECT_THAT(zones.error().hint,
+              testing::AllOf(HasSubstr("`joulery data import` it again, or delete " + user),
+                             HasSubstr("has the columns")));
+  const std::string head = "iso3,iso2,name,year,gco2e_per_kwh,method,basis,source_id\n";
+  for (const char* value : {"-44", "1e9", "44"}) {
+    folder.write("grid_country.csv", head + "FRA,FR,France,2024," + value + ",lifecycle,production,x\n");
+    const Status checked = DataSet({.override_folder = folder.path(), .user_folder = ""}).check();
+    ASSERT_FALSE(checked);
+    EXPECT_THAT(checked.error().hint, HasSubstr("the built-in table counts then")) << value;
+  }
+  EXPECT_TRUE(DataSet().check());
 }
 
 TEST(Tables, AFolderWithoutAnyTableIsAnError) {

@@ -84,7 +84,8 @@ def test_a_failing_command_is_named_and_its_pair_left_out(joulery):
 def test_what_fails_at_once_ends_it(joulery):
     document, result = versus(joulery, "true", "false", "--repeat", 5, code=1)
     assert document is None
-    assert "B ended with exit 1 in pair 1" in result.stderr
+    assert "B ended with exit 1 in pair 1; the pair is left out; no more pairs are run" in result.stderr
+    assert "hint: see what it says: joulery run -- false" in result.stderr
     document, result = versus(joulery, "false", "true", "--warmup", 1, code=1)
     assert "A ended with exit 1 in a warm-up" in result.stderr
     document, result = versus(joulery, "true", "no-such-program-here", code=127)
@@ -133,11 +134,21 @@ def test_groups_by_name_tag_and_series(joulery):
     assert len(whole["a"]["run_ids"]) == 3
     single = joulery.json("compare", ids[5], ids[0], "--single", schema="compare")["comparisons"][0]
     assert len(single["a"]["run_ids"]) == 1
-    assert {figure["verdict"] for figure in single["figures"].values()} == {"single_runs"}
+    for figure in single["figures"].values():
+        assert figure["verdict"] == "single_runs"
+        assert "no range: one run each" in figure["text"]
+        assert figure["ratio"]["low"] is None and figure["ratio"]["high"] is None
+    assert "no range" in joulery("compare", ids[5], ids[0], "--single").stdout
     assert (
         "nothing to compare"
         in joulery("compare", "--by", "framework", "--where", "tags.framework = 'x'", code=2).stderr
     )
+    joulery("run", "-q", "--tag", "framework=broken", "--", "false", code=1)
+    some = joulery.json("compare", "--by", "framework", schema="compare")["comparisons"]
+    assert [some[0]["a"]["label"], some[0]["b"]["label"]] == ["x", "y"]
+    assert any("'broken' is left out" in warning["text"] for warning in some[0]["warnings"])
+    only = ("compare", "--by", "framework", "--where", "tags.framework != 'x'")
+    assert "fewer than two groups" in joulery(*only, code=2).stderr
     assert "in common" in joulery("compare", "x", ids[-1], code=2).stderr
     assert "was not run against another" in joulery("compare", "last", code=2).stderr
 

@@ -36,6 +36,13 @@ def test_what_cannot_be_read_is_said(joulery):
     assert "1 new runs" in result.stderr
     assert "row 1 is left out: duration is 'long'" in result.stderr
     assert "row 3 is left out: the last line is cut off" in result.stderr
+    file.write_text(f"{HEADER}\n{ROW.replace('60.5', 'long')}\n{ROW.replace('2026-01-31', '2026-02-31')}\n")
+    result = joulery("import", file, code=1)
+    assert "none of its rows could be taken" in result.stderr
+    assert "2026-02-31" in result.stderr
+    file.write_bytes(f"{HEADER}\n{ROW}\n".encode("utf-16"))
+    result = joulery("import", file, code=2)
+    assert "UTF-16" in result.stderr and "hint: save it as UTF-8" in result.stderr
     file.write_text("a,b\n1,2\n")
     assert "no emissions file of CodeCarbon" in joulery("import", file, code=2).stderr
 
