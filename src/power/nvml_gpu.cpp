@@ -349,8 +349,9 @@ bool NvmlGpu::compare(std::int64_t now_ns, double joules) {
 bool NvmlGpu::unit_seems_wrong() const {
   // A counter that does not move at all is another matter: a dead one. So is power that says next to nothing.
   if (judged_.counter_joules <= 0 || judged_.power_joules < kLeastWatts * judged_.seconds) return false;
+  // Too much is doubted at once, because what was given is not taken back; what comes late is given later.
   const double slack = step_watts_ * kUpdateSeconds;
-  return judged_.counter_joules > kWrongUnitFactor * (judged_.power_joules + slack) ||
+  return judged_.counter_joules > kWrongUnitFactor * judged_.power_joules ||
          judged_.counter_joules * kWrongUnitFactor < judged_.power_joules - slack;
 }
 

@@ -177,6 +177,15 @@ def test_the_truth_lies_within_the_range_whatever_the_counter_counts(joulery, sc
     assert energy["high"] >= watts * document["duration_seconds"] * 0.98
 
 
+@pytest.mark.parametrize("hertz", [1, 10, 1000])
+def test_a_good_counter_is_believed_at_any_rate(joulery, hertz):
+    document = Gpus(joulery, "gpu 0 watts=0:20,0.6:400\n").run(1.2, use=100, flags=["--hz", str(hertz)])
+    adds_up(document)
+    device = next(device for device in document["devices"] if device["scope"] == "gpu")
+    assert device["via"] == "NVML energy counter" and device["energy_joules"]["provenance"] == "measured"
+    assert not [w for w in document["warnings"] if "counter" in w["text"]]
+
+
 def test_what_was_filled_in_may_be_nothing(joulery):
     document = Gpus(joulery, "gpu 0 watts=180 lost=1\n").run(3, use=100)
     energy = document["gpus"][0]["energy_machine_joules"]

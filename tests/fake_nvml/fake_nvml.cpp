@@ -14,6 +14,7 @@
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -77,7 +78,7 @@ struct Handle {
 };
 
 World world;
-std::vector<Handle*> handles;
+std::vector<std::unique_ptr<Handle>> handles;
 double manual_seconds = -1;
 std::string file_stamp;
 bool initialized = false;
@@ -188,12 +189,12 @@ int generation_of(const Gpu& gpu) {
 }
 
 Device handle_of(std::size_t gpu, int instance, int generation) {
-  for (Handle* handle : handles) {
+  for (const auto& handle : handles) {
     if (handle->gpu == gpu && handle->instance == instance && handle->generation == generation)
-      return reinterpret_cast<Device>(handle);
+      return reinterpret_cast<Device>(handle.get());
   }
-  handles.push_back(new Handle{gpu, instance, generation});
-  return reinterpret_cast<Device>(handles.back());
+  handles.push_back(std::make_unique<Handle>(Handle{gpu, instance, generation}));
+  return reinterpret_cast<Device>(handles.back().get());
 }
 
 /// What is asked, of whom, and the code to fail with.
@@ -216,8 +217,8 @@ Return scripted(const char* function, int gpu) {
 Asked ask(const char* function, Device device) {
   refresh();
   if (!initialized) return {kUninitialized};
-  for (const Handle* handle : handles) {
-    if (reinterpret_cast<Device>(const_cast<Handle*>(handle)) != device) continue;
+  for (const auto& handle : handles) {
+    if (reinterpret_cast<Device>(handle.get()) != device) continue;
     const auto gpu = world.gpus.find(int(handle->gpu));
     if (gpu == world.gpus.end()) return {kNotFound};
     const bool lost = now_seconds() >= gpu->second.lost_seconds;
