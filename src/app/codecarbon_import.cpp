@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
+#include <future>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -80,9 +81,22 @@ std::optional<std::int64_t> offset_seconds(std::string_view text) {
   return (text[0] == '-' ? -1 : 1) * (hours * 60 + minutes) * 60;
 }
 
+/// What this machine's place calls `local`, which is counted as if in UTC. Not by mktime(), which asks the
+/// file system for the time zone at each call.
+std::optional<std::int64_t> utc_seconds_of(std::int64_t local) {
+  std::int64_t utc = local;
+  // The offset is of a time in UTC: the second look is for when it changes in between.
+  for (int look = 0; look < 2; ++look) {
+    const std::time_t guess = utc;
+    std::tm parts{};
+    if (::localtime_r(&guess, &parts) == nullptr) return std::nullopt;
+    utc = local - parts.tm_gmtoff;
+  }
+  return utc;
+}
+
 /// A time of this machine's place unless an offset follows. Fractions of a second are passed over.
 std::optional<std::int64_t> time_ns(std::string_view text) {
-  std::tm parts{};
   const auto number = [&](std::size_t from, std::size_t length) {
     const std::string_view digits = text.size() >= from + length ? text.substr(from, length) : "";
     return std::all_of(digits.begin(), digits.end(), is_digit) ? parse_int64(digits) : std::nullopt;
@@ -108,24 +122,16 @@ std::optional<std::int64_t> time_ns(std::string_view text) {
     rest.remove_prefix(1);
     while (!rest.empty() && is_digit(rest[0])) rest.remove_prefix(1);
   }
-  if (!rest.empty()) {
-    const auto offset = offset_seconds(rest);
-    if (!offset) return std::nullopt;
-    const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-    const std::int64_t seconds = ((days * 24 + *hour) * 60 + *minute) * 60 + *second - *offset;
-    if (seconds < 0) return std::nullopt;
-    return seconds * kNanosecondsPerSecond;
+  const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
+  const std::int64_t local = ((days * 24 + *hour) * 60 + *minute) * 60 + *second;
+  std::optional<std::int64_t> seconds;
+  if (rest.empty()) {
+    seconds = utc_seconds_of(local);
+  } else if (const auto offset = offset_seconds(rest)) {
+    seconds = local - *offset;
   }
-  parts.tm_year = static_cast<int>(*year) - 1900;
-  parts.tm_mon = static_cast<int>(*month) - 1;
-  parts.tm_mday = static_cast<int>(*day);
-  parts.tm_hour = static_cast<int>(*hour);
-  parts.tm_min = static_cast<int>(*minute);
-  parts.tm_sec = static_cast<int>(*second);
-  parts.tm_isdst = -1;
-  const std::time_t seconds = std::mktime(&parts);
-  if (seconds < 0) return std::nullopt;
-  return static_cast<std::int64_t>(seconds) * kNanosecondsPerSecond;
+  if (!seconds || *seconds < 0) return std::nullopt;
+  return *seconds * kNanosecondsPerSecond;
 }
 
 std::string id_of(const CodeCarbonRow& row) {
@@ -275,23 +281,33 @@ class PutRuns final : public record::Store::TransactionBody {
   Status run(record::Store& store) override {
     JOULERY_CHECK_OK(choose(store));
     JOULERY_CHECK_OK(store.expect_runs(chosen_.size()));
-    constexpr std::size_t kBatch = 1000;
-    std::vector<record::Run> runs;
-    std::vector<record::Evidence> rows;
+    // The next rows are made ready while the store takes these.
+    std::future<Batch> next = std::async([this] { return prepare(0); });
     for (std::size_t at = 0; at < chosen_.size(); at += kBatch) {
-      runs.clear();
-      rows.clear();
-      for (std::size_t i = at; i < std::min(at + kBatch, chosen_.size()); ++i) {
-        runs.push_back(make_run(*chosen_[i]->row, chosen_[i]->figures, experiment_));
-        rows.push_back(evidence_of(*chosen_[i]->row, chosen_[i]->figures));
-      }
-      JOULERY_CHECK_OK(store.put_runs(runs));
-      for (const record::Evidence& row : rows) JOULERY_CHECK_OK(store.put_evidence(row));
+      const Batch batch = next.get();
+      next = std::async([this, at] { return prepare(at + kBatch); });
+      JOULERY_CHECK_OK(store.put_runs(batch.runs));
+      for (const record::Evidence& row : batch.rows) JOULERY_CHECK_OK(store.put_evidence(row));
     }
     return {};
   }
 
  private:
+  static constexpr std::size_t kBatch = 1000;
+  struct Batch {
+    std::vector<record::Run> runs;
+    std::vector<record::Evidence> rows;
+  };
+
+  Batch prepare(std::size_t from) const {
+    Batch batch;
+    for (std::size_t i = from; i < std::min(from + kBatch, chosen_.size()); ++i) {
+      batch.runs.push_back(make_run(*chosen_[i]->row, chosen_[i]->figures, experiment_));
+      batch.rows.push_back(evidence_of(*chosen_[i]->row, chosen_[i]->figures));
+    }
+    return batch;
+  }
+
   /// Those that are new, and those that went on since. A run that was deleted stays deleted, and one that was
   /// metered here is known better than any file can tell.
   Status choose(record::Store& store) {
@@ -330,6 +346,7 @@ Result<CodeCarbonImport> import_codecarbon(record::Store& store, const CodeCarbo
                                            const std::string& experiment) {
   CodeCarbonImport report;
   report.problems = file.problems;
+  ::tzset();
   std::vector<Candidate> candidates;
   candidates.reserve(file.rows.size());
   std::unordered_map<std::string, std::size_t> places;
@@ -352,6 +369,9 @@ Result<CodeCarbonImport> import_codecarbon(record::Store& store, const CodeCarbo
   }
   std::sort(report.problems.begin(), report.problems.end(),
             [](const auto& a, const auto& b) { return a.row < b.row; });
+  // The store's indexes by id then grow at their end.
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate& a, const Candidate& b) { return a.figures.id < b.figures.id; });
   PutRuns put(candidates, experiment, report);
   JOULERY_CHECK_OK(store.transaction(put));
   return report;

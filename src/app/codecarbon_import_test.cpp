@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <time.h>
+
+#include <cstdlib>
 
 #include "record/store_fixture.hpp"
 
@@ -188,6 +191,27 @@ std::optional<std::int64_t> end_of(const std::string& timestamp) {
   one.values.set("timestamp", timestamp);
   const auto run = run_of_codecarbon_row(one, "Old");
   return run ? std::optional(run->end_utc_ns / 1'000'000'000) : std::nullopt;
+}
+
+TEST_F(CodeCarbonImportTest, TimesWithoutAnOffsetAreOfThisMachinesPlace) {
+  const char* before = std::getenv("TZ");
+  const std::string zone = before != nullptr ? before : "";
+  // A rule, not a name: the machine may have no table of zones. Clocks change at the end of March and
+  // October.
+  ::setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+  ::tzset();
+  const auto utc = [](const char* text) { return end_of(std::string(text) + "+00:00"); };
+  EXPECT_EQ(end_of("2026-01-31T12:00:00"), utc("2026-01-31T11:00:00"));
+  EXPECT_EQ(end_of("2026-07-31T12:00:00"), utc("2026-07-31T10:00:00"));
+  EXPECT_EQ(end_of("2026-03-29T01:59:59"), utc("2026-03-29T00:59:59"));
+  EXPECT_EQ(end_of("2026-03-29T03:00:00"), utc("2026-03-29T01:00:00"));
+  EXPECT_EQ(end_of("2026-10-25T01:59:59"), utc("2026-10-24T23:59:59"));
+  EXPECT_EQ(end_of("2026-10-25T03:00:00"), utc("2026-10-25T02:00:00"));
+  // What the clock shows never or twice has a time all the same.
+  EXPECT_TRUE(end_of("2026-03-29T02:30:00").has_value());
+  EXPECT_TRUE(end_of("2026-10-25T02:30:00").has_value());
+  before != nullptr ? ::setenv("TZ", zone.c_str(), 1) : ::unsetenv("TZ");
+  ::tzset();
 }
 
 TEST_F(CodeCarbonImportTest, DaysThatNoMonthHasAndWhatFollowsATimeAreRefused) {
