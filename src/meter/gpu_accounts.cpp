@@ -122,12 +122,16 @@ GpuAccounts::Rest GpuAccounts::add(const power::Tick& tick) {
     rest.late_joules -= std::max(0.0, late);
     if (state.verdict.busy > 0) rest.workload_joules += joules * state.verdict.workload / state.verdict.busy;
   }
-  // Counters of a whole and of its part move at different moments.
-  rest.joules += rest.late_joules < 0 ? rest.late_joules : 0;
-  rest.late_joules = std::max(0.0, rest.late_joules);
-  rest.joules -= overdrawn_joules_;
-  overdrawn_joules_ = std::max(0.0, -rest.joules);
-  rest.joules = std::max(0.0, rest.joules);
+  // Counters of a whole and of its part move at different moments: what is overdrawn is owed by what comes.
+  for (double* joules : {&rest.joules, &rest.late_joules}) {
+    overdrawn_joules_ += std::max(0.0, -*joules);
+    *joules = std::max(0.0, *joules);
+  }
+  for (double* joules : {&rest.late_joules, &rest.joules}) {
+    const double paid = std::min(*joules, overdrawn_joules_);
+    *joules -= paid;
+    overdrawn_joules_ -= paid;
+  }
   return rest;
 }
 

@@ -408,6 +408,8 @@ void Session::conclude(MeteredRun& result) const {
                                          result.split.machine_joules / result.duration_seconds);
   }
   fill_figures(*sampler_, result);
+  const Quantity<Joules> parts = result.energy_active + result.energy_other_active + result.energy_idle;
+  result.split.residual_joules = std::abs(result.energy_machine.value() - parts.value());
   fill_footprint(options_.footprint, read_hardware(machine_.sensors, identity_, result),
                  proportional_idle_joules(result), result);
   add_warnings(*sampler_, result);

@@ -18,13 +18,16 @@ constexpr int kMirrorTicks = 5;
 /// A device that has given nothing to believe for this long since the start measures nothing.
 constexpr double kDeadSeconds = 2.0;
 /// A root that shows less than this share of its parts is wrong, if that is not for its being slow: after so
-/// many seconds and updates; or, at the end of a run however short, the lower share.
+/// many seconds and updates. At the end of a longer run it is wrong if accuracy does not explain it; of a
+/// shorter one, below the lower share.
 constexpr double kLeastShare = 0.7;
 constexpr double kLeastShareAtEnd = 0.5;
 constexpr double kDoubtSeconds = 5.0;
 constexpr double kDoubtUpdates = 10;
 constexpr double kDoubtJoules = 5.0;
 constexpr double kDoubtJoulesAtEnd = 1.0;
+/// Taken of sensors that say nothing of their accuracy.
+constexpr double kUnstatedError = 0.1;
 
 bool near_equal(double a, double b) {
   return std::abs(a - b) <= std::max(kMirrorJoules, kMirrorRelative * std::max(a, b));
@@ -84,7 +87,21 @@ struct Sampler::State {
   void replace(std::size_t group, bool only_those_that_moved);
   void replace_dead(std::size_t group);
   void replace_never_known(std::size_t group);
-  void replace_doubtful(std::size_t group, bool at_end);
+  void replace_doubtful(std::size_t group);
+  /// After the last tick; true if it gave way.
+  bool replace_contradicted(std::size_t group);
+  bool holds_a_gpu(std::size_t group) const;
+  struct WholeAndParts {
+    bool any_counts = false;
+    double joules = 0;
+    /// The most that it may have drawn by the accuracy of its sensors, and the least that its parts may have.
+    double most_joules = 0;
+    double parts_joules = 0;
+    double parts_least_joules = 0;
+    double update_seconds = 0;
+    double patience_seconds() const { return std::max(kDoubtSeconds, kDoubtUpdates * update_seconds); }
+  };
+  WholeAndParts whole_and_parts(std::size_t group) const;
   void suspect_mirrors();
   void compare(Pair& pair);
 
@@ -229,27 +246,64 @@ void Sampler::State::replace_never_known(std::size_t group) {
   if (never_known) replace(group, true);
 }
 
-/// What reads less than its parts together is wrong; an average that comes late is only slow.
-void Sampler::State::replace_doubtful(std::size_t group, bool at_end) {
-  double whole = 0;
-  double parts = 0;
-  double update_seconds = 0;
-  bool any_counts = false;
+Sampler::State::WholeAndParts Sampler::State::whole_and_parts(std::size_t group) const {
+  WholeAndParts sum;
   for (std::size_t i = 0; i < devices.size(); ++i) {
     const Device& device = devices[i];
+    const SourceInfo& info = device.source->info();
+    const double joules = device.meter.total().joules;
     if (device.group == group && counts(device, i)) {
-      any_counts = true;
-      whole += device.meter.total().joules;
-      update_seconds = std::max(update_seconds, device.source->info().update_seconds);
+      sum.any_counts = true;
+      sum.joules += joules;
+      sum.most_joules += joules * (info.accuracy_high > 1 ? info.accuracy_high : 1 + kUnstatedError);
+      sum.update_seconds = std::max(sum.update_seconds, info.update_seconds);
     } else if (is_part_of(i, group) && device.suspected == 0 && device.mirror_of == i) {
-      parts += device.meter.total().joules;
+      sum.parts_joules += joules;
+      sum.parts_least_joules += joules * (info.accuracy_low < 1 ? info.accuracy_low : 1 - kUnstatedError);
     }
   }
-  const double patience = std::max(kDoubtSeconds, kDoubtUpdates * update_seconds);
-  if (!any_counts || (!at_end && awake_seconds < patience)) return;
-  const double least = (at_end ? kLeastShareAtEnd : kLeastShare) * parts;
-  if (whole >= least || parts - whole <= (at_end ? kDoubtJoulesAtEnd : kDoubtJoules)) return;
+  return sum;
+}
+
+/// What reads less than its parts together is wrong; an average that comes late is only slow.
+void Sampler::State::replace_doubtful(std::size_t group) {
+  const WholeAndParts sum = whole_and_parts(group);
+  if (!sum.any_counts || awake_seconds < sum.patience_seconds()) return;
+  if (sum.joules >= kLeastShare * sum.parts_joules || sum.parts_joules - sum.joules <= kDoubtJoules) return;
   replace(group, false);
+}
+
+bool Sampler::State::holds_a_gpu(std::size_t group) const {
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    if (!is_of_gpu(devices[i].source->info())) continue;
+    std::size_t above = i;
+    for (std::size_t step = 0; step < devices.size() && devices[above].parent != above; ++step) {
+      above = devices[above].parent;
+      if (devices[above].group == group) return true;
+    }
+  }
+  return false;
+}
+
+bool Sampler::State::replace_contradicted(std::size_t group) {
+  const WholeAndParts sum = whole_and_parts(group);
+  if (!sum.any_counts || sum.joules >= sum.parts_joules) return false;
+  bool contradicted = false;
+  if (holds_a_gpu(group)) {
+    // A GPU's energy is shared by itself: no more can be shared than there is.
+    constexpr double kRounding = 1e-9;
+    contradicted = sum.parts_joules - sum.joules > kRounding * sum.parts_joules;
+  } else if (awake_seconds < sum.patience_seconds()) {
+    contradicted =
+        sum.joules < kLeastShareAtEnd * sum.parts_joules && sum.parts_joules - sum.joules > kDoubtJoulesAtEnd;
+  } else {
+    // The last update may have come just after, or just before, the end.
+    const double edge = sum.parts_joules * 2 * sum.update_seconds / awake_seconds;
+    contradicted =
+        sum.most_joules + edge < sum.parts_least_joules && sum.parts_joules - sum.joules > kDoubtJoules;
+  }
+  if (contradicted) replace(group, false);
+  return contradicted;
 }
 
 Sampler::Sampler(std::vector<std::unique_ptr<Source>> sources, const Clock& clock)
@@ -315,7 +369,7 @@ const Tick& Sampler::tick_until(std::int64_t window_end_boottime_ns) {
   for (std::size_t i = 0; i < state.devices.size(); ++i) {
     if (state.devices[i].group != i) continue;
     state.replace_dead(i);
-    state.replace_doubtful(i, false);
+    state.replace_doubtful(i);
   }
   return state.tick;
 }
@@ -332,8 +386,12 @@ double Sampler::settle() {
   for (std::size_t i = 0; i < state.devices.size(); ++i) {
     if (state.devices[i].group == i) state.replace_never_known(i);
   }
-  for (std::size_t i = 0; i < state.devices.size(); ++i) {
-    if (state.devices[i].group == i) state.replace_doubtful(i, true);
+  // Parts that count now may have parts that contradict them.
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (std::size_t i = 0; i < state.devices.size(); ++i) {
+      if (state.devices[i].group == i) changed = state.replace_contradicted(i) || changed;
+    }
   }
   return state.tick.machine_joules;
 }

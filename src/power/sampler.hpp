@@ -115,8 +115,9 @@ class Sampler {
   const Tick& tick_until(std::int64_t window_end_boottime_ns);
 
   /// After the last tick: a counter that stands still, but not yet for long enough to be called stale, is
-  /// bridged, or its children count in its place. Returns what that adds to the machine, all of it late
-  /// energy.
+  /// bridged, or its children count in its place. So they do if they have read more than the root can have
+  /// drawn; a root that holds a GPU is never less than its parts. Returns what that adds to the machine, all
+  /// of it late energy.
   double settle();
 
   std::size_t device_count() const;

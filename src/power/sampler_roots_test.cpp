@@ -124,6 +124,45 @@ TEST(SamplerRoots, RootThatShowsLittleMoreThanItsPartsIsBelieved) {
   EXPECT_EQ(bench.sampler->role(1), DeviceRole::part);
 }
 
+TEST(SamplerRoots, RootThatShowsLessThanAccuracyExplainsGivesWayAtTheEnd) {
+  for (const auto& [watts, gives_way] : {std::pair{46.0, true}, std::pair{49.0, false}}) {
+    Bench bench;
+    SourceInfo wall = scoped("wall", "", Scope::wall);
+    wall.accuracy_low = 0.98;
+    wall.accuracy_high = 1.02;
+    SourceInfo package = package_info("rapl:package-0", "wall");
+    package.accuracy_low = 0.97;
+    package.accuracy_high = 1.03;
+    bench.add(wall, 1000);
+    bench.add(package, 5000);
+    bench.start();
+    double machine = 0;
+    for (int i = 0; i < 30; ++i) machine += bench.step({watts, 50}).machine_joules;
+    EXPECT_EQ(bench.sampler->role(0), DeviceRole::counted) << "it may only be slow";
+    machine += bench.sampler->settle();
+    EXPECT_NEAR(machine, 30 * (gives_way ? 50 : watts), 1e-9);
+    EXPECT_EQ(bench.sampler->is_root(1), gives_way);
+  }
+}
+
+TEST(SamplerRoots, WhatHoldsAGpuIsNeverLessThanItsParts) {
+  for (const double seconds : {1, 30}) {
+    Bench bench;
+    bench.add(scoped("wall", "", Scope::wall), 1000);
+    bench.add(scoped("module", "wall", Scope::board), 2000);
+    bench.add(scoped("gpu", "module", Scope::gpu), 3000);
+    bench.add(package_info("rapl:package-0", "wall"), 5000);
+    bench.start();
+    double machine = 0;
+    for (int i = 0; i < seconds; ++i) machine += bench.step({95, 49, 50, 48}).machine_joules;
+    EXPECT_NEAR(machine, seconds * 95, 1e-9);
+    machine += bench.sampler->settle();
+    EXPECT_NEAR(machine, seconds * 98, 1e-9) << "the wall by its parts, and the module by its own";
+    EXPECT_TRUE(bench.sampler->is_root(2));
+    EXPECT_EQ(bench.sampler->role(1), DeviceRole::replaced);
+  }
+}
+
 TEST(SamplerRoots, SlowAverageIsWaitedFor) {
   Bench bench;
   SourceInfo wall = scoped("wall", "", Scope::wall);

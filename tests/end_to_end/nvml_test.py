@@ -64,6 +64,20 @@ def test_energy_is_shared_by_what_each_process_used(joulery):
     assert "process utilisation" in record["tags"]["joulery.gpu_attribution"]
 
 
+@pytest.mark.parametrize("module, seconds", [(350, 1.5), (200, 1.5), (200, 6)])
+@pytest.mark.parametrize("policy", ["proportional", "all"])
+def test_a_module_that_reads_less_than_its_gpu_gives_way_to_it(joulery, module, seconds, policy):
+    gpus = Gpus(joulery, f"gpu 0 name=NVIDIA_GH200_480GB watts=400 module={module}\n")
+    document = gpus.run(seconds, use=100, flags=["--idle", policy])
+    adds_up(document)
+    truth = 400 * document["duration_seconds"]
+    assert value(document, "energy_machine_joules") == pytest.approx(truth, rel=0.1)
+    assert value(document, "energy_joules") <= value(document, "energy_machine_joules") * (1 + 1e-6)
+    assert document["energy_residual_joules"] == pytest.approx(0, abs=1e-6 * truth)
+    assert document["machine_peak_watts"] == pytest.approx(400, rel=0.1)
+    assert any("less than what is inside it" in warning["text"] for warning in document["warnings"])
+
+
 @pytest.mark.parametrize("tier", ["cgroup", "perf", "tree"])
 def test_children_that_have_ended_are_still_the_workloads(joulery, tier):
     gpus = Gpus(joulery, "gpu 0 watts=200\n")
