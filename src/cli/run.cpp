@@ -212,6 +212,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
                                                             .note = arguments.value("sci-ai-note"),
                                                             .reserved = arguments.has("reserved")}));
   JOULERY_CHECK_OK(check_output(arguments));
+  JOULERY_CHECK_OK(application.check_named_store());
   JOULERY_ASSIGN(const EmissionsFile emissions, EmissionsFile::create(arguments));
   const bool json = arguments.has("json");
   const bool quiet = arguments.has("quiet");
