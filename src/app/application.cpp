@@ -1,5 +1,6 @@
 #include "app/application.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <pwd.h>
 #include <sys/auxv.h>
@@ -96,6 +97,37 @@ Result<std::string> Application::store_path() const {
                       "name a file: --store runs.db, or JOULERY_STORE");
   }
   return value;
+}
+
+Status Application::check_named_store() const {
+  const config::Setting& setting = config_.get("store");
+  if (setting.origin == config::Origin::built_in) return {};
+  JOULERY_ASSIGN(const std::string path, store_path());
+  const auto refuse = [&](const std::string& what) {
+    return user_error(fmt::format("{}: {}", setting.where, what),
+                      "nothing was run; name a file: --store runs.db");
+  };
+  const std::string name = printable(path);
+  struct stat info{};
+  if (::stat(path.c_str(), &info) == 0) {
+    if (!S_ISREG(info.st_mode)) return refuse(fmt::format("'{}' is not a file", name));
+    constexpr std::string_view kMagic = "SQLite format 3";
+    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    std::array<char, kMagic.size()> head{};
+    const ssize_t got = file.valid() ? ::read(file.get(), head.data(), head.size()) : -1;
+    if (got < 0) return refuse(fmt::format("can't read '{}': {}", name, errno_text(errno)));
+    if (got > 0 && std::string_view(head.data(), static_cast<std::size_t>(got)) != kMagic)
+      return refuse(fmt::format("'{}' is not a Joulery store", name));
+    if (::access(path.c_str(), W_OK) != 0)
+      return refuse(fmt::format("can't write '{}': {}", name, errno_text(errno)));
+    return {};
+  }
+  const auto slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  if (const Status made = make_directories(folder, 0700); !made) return refuse(made.error().message);
+  if (::access(folder.c_str(), W_OK | X_OK) != 0)
+    return refuse(fmt::format("can't make a store in '{}': {}", printable(folder), errno_text(errno)));
+  return {};
 }
 
 Result<std::unique_ptr<record::Store>> Application::open_store(StoreAccess access,

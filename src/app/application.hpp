@@ -49,6 +49,10 @@ class Application {
   const footprint::DataSet& data();
   /// Where the store is, as a file path. User error for a URL whose plug-in is not there.
   Result<std::string> store_path() const;
+  /// A quick look before a command runs, at a store that somebody named: a slip of the pen is told before the
+  /// work is done. Makes the store's folder. User error if it can't be a store. The default place is not
+  /// looked at: a read-only home is no reason not to meter.
+  Status check_named_store() const;
 
  private:
   Application() = default;

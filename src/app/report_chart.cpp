@@ -93,7 +93,7 @@ std::string chart_label(const std::vector<ReportSeries>& power, const Scale& sca
   std::string label = fmt::format("Line chart of power in watts over {}.", format_duration(scale.seconds));
   for (const ReportSeries& series : power) {
     label += fmt::format(
-        " {}: mean {}, peak {} after {}.", series.label, amount_text(series.profile.mean_watts, "W", 3),
+        " {}: mean {}, highest {} after {}.", series.label, amount_text(series.profile.mean_watts, "W", 3),
         amount_text(series.profile.peak_watts, "W", 3), format_duration(series.profile.peak_at_seconds));
   }
   return label + " The same is in the table below the chart.";
@@ -153,7 +153,7 @@ void write_legend(const std::vector<ReportSeries>& power, HtmlWriter& page) {
     page.element("path", "", {{"class", line_class(power[i], i)}, {"d", "M0 5H40"}});
     page.close();
     page.element("b", power[i].label);
-    page.text(fmt::format(": mean {}, peak {} after {}", amount_text(profile.mean_watts, "W", 3),
+    page.text(fmt::format(": mean {}, highest {} after {}", amount_text(profile.mean_watts, "W", 3),
                           amount_text(profile.peak_watts, "W", 3), format_duration(profile.peak_at_seconds)));
     page.close();
   }

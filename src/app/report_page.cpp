@@ -130,15 +130,18 @@ std::string sureness(const ReportFigure& figure) {
 
 std::string cost_sentence(const RunReport& run) {
   std::string text = "The run " + run.end + ".";
+  // Nobody wrote down what it used after its meter was killed.
+  const char* least = run.run.tags.contains("joulery.recovered") ? "at least " : "";
   if (run.energy) {
-    text += fmt::format(" It used {} of electricity", figure_text(*run.energy));
+    text += fmt::format(" It used {}{} of electricity", least, figure_text(*run.energy));
     if (run.carbon) text += fmt::format(", which emitted {} of CO2e", figure_text(*run.carbon));
     if (run.cost) text += fmt::format(" and cost {}", money_text(run.cost->value, run.currency));
     text += ".";
   } else {
     text += " How much electricity it used is unknown.";
   }
-  if (run.duration_seconds) text += fmt::format(" It took {}", format_duration(*run.duration_seconds));
+  if (run.duration_seconds)
+    text += fmt::format(" It took {}{}", least, format_duration(*run.duration_seconds));
   if (run.duration_seconds && run.cpu_seconds)
     text += fmt::format(", and {} of CPU time", format_duration(*run.cpu_seconds));
   if (run.duration_seconds) text += ".";

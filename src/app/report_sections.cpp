@@ -168,16 +168,18 @@ void write_devices(const RunReport& run, HtmlWriter& page) {
 }  // namespace
 
 void write_everyday(const RunReport& run, HtmlWriter& page) {
-  if (run.equivalences.empty() || !run.carbon || run.carbon->value <= 0) return;
-  page.open("p").text("The carbon of this run is that of ");
-  for (std::size_t i = 0; i < run.equivalences.size(); ++i)
-    page.text(fmt::format("{}{}", i == 0 ? "" : ", or of ", run.equivalences[i].text));
-  page.text(". ");
+  if (!run.carbon || run.carbon->value <= 0) return;
+  page.open("p");
+  for (std::size_t i = 0; i < run.equivalences.size(); ++i) {
+    page.text(i == 0 ? "The carbon of this run is that of " : ", or of ").text(run.equivalences[i].text);
+  }
+  if (!run.equivalences.empty()) page.text(". ");
   constexpr int kMany = 1000;
   page.text(fmt::format("{} such runs would emit {}", kMany, amount_text(run.carbon->value * kMany, "g", 2)));
   if (run.energy)
     page.text(fmt::format(" and use {} of electricity", amount_text(run.energy->value * kMany, "J", 2)));
   page.text(".").close();
+  if (run.equivalences.empty()) return;
   page.open("p", {{"class", "soft small"}}).text("By ");
   for (std::size_t i = 0; i < run.equivalences.size(); ++i)
     page.text(fmt::format("{}{}", i == 0 ? "" : "; ", run.equivalences[i].source));

@@ -196,7 +196,10 @@ TEST_F(ReportTest, ARunWhoseMeterWasKilledSaysSo) {
   EXPECT_EQ(one.energy->low, 20);
   EXPECT_EQ(one.energy->provenance, Provenance::modelled);
   EXPECT_EQ(one.power.size(), 1U);
-  EXPECT_THAT(page({run}), HasSubstr("between 20 J and 90 J"));
+  const std::string html = page({run});
+  EXPECT_THAT(html, HasSubstr("between 20 J and 90 J"));
+  EXPECT_THAT(html, HasSubstr("It used at least about 50 J of electricity"));
+  EXPECT_THAT(html, HasSubstr("It took at least 30.0 s"));
 }
 
 TEST_F(ReportTest, AFailedRunHasItsCost) {

@@ -60,9 +60,14 @@ bool store_run(Application& application, meter::SessionResult& result, const std
                                   .sha256 = sha256_hex(document),
                                   .created_utc_ns = result.run.run.end_utc_ns};
   std::string path = result.spool ? result.spool->path() : "";
-  Status spooled =
-      result.spool ? result.spool->write_evidence(evidence) : environment_error("there is no spool");
-  if (spooled) spooled = result.spool->write_end();
+  Status spooled = result.last_state_written;
+  if (!result.spool) spooled = environment_error("there is no spool");
+  bool document_spooled = false;
+  if (spooled) {
+    document_spooled = result.spool->write_evidence(evidence).has_value();
+    // On a full disk there may be room for the end where there is none for the document.
+    spooled = result.spool->write_end();
+  }
   // Closes and unlocks the file, so that ingestion may take it.
   if (spooled) result.spool.reset();
   record::IngestReport report;
@@ -73,9 +78,14 @@ bool store_run(Application& application, meter::SessionResult& result, const std
   } else if (!spooled) {
     PutRun put(result, evidence);
     stored = (*store)->transaction(put);
+    if (stored && result.spool) {
+      result.run.warnings.push_back(
+          {"the power series of this run is lost: " + spooled.error().message, spooled.error().hint});
+    }
     // The broken spool file is still locked, so nobody has taken it for a run that was cut off.
     if (stored && !path.empty()) ::unlink(path.c_str());
   }
+  if (store && spooled && !document_spooled) stored = (*store)->put_evidence(evidence);
   for (const auto& [kept, reason] : report.kept) {
     if (kept == path) stored = environment_error(reason);
   }

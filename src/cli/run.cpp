@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/documents.hpp"
@@ -101,24 +104,66 @@ Result<app::WorkloadRequest> read_request(const Arguments& arguments, const conf
 
 namespace {
 
+/// One figure of the runs of a series that went through: one that failed says nothing of what the work costs.
+struct SeriesFigure {
+  std::string key;
+  /// Empty: in the document only.
+  std::string label;
+  std::string unit;
+  /// Of those runs that it is known of.
+  std::vector<double> values = {};
+  std::string provenance = {};
+  std::string basis = {};
+};
+
 struct Series {
   std::vector<std::string> documents;
-  /// Of the runs that went through: one that failed says nothing of what the work costs. Energy only where it
-  /// is known.
-  std::vector<double> energy, machine_energy, cpu, wall;
-  std::string energy_provenance;
-  std::string energy_basis;
+  std::size_t runs = 0;
+  std::vector<SeriesFigure> figures;
 
   void add(const meter::MeteredRun& run) {
-    cpu.push_back(run.cpu_seconds);
-    wall.push_back(run.duration_seconds);
-    if (!run.energy_known()) return;
-    energy.push_back(run.energy.value());
-    machine_energy.push_back(run.energy_machine.value());
-    energy_provenance = provenance_name(run.energy.provenance());
-    energy_basis = run.energy.basis();
+    ++runs;
+    const std::string measured = provenance_name(Provenance::measured);
+    add("duration_seconds", "wall time", "s", run.duration_seconds, measured, "");
+    add("cpu_seconds", "CPU time", "s", run.cpu_seconds, measured, "");
+    const bool known = run.energy_known();
+    add("energy_joules", "energy", "J", run.energy, known);
+    add("energy_machine_joules", "", "J", run.energy_machine, known);
+    if (!run.footprint) return;
+    add("carbon_gco2e", "carbon", "g", run.carbon, known);
+    add("water_litres", "water", "l", run.footprint->water.total, known);
+    if (run.footprint->cost)
+      add("cost", "cost", printable(run.footprint->site.currency), *run.footprint->cost, known);
   }
-  std::size_t without_energy() const { return wall.size() - energy.size(); }
+  const SeriesFigure* find(std::string_view key) const {
+    const auto found = std::find_if(figures.begin(), figures.end(),
+                                    [&](const SeriesFigure& figure) { return figure.key == key; });
+    return found == figures.end() ? nullptr : &*found;
+  }
+
+ private:
+  SeriesFigure& figure(const char* key, const char* label, const std::string& unit) {
+    for (SeriesFigure& figure : figures) {
+      if (figure.key == key) return figure;
+    }
+    return figures.emplace_back(SeriesFigure{.key = key, .label = label, .unit = unit});
+  }
+  void add(const char* key, const char* label, const std::string& unit, double value,
+           const std::string& provenance, const std::string& basis) {
+    SeriesFigure& one = figure(key, label, unit);
+    one.values.push_back(value);
+    one.provenance = provenance;
+    one.basis = basis;
+  }
+  template <class Unit>
+  void add(const char* key, const char* label, const std::string& unit, const Quantity<Unit>& quantity,
+           bool known) {
+    if (known) {
+      add(key, label, unit, quantity.value(), provenance_name(quantity.provenance()), quantity.basis());
+    } else {
+      figure(key, label, unit);
+    }
+  }
 };
 
 stats::MeanInterval mean_of(const std::vector<double>& values) {
@@ -129,38 +174,40 @@ stats::MeanInterval mean_of(const std::vector<double>& values) {
 }
 
 std::vector<app::SeriesMean> means_of(const Series& series) {
-  const std::string measured = provenance_name(Provenance::measured);
-  const std::size_t left_out = series.without_energy();
-  return {{"duration_seconds", mean_of(series.wall), 0, measured, ""},
-          {"cpu_seconds", mean_of(series.cpu), 0, measured, ""},
-          {"energy_joules", mean_of(series.energy), left_out, series.energy_provenance, series.energy_basis},
-          {"energy_machine_joules", mean_of(series.machine_energy), left_out, series.energy_provenance,
-           series.energy_basis}};
+  std::vector<app::SeriesMean> means;
+  for (const SeriesFigure& figure : series.figures) {
+    means.push_back({figure.key, mean_of(figure.values), series.runs - figure.values.size(),
+                     figure.provenance, figure.basis});
+  }
+  return means;
 }
 
 std::string series_text(const Series& series, const Palette& colors) {
-  const auto line = [&](const char* label, const stats::MeanInterval& mean, const char* unit,
-                        const std::string& provenance) {
+  const auto line = [&](const SeriesFigure& figure) {
+    const stats::MeanInterval mean = mean_of(figure.values);
     const double half = (mean.high - mean.low) / 2;
-    return fmt::format("  {:<10} {}{:>9}{}  {:<9}  ± {:.1f} % from run to run, standard deviation {}\n",
-                       label, colors.bold, format_si(mean.mean, unit), colors.reset, provenance,
-                       mean.mean > 0 ? 100 * half / mean.mean : 0, format_si(mean.standard_deviation, unit));
+    const auto amount = [&](double value) {
+      return figure.key == "cost" ? fmt::format("{:.3g}", value) : format_si(value, figure.unit);
+    };
+    const std::string currency = figure.key == "cost" ? " " + figure.unit : "";
+    return fmt::format("  {:<10} {}{:>9}{}  {:<9}  ± {:.1f} % from run to run, standard deviation {}{}\n",
+                       figure.label, colors.bold, amount(mean.mean), colors.reset, figure.provenance,
+                       mean.mean > 0 ? 100 * half / mean.mean : 0, amount(mean.standard_deviation), currency);
   };
   std::string text = fmt::format("\n{}mean of {} runs{}, with its 90 % confidence interval\n", colors.bold,
-                                 series.wall.size(), colors.reset);
-  text += line("wall time", mean_of(series.wall), "s", "measured");
-  text += line("CPU time", mean_of(series.cpu), "s", "measured");
-  if (series.energy.empty()) {
+                                 series.runs, colors.reset);
+  const SeriesFigure& energy = *series.find("energy_joules");
+  for (const SeriesFigure& figure : series.figures) {
+    if (!figure.label.empty() && !figure.values.empty()) text += line(figure);
+  }
+  if (energy.values.empty()) {
     text += fmt::format("  {:<10} {:>9}  in none of the runs a power counter moved\n", "energy", "unknown");
-  } else {
-    text += line("energy", mean_of(series.energy), "J", series.energy_provenance);
-  }
-  if (const std::size_t left_out = series.without_energy(); left_out > 0 && !series.energy.empty()) {
+  } else if (const std::size_t left_out = series.runs - energy.values.size(); left_out > 0) {
     text += fmt::format("  {}!{} the energy is that of {} of the {} runs: in {} no power counter moved\n",
-                        colors.yellow, colors.reset, series.energy.size(), series.wall.size(), left_out);
+                        colors.yellow, colors.reset, energy.values.size(), series.runs, left_out);
   }
-  const double lag1 = stats::lag1_autocorrelation(series.wall);
-  if (series.wall.size() >= 5 && lag1 > 0.4) {
+  const double lag1 = stats::lag1_autocorrelation(series.find("duration_seconds")->values);
+  if (series.runs >= 5 && lag1 > 0.4) {
     text += fmt::format(
         "  {}!{} the runs drift (lag-1 correlation {:.2f}): the interval is too narrow\n    {}hint:{} let "
         "the "
@@ -212,6 +259,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
                                                             .note = arguments.value("sci-ai-note"),
                                                             .reserved = arguments.has("reserved")}));
   JOULERY_CHECK_OK(check_output(arguments));
+  JOULERY_CHECK_OK(application.check_named_store());
   JOULERY_ASSIGN(const EmissionsFile emissions, EmissionsFile::create(arguments));
   const bool json = arguments.has("json");
   const bool quiet = arguments.has("quiet");
@@ -279,7 +327,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
       text = series_run ? app::series_document(series_id, series.documents, means, kLevel)
                         : series.documents.front();
     }
-  } else if (series_run && series.wall.size() > 1 && (to_file || !quiet)) {
+  } else if (series_run && series.runs > 1 && (to_file || !quiet)) {
     const std::string means = series_text(series, colors);
     if (to_file) {
       text += means;

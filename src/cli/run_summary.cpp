@@ -169,8 +169,10 @@ class Summary {
     if (!energy_known) return;
     if (run_.contains("cost")) {
       const Figure cost(run_.at("cost"));
+      const std::string currency = printable(run_.at("currency").get<std::string>());
       line("cost", fmt::format("{:.3g}", cost.value), cost.provenance,
-           fmt::format("{} of electricity", printable(run_.at("currency").get<std::string>())));
+           fmt::format("{} of electricity, {:.3g} to {:.3g} {}, {} range", currency, cost.low, cost.high,
+                       currency, cost.interval));
     }
     // Asked for a place, but not for money.
     if (!world && !run_.contains("cost"))
@@ -200,7 +202,9 @@ class Summary {
       return;
     }
     const Figure figure(per.at("energy_joules"));
-    line("per unit", format_si(figure.value, "J"), figure.provenance, rest);
+    const std::string range = figure.range("J");
+    line("per unit", format_si(figure.value, "J"), figure.provenance,
+         range + (range.empty() ? "" : ", ") + rest);
   }
 
   void basis() {

@@ -75,6 +75,7 @@ class Versus {
     }
     const auto& lines = arguments_.flags.at("versus");
     JOULERY_CHECK_OK(check_output(arguments_));
+    JOULERY_CHECK_OK(application_.check_named_store());
     JOULERY_ASSIGN(emissions_, EmissionsFile::create(arguments_));
     JOULERY_ASSIGN(margin_, margin_of(arguments_));
     const std::int64_t now = application_.clock().realtime_ns();

@@ -175,6 +175,9 @@ Result<std::vector<Equivalence>> equivalences(const DataSet& data, double grams)
     const auto row = table->find({name});
     if (!row) continue;
     const double kilometres = grams / row->number("gco2e_per_unit").value_or(1);
+    // Nobody can picture a drive of micrometres.
+    constexpr double kLeastKilometres = 1e-3;
+    if (kilometres < kLeastKilometres) continue;
     const std::string distance =
         kilometres < 1 ? format_si(kilometres * 1000, "m") : fmt::format("{:.3g} km", kilometres);
     all.push_back({.text = fmt::format(fmt::runtime(words), distance),

@@ -130,6 +130,8 @@ TEST(Equivalences, NameDistanceAndSource) {
   ASSERT_FALSE(all->empty());
   EXPECT_EQ(all->front().text, "driving 2 km in an average car of the EU");
   EXPECT_THAT(all->front().source, testing::HasSubstr("175 g/km, Green Algorithms"));
+  EXPECT_EQ(equivalences(DataSet(), 0.2)->size(), 2U);
+  EXPECT_TRUE(equivalences(DataSet(), 1e-6)->empty()) << "less than a metre is no picture";
 }
 
 }  // namespace

@@ -113,6 +113,7 @@ class Session final : public SupervisorObserver {
   std::int64_t command_end_ns_ = 0;
   std::int64_t last_checkpoint_ns_ = 0;
   std::optional<record::SpoolWriter> spool_;
+  Status last_state_written_;
   std::vector<record::Device> devices_;
   std::optional<SeriesRecorder> series_;
   /// Ticks put together to the next sample, one per series.
@@ -436,19 +437,21 @@ void Session::finish(const SupervisionResult& supervision) {
 void Session::end_record() {
   if (last_sample_ns_ < last_boottime_ns_) write_sample(last_boottime_ns_);
   series_->flush();
-  Status written = series_->failure() ? Status(std::unexpected(*series_->failure())) : Status();
-  if (written) written = record_run(result_.run);
-  if (!written) {
+  if (const auto& failure = series_->failure()) {
     result_.warnings.push_back(
-        {"the record of this run is not complete: " + written.error().message, written.error().hint});
+        {"the power series of this run is not complete: " + failure->message, failure->hint});
   }
+  last_state_written_ = record_run(result_.run);
 }
 
 LaunchResult<SessionResult> Session::run(Supervisor& supervisor) {
   auto metered = meter(supervisor);
   if (attribution_.attribution) attribution_.attribution->finish();
   if (!metered) return std::unexpected(std::move(metered.error()));
-  return SessionResult{.run = std::move(result_), .devices = std::move(devices_), .spool = std::move(spool_)};
+  return SessionResult{.run = std::move(result_),
+                       .devices = std::move(devices_),
+                       .spool = std::move(spool_),
+                       .last_state_written = std::move(last_state_written_)};
 }
 
 LaunchResult<void> Session::meter(Supervisor& supervisor) {

@@ -195,6 +195,8 @@ struct SessionResult {
   /// Where the run is written so far, for the caller to add evidence to and to end; nothing if it could not
   /// be written, and a warning says why.
   std::optional<record::SpoolWriter> spool;
+  /// Without the run's last state, the spool tells of a run that goes on.
+  Status last_state_written;
 };
 
 /// Meters one command from before its first instruction to its end: power, attribution, spool. The record is

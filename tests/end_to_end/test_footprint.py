@@ -137,7 +137,7 @@ def test_why_computes_to_the_figure_from_what_it_prints(joulery):
     }.items():
         assert figures[figure]["value"] == pytest.approx(value["value"], rel=1e-12)
         assert figures[figure]["low"] == pytest.approx(value["low"])
-    assert why["equivalences"][0]["source"]
+    assert all(one["source"] for one in why["equivalences"])
 
     # The text, too: each "= a × b / c + …" line gives the number in the heading of its figure.
     text = joulery("show", "--why", "last", "carbon").stdout

@@ -382,6 +382,34 @@ def test_a_full_disk_costs_no_command_its_exit_code(joulery):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+@pytest.mark.parametrize("kilobytes", [4, 32])
+def test_a_spool_that_is_full_keeps_the_power_series_or_says_that_it_is_lost(joulery, kilobytes):
+    disk = joulery.home / "disk"
+    disk.mkdir()
+    size = f"size={kilobytes}k"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", disk], check=False).returncode != 0:
+        pytest.skip("can't mount here")
+    try:
+        (disk / "filler").write_bytes(b"x" * (kilobytes // 8 * 4096))
+        spool = {"JOULERY_SPOOL": str(disk / "spool")}
+        run = joulery("run", "--hz", "200", "--", "sleep", "1", env=spool)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    shown = joulery.json("show", schema="show")
+    assert shown["run"]["status"] == "FINISHED" and shown["evidence"]
+    samples = joulery("export", "last", "--what", "power").stdout.count("\n") - 1
+    assert samples > 100 or "power series of this run is lost" in run.stderr
+
+
+@pytest.mark.parametrize("store", ["/proc/nowhere/x.db", ".", "/etc/passwd", "/dev/null/x.db", "/dev/null"])
+def test_a_store_that_can_not_be_is_refused_before_the_command_runs(joulery, store):
+    refused = joulery("run", "--store", store, "--", "echo", "ran", code=2)
+    assert "--store: " in refused.stderr and "nothing was run" in refused.stderr
+    assert "ran" not in refused.stdout
+    assert "nothing was run" in joulery("run", "--versus", "true", "true", "--store", store, code=2).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
 def test_a_read_only_home(joulery):
     home = joulery.home / "readonly"
     home.mkdir()
