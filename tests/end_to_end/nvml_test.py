@@ -150,6 +150,16 @@ def test_a_frozen_counter_is_replaced_and_said(joulery):
     assert document["machine_peak_watts"] < 1.5 * mean
 
 
+def test_a_peak_says_what_it_is_a_mean_over(joulery):
+    document = Gpus(joulery, "gpu 0 watts=100\n").run(2.5)
+    assert document["machine_peak_seconds"] == pytest.approx(2, rel=0.01)
+    assert "peak over 2.00 s" in joulery("show", document["run_id"]).stdout
+    # A run that is shorter has no other peak than its mean.
+    short = Gpus(joulery, "gpu 0 watts=0:20,0.2:300\n").run(0.5)
+    assert short["machine_peak_seconds"] == pytest.approx(short["duration_seconds"], rel=0.01)
+    assert short["machine_peak_watts"] == pytest.approx(short["machine_mean_watts"], rel=0.01)
+
+
 def test_a_counter_in_microjoules_does_not_make_a_power_station(joulery):
     document = Gpus(joulery, "gpu 0 watts=100 unit=1000\n").run(4, use=100)
     adds_up(document)
