@@ -113,6 +113,7 @@ void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
   for (std::size_t i = 0; i < sampler.device_count(); ++i) {
     DeviceReport device;
     device.info = sampler.device(i);
+    mark_power_that_stands_in(result, device.info);
     device.is_root = sampler.is_root(i);
     if (sampler.mirror_of(i) != i) device.mirror_of = sampler.device(sampler.mirror_of(i)).device_id;
     device.total = sampler.total(i);

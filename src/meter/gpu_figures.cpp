@@ -205,6 +205,18 @@ Quantity<Joules> energy_without_gpus(const MeteredRun& result) {
   return moved_to(energy, result.rest.split.machine_joules);
 }
 
+void mark_power_that_stands_in(const MeteredRun& result, power::SourceInfo& info) {
+  const auto found = std::find_if(result.gpus.begin(), result.gpus.end(), [&](const GpuReport& gpu) {
+    return gpu.share.device_id == info.device_id;
+  });
+  if (found == result.gpus.end() || info.integrated || !found->share.check.power_stands_in) return;
+  info.provenance = std::max(info.provenance, Provenance::derived);
+  info.accuracy_low = std::min(info.accuracy_low, found->share.check.power_accuracy_low);
+  info.accuracy_high = std::max(info.accuracy_high, found->share.check.power_accuracy_high);
+  info.accuracy_basis += info.accuracy_basis.empty() ? "" : "; ";
+  info.accuracy_basis += "its power summed over time, as its energy counter seems to count in a wrong unit";
+}
+
 void add_disagreement(const MeteredRun& result, const DeviceReport& device,
                       std::vector<SystematicSource>& sources) {
   const power::SourceInfo& info = device.info;

@@ -166,6 +166,21 @@ TEST(GpuFigures, TheRangeCoversCounterAndPowerWhereTheyDisagree) {
   EXPECT_TRUE(sources.empty());
 }
 
+TEST(GpuFigures, PowerThatStandsInIsNotMeasuredByTheCounter) {
+  MeteredRun run;
+  run.gpus = {gpu("gpu", GpuSharing::process_use, split(60, 0, 0, 0))};
+  power::SourceInfo info = device("gpu", power::Scope::gpu, 60).info;
+  mark_power_that_stands_in(run, info);
+  EXPECT_EQ(info.provenance, Provenance::measured);
+  run.gpus[0].share.check = {
+      .power_stands_in = true, .power_accuracy_low = 0.65, .power_accuracy_high = 1.35};
+  mark_power_that_stands_in(run, info);
+  EXPECT_EQ(info.provenance, Provenance::derived);
+  EXPECT_EQ(info.accuracy_low, 0.65);
+  EXPECT_EQ(info.accuracy_high, 1.35);
+  EXPECT_THAT(info.accuracy_basis, HasSubstr("power summed over time"));
+}
+
 TEST(GpuFigures, WhereEitherMayBeWrongTheRangeStaysWhenTheCounterIsGivenUp) {
   DeviceReport report = device("gpu", power::Scope::gpu, 60);
   report.total.joules = 60;

@@ -236,6 +236,7 @@ def test_no_range_exceeds_what_the_board_can_draw(joulery):
     document = Gpus(joulery, "gpu 0 max_limit=125 watts=100 unit=1000\n").run(0.6, use=100)
     energy = document["gpus"][0]["energy_machine_joules"]
     assert energy["high"] <= 250 * document["duration_seconds"]
+    assert energy["provenance"] == "derived", "its power stands in"
 
 
 @pytest.mark.parametrize("hertz", [1, 10, 1000])
