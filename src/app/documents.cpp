@@ -199,6 +199,7 @@ std::string run_document(const meter::MeteredRun& run) {
                    {"carbon_gco2e", quantity_or_null(known, run.carbon)},
                    {"machine_mean_watts", known_or_null(known, run.machine_mean_watts)},
                    {"machine_peak_watts", known_or_null(known, run.machine_peak_watts)},
+                   {"machine_peak_seconds", known_or_null(known, run.machine_peak_seconds)},
                    {"idle_watts", known_or_null(run.idle_watts > 0, run.idle_watts)},
                    {"idle_watts_low", known_or_null(run.idle_watts > 0, run.idle_watts_low)},
                    {"idle_watts_high", known_or_null(run.idle_watts > 0, run.idle_watts_high)},

@@ -122,11 +122,19 @@ class Summary {
     }
     gpus();
     line("machine", format_si(machine.value, "J"), machine.provenance,
-         fmt::format("{} mean, {} peak", format_si(run_.at("machine_mean_watts"), "W"),
-                     format_si(run_.at("machine_peak_watts"), "W")));
+         fmt::format("{} mean, {} peak{}", format_si(run_.at("machine_mean_watts"), "W"),
+                     format_si(run_.at("machine_peak_watts"), "W"), peak_time()));
     continuation(fmt::format("idle {}, other programs {}",
                              format_si(run_.at("energy_idle_joules").at("value"), "J"),
                              format_si(run_.at("energy_other_active_joules").at("value"), "J")));
+  }
+
+  /// Said where counters are too slow for the fifth of a second that peaks usually are of. Runs that were
+  /// recorded before this was told have none.
+  std::string peak_time() const {
+    constexpr double kUsualSeconds = 0.2;
+    const double seconds = run_.value("machine_peak_seconds", 0.0);
+    return seconds > kUsualSeconds ? " over " + format_duration(seconds) : "";
   }
 
   void gpus() {

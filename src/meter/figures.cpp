@@ -19,6 +19,15 @@ constexpr double kShareError = 0.25;
 /// Power that was filled in is at most this many times off where no bound of the device's power is known.
 constexpr double kFilledInError = 3;
 
+/// Peaks are means over at least this, as EnergyAccount takes them.
+constexpr double kLeastPeakSeconds = 0.2;
+
+/// A sensor that answers a moment late misses nothing that matters.
+constexpr double kLeastUnknownSeconds = 0.4;
+constexpr double kLeastUnknownUpdates = 4;
+/// Below this part of the run, unknown time widens the range and the figure is still known as it was.
+constexpr double kUnknownToSpeakOf = 0.05;
+
 std::vector<SystematicSource> device_sources(const power::SourceInfo& info, const std::string& host_id) {
   if (info.accuracy_low == 1.0 && info.accuracy_high == 1.0) return {};
   // All parts of one power model are wrong together.
@@ -44,9 +53,45 @@ SystematicSource filled_in(const power::SourceInfo& info, const power::DeviceTot
 }
 
 /// Random error of a counter that is read at two edges: it stands still between updates, and moves in steps.
-double edge_deviation(const power::SourceInfo& info, double mean_watts) {
-  const double step = info.resolution_joules + mean_watts * info.update_seconds;
+double edge_deviation(const power::SourceInfo& info, const power::DeviceTotal& total, double mean_watts) {
+  // Some counters are slower than they claim.
+  const double update_seconds =
+      info.integrated ? info.update_seconds : std::max(info.update_seconds, total.slowest_update_seconds);
+  const double step = info.resolution_joules + mean_watts * update_seconds;
   return step / std::sqrt(6.0);  // difference of two values, each uniform within a step
+}
+
+bool has_unknown_time(const power::SourceInfo& info, const power::DeviceTotal& total) {
+  return total.unknown_seconds > std::max(kLeastUnknownSeconds, kLeastUnknownUpdates * info.update_seconds);
+}
+
+/// Adds to `energy`, which the device's is in, what the device may have drawn while nothing was known of it.
+void widen_by_unknown_time(const DeviceReport& device, const MeteredRun& result, Quantity<Joules>& energy) {
+  const power::SourceInfo& info = device.info;
+  if (!has_unknown_time(info, device.total) || energy.value() <= 0) return;
+  const double seconds = device.total.unknown_seconds;
+  const double known_seconds = result.duration_seconds - seconds;
+  const double guess = known_seconds > 0 ? kFilledInError * device.total.joules / known_seconds : 0;
+  const double most = seconds * (info.max_plausible_watts > 0 ? info.max_plausible_watts : guess);
+  const bool much = seconds >= kUnknownToSpeakOf * result.duration_seconds;
+  const Provenance provenance = much ? Provenance::assumed : info.provenance;
+  const SystematicSource source{
+      .id = fmt::format("unknown-time:{}:{}", result.run.id, info.device_id),
+      .low = 1,
+      .high = 1 + most / energy.value(),
+      .provenance = provenance,
+      .basis = fmt::format("nothing is known of {} of {}, which may have drawn up to {} then",
+                           format_duration(seconds), info.name, format_si(most, "J"))};
+  energy = Quantity<Joules>(energy.untyped().times(UncertainValue(1, provenance, 0, {source})));
+}
+
+/// What a device that gave nothing at all may have drawn is missing in no device's energy, only in the sums.
+void widen_sums_by_unknown_devices(MeteredRun& result) {
+  for (const DeviceReport& device : result.devices) {
+    if (!device.is_root || device.known()) continue;
+    for (Quantity<Joules>* sum : {&result.energy_machine, &result.energy, &result.energy_active})
+      widen_by_unknown_time(device, result, *sum);
+  }
 }
 
 }  // namespace
@@ -68,21 +113,26 @@ void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
   for (std::size_t i = 0; i < sampler.device_count(); ++i) {
     DeviceReport device;
     device.info = sampler.device(i);
+    mark_power_that_stands_in(result, device.info);
     device.is_root = sampler.is_root(i);
     if (sampler.mirror_of(i) != i) device.mirror_of = sampler.device(sampler.mirror_of(i)).device_id;
     device.total = sampler.total(i);
     device.mean_watts = seconds > 0 ? device.total.joules / seconds : 0;
     device.peak_watts = device.total.peak_watts;
     auto sources = device_sources(device.info, result.host.host.id);
-    if (!device.info.integrated) add_disagreement(result, device.info.device_id, sources);
+    // What was filled in has bounds of its own.
+    auto sources_of_read = sources;
+    add_disagreement(result, device, sources_of_read);
     const double bridged = std::min(device.total.bridged_joules, device.total.joules);
-    device.energy = Quantity<Joules>(device.total.joules - bridged, device.info.provenance,
-                                     edge_deviation(device.info, device.mean_watts), sources);
+    device.energy =
+        Quantity<Joules>(device.total.joules - bridged, device.info.provenance,
+                         edge_deviation(device.info, device.total, device.mean_watts), sources_of_read);
     if (bridged > 0) {
       sources.push_back(filled_in(device.info, device.total, bridged, result.run.id));
       device.energy +=
           Quantity<Joules>(bridged, std::max(Provenance::derived, device.info.provenance), 0, sources);
     }
+    widen_by_unknown_time(device, result, device.energy);
     if (device.is_root) {
       machine = first ? device.energy : machine + device.energy;
       first = false;
@@ -91,6 +141,7 @@ void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
   }
   result.energy_machine = machine;
   result.machine_mean_watts = seconds > 0 ? machine.value() / seconds : 0;
+  result.machine_peak_seconds = std::min(std::max(kLeastPeakSeconds, sampler.peak_seconds()), seconds);
 
   // Every part of what is shared by CPU time is shared by the same rule, so parts keep their sources.
   const SharedEnergy rest = share_energy(
@@ -102,6 +153,7 @@ void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
   result.energy_idle = rest.idle;
   result.energy = rest.workload;
   add_gpu_figures(result);
+  widen_sums_by_unknown_devices(result);
 }
 
 namespace {
@@ -130,6 +182,20 @@ std::string unknown_energy(const power::Sampler& sampler, std::size_t index) {
   std::string text = "its energy is unknown";
   if (sampler.is_root(index) && sampler.device_count() > 1) text += ", and missing in the machine's";
   return text;
+}
+
+/// What became of the windows in which a device gave no reading.
+std::string missing_energy(const power::Sampler& sampler, std::size_t index) {
+  const power::DeviceTotal& total = sampler.total(index);
+  if (total.joules <= 0) return unknown_energy(sampler, index);
+  std::string text;
+  if (total.bridged_joules > 0)
+    text = format_si(total.bridged_joules, "J") + " were filled in from the power before";
+  if (has_unknown_time(sampler.device(index), total)) {
+    text += fmt::format("{}nothing is known of {}, which only the range covers", text.empty() ? "" : "; ",
+                        format_duration(total.unknown_seconds));
+  }
+  return text.empty() ? "hardly anything is missing" : text;
 }
 
 }  // namespace
@@ -161,11 +227,8 @@ void add_warnings(const power::Sampler& sampler, MeteredRun& result) {
                        total.joules > 0 ? "its energy is a lower bound" : unknown_energy(sampler, i)));
     }
     if (count(total, SampleFlag::missing) > 0) {
-      const std::string filled =
-          total.joules > 0 ? format_si(total.bridged_joules, "J") + " were filled in from the power before"
-                           : unknown_energy(sampler, i);
       warn(fmt::format("{} gave no reading in {} windows; {}", info.name, count(total, SampleFlag::missing),
-                       filled));
+                       missing_energy(sampler, i)));
     }
     const std::uint64_t jumps = count(total, SampleFlag::implausible) + count(total, SampleFlag::backwards);
     if (jumps > 0) {

@@ -212,6 +212,105 @@ TEST_F(Figures, FilledInEnergyMayBeNothingOrTheMostThatTheDeviceCanDraw) {
   EXPECT_THAT(energy.basis(), HasSubstr("filled in"));
 }
 
+TEST_F(Figures, WhatWasFilledInIsNotMultipliedByADoubtOfTheCounter) {
+  power::SourceInfo info = package();
+  info.max_plausible_watts = 100;
+  const auto counter = bench_.add(info, 5000);
+  bench_.start();
+  for (int i = 0; i < 20; ++i) bench_.step({3}, 0.1);
+  counter->valid = false;
+  for (int i = 0; i < 80; ++i) bench_.tick(0.1);
+  result_.duration_seconds = 10;
+  GpuReport gpu;
+  gpu.share.device_id = info.device_id;
+  gpu.share.check = {.counter_joules = 600, .power_joules = 20, .seconds = 1, .power_stands_in = true};
+  result_.gpus.push_back(gpu);
+  fill_figures(*bench_.sampler, result_);
+  // Power says 30 W for two seconds, the counter could be right with up to 100 W; then 8 s of up to 100 W.
+  EXPECT_GE(result_.devices[0].energy.interval().high, 800);
+  EXPECT_LE(result_.devices[0].energy.interval().high, 2500);
+}
+
+TEST_F(Figures, TimeThatNothingIsKnownOfIsInTheRange) {
+  for (const double unknown : {0.2, 5.0}) {
+    power::Bench bench;
+    MeteredRun result;
+    power::SourceInfo info = package();
+    info.max_plausible_watts = 100;
+    info.wrap_joules = 0;
+    const auto counter = bench.add(info, 5000);
+    bench.start();
+    counter->valid = false;
+    for (int i = 0; i + 0.5 < unknown * 10; ++i) bench.tick(0.1);
+    counter->valid = true;
+    counter->value = 0;
+    for (int i = 0; i < 50; ++i) bench.step({3}, 0.1);
+    result.duration_seconds = 5 + unknown;
+    fill_figures(*bench.sampler, result);
+    add_warnings(*bench.sampler, result);
+    ASSERT_EQ(result.warnings.size(), 2U) << "no reading, and a counter that went backwards";
+    if (unknown < 1) {
+      // One that answers a moment late is no news.
+      EXPECT_EQ(result.energy_machine.provenance(), Provenance::measured);
+      EXPECT_LT(result.energy_machine.interval().high, 165);
+      EXPECT_THAT(result.warnings[0].text, Not(HasSubstr("nothing is known")));
+      continue;
+    }
+    for (const Quantity<Joules>& energy : {result.devices[0].energy, result.energy_machine}) {
+      EXPECT_NEAR(energy.value(), 147, 4);
+      EXPECT_GT(energy.interval().low, 135);
+      EXPECT_GE(energy.interval().high, 147 + 5 * 100);
+      EXPECT_LE(energy.interval().high, 180 + 5.2 * 100);
+      EXPECT_EQ(energy.provenance(), Provenance::assumed);
+      EXPECT_THAT(energy.basis(), HasSubstr("nothing is known of 5."));
+    }
+    EXPECT_THAT(result.warnings[0].text, HasSubstr("nothing is known of 5."));
+    EXPECT_THAT(result.warnings[0].text, Not(HasSubstr("filled in")));
+  }
+}
+
+TEST_F(Figures, ADeviceThatGaveNothingAtAllIsInTheRangeOfTheSums) {
+  power::SourceInfo lost = package();
+  lost.device_id = lost.name = "card";
+  lost.max_plausible_watts = 300;
+  bench_.add(package(), 5000);
+  bench_.add(lost, 9000)->valid = false;
+  bench_.start();
+  EnergyAccount account;
+  for (int i = 0; i < 30; ++i) {
+    const power::Tick& tick = bench_.step({3, 0}, 0.1);
+    account.add({.seconds = 0.1,
+                 .end_seconds = 0.1 * i,
+                 .machine_joules = tick.machine_joules,
+                 .busy_seconds = 0.1,
+                 .workload_seconds = 0.1});
+  }
+  result_.duration_seconds = 3;
+  result_.rest =
+      split_account(account, {.watts = 10, .low_watts = 10, .high_watts = 10, .basis = {}}, policy_);
+  fill_figures(*bench_.sampler, result_);
+  EXPECT_FALSE(result_.devices[1].known());
+  for (const Quantity<Joules>& energy : {result_.energy_machine, result_.energy}) {
+    EXPECT_NEAR(energy.value(), 90, 1e-6);
+    EXPECT_GE(energy.interval().high, 90 + 3 * 300);
+    EXPECT_EQ(energy.provenance(), Provenance::assumed);
+    EXPECT_THAT(energy.basis(), HasSubstr("nothing is known of 3.00 s of card"));
+  }
+}
+
+TEST_F(Figures, ACounterThatIsSlowerThanItClaimsHasTheRangeOfASlowOne) {
+  power::SourceInfo info = package();
+  info.max_plausible_watts = 1000;
+  bench_.add(info, 5000);
+  bench_.start();
+  // 100 W in steps of half a second; the run ends shortly before the fifth.
+  for (int i = 1; i <= 23; ++i) bench_.step({i % 5 == 0 ? 50.0 : 0.0}, 0.1);
+  result_.duration_seconds = 2.3;
+  fill_figures(*bench_.sampler, result_);
+  EXPECT_NEAR(result_.devices[0].energy.value(), 200, 1e-6);
+  EXPECT_GE(result_.devices[0].energy.interval().high, 230);
+}
+
 TEST_F(Figures, ACountedDeviceWithoutEnergyIsMissingInTheTotalAndThatIsSaid) {
   power::SourceInfo falling = package();
   falling.device_id = falling.name = "card";

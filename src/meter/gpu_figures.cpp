@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/text.hpp"
 
@@ -204,24 +205,48 @@ Quantity<Joules> energy_without_gpus(const MeteredRun& result) {
   return moved_to(energy, result.rest.split.machine_joules);
 }
 
-void add_disagreement(const MeteredRun& result, const std::string& device_id,
+void mark_power_that_stands_in(const MeteredRun& result, power::SourceInfo& info) {
+  const auto found = std::find_if(result.gpus.begin(), result.gpus.end(), [&](const GpuReport& gpu) {
+    return gpu.share.device_id == info.device_id;
+  });
+  if (found == result.gpus.end() || info.integrated || !found->share.check.power_stands_in) return;
+  info.provenance = std::max(info.provenance, Provenance::derived);
+  info.accuracy_low = std::min(info.accuracy_low, found->share.check.power_accuracy_low);
+  info.accuracy_high = std::max(info.accuracy_high, found->share.check.power_accuracy_high);
+  info.accuracy_basis += info.accuracy_basis.empty() ? "" : "; ";
+  info.accuracy_basis += "its power summed over time, as its energy counter seems to count in a wrong unit";
+}
+
+void add_disagreement(const MeteredRun& result, const DeviceReport& device,
                       std::vector<SystematicSource>& sources) {
-  const auto found = std::find_if(result.gpus.begin(), result.gpus.end(),
-                                  [&](const GpuReport& gpu) { return gpu.share.device_id == device_id; });
+  const power::SourceInfo& info = device.info;
+  const auto found = std::find_if(result.gpus.begin(), result.gpus.end(), [&](const GpuReport& gpu) {
+    return gpu.share.device_id == info.device_id;
+  });
   if (found == result.gpus.end()) return;
   const power::GpuDevice::CrossCheck& check = found->share.check;
-  if (check.counter_given_up || check.counter_joules <= 0 || check.power_joules <= 0) return;
-  const double counted = check.power_stands_in ? check.power_joules : check.counter_joules;
-  const double other = check.power_stands_in ? check.counter_joules : check.power_joules;
+  // Of a counter that died of something else there is nothing to compare.
+  if (info.integrated && !check.counter_given_up) return;
+  const bool by_power = check.power_stands_in || check.counter_given_up;
+  if (by_power && check.counter_impossible) return;
+  if (check.counter_joules <= 0 || check.power_joules <= 0 || check.seconds <= 0) return;
+  const double counted = by_power ? check.power_joules : check.counter_joules;
+  const double other = by_power ? check.counter_joules : check.power_joules;
   const double edge = 1 + kCheckEdgeSeconds / check.seconds;
+  const double lag = 1 + info.update_seconds / check.seconds;
   const double ratio = other / counted;
+  const double joules = device.total.joules - device.total.bridged_joules;
+  const double most = info.max_plausible_watts > 0 && joules > 0
+                          ? std::max(info.max_plausible_watts * result.duration_seconds / joules, 1.0)
+                          : std::numeric_limits<double>::infinity();
   SystematicSource source{
       .id = {},
       .low = 1,
       .high = 1,
       .provenance = Provenance::derived,
-      .basis = fmt::format("its energy counter says {}, its power over the same time {}",
-                           format_si(check.counter_joules, "J"), format_si(check.power_joules, "J"))};
+      .basis = fmt::format("its energy counter says {}, its power over the same time {}{}",
+                           format_si(check.counter_joules, "J"), format_si(check.power_joules, "J"),
+                           by_power ? ", and either may be wrong" : "")};
   double low = 1;
   double high = 1;
   for (const SystematicSource& known : sources) {
@@ -229,13 +254,13 @@ void add_disagreement(const MeteredRun& result, const std::string& device_id,
     high *= known.high;
   }
   if (ratio * check.power_accuracy_low > high * edge) {
-    source.high = ratio * check.power_accuracy_high;
+    source.high = std::min(ratio * check.power_accuracy_high * lag, most);
   } else if (ratio * check.power_accuracy_high * edge < low) {
-    source.low = ratio * check.power_accuracy_low;
+    source.low = ratio * check.power_accuracy_low / lag;
   } else {
     return;
   }
-  source.id = fmt::format("counter-or-power:{}:{}", result.run.id, device_id);
+  source.id = fmt::format("counter-or-power:{}:{}", result.run.id, info.device_id);
   sources.push_back(std::move(source));
 }
 
@@ -275,12 +300,19 @@ void add_gpu_warnings(MeteredRun& result) {
     const DeviceReport* device = find_device(result, share.device_id);
     // A counter that is not used any more is warned of with the other devices.
     const bool counter_used = device != nullptr && !device->info.integrated && !share.check.counter_given_up;
-    if (share.check.power_stands_in && counter_used) {
-      warn(fmt::format("{}'s energy counter seems to count in a wrong unit: it says {}, its power {}; its "
-                       "power is used",
-                       share.name, format_si(share.check.counter_joules, "J"),
-                       format_si(share.check.power_joules, "J")),
-           "a longer run can tell");
+    const bool either = !share.check.counter_impossible;
+    const std::string both =
+        fmt::format("it says {}, its power over the same {} {}", format_si(share.check.counter_joules, "J"),
+                    format_duration(share.check.seconds), format_si(share.check.power_joules, "J"));
+    if (share.check.counter_given_up && either) {
+      warn(fmt::format("either {}'s energy counter or its power counts in a wrong unit: {}; power is used, "
+                       "and its range covers both",
+                       share.name, both),
+           "a meter at the wall can tell which is right");
+    } else if (share.check.power_stands_in && counter_used) {
+      warn(fmt::format("{}'s energy counter seems to count in a wrong unit: {}; its power is used{}",
+                       share.name, both, either ? ", and its range covers both" : ""),
+           either ? "" : "a longer run can tell");
     } else if (counter_used && share.check.seconds >= kLeastCheckSeconds && share.check.counter_joules > 0 &&
                std::abs(share.check.power_joules / share.check.counter_joules - 1) > kDisagreement) {
       warn(fmt::format("{}'s energy counter says {}, its power over the same {} {}", share.name,

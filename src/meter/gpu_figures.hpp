@@ -36,9 +36,11 @@ SharedEnergy share_energy(const Quantity<Joules>& whole, const AccountSplit& acc
 /// What root devices drew that is not in the accounts of GPUs. Where a GPU is inside one, what may be off in
 /// both is off in what is left.
 Quantity<Joules> energy_without_gpus(const MeteredRun& result);
-/// Adds what a device's energy may be off by because its counter and its power disagree by more than both
-/// may be off.
-void add_disagreement(const MeteredRun& result, const std::string& device_id,
+/// A device whose power stands in for its counter is known as its power is, no better.
+void mark_power_that_stands_in(const MeteredRun& result, power::SourceInfo& info);
+/// Adds what the energy that was read of a device may be off by because its counter and its power disagree by
+/// more than both may be off: never more than the device can draw.
+void add_disagreement(const MeteredRun& result, const DeviceReport& device,
                       std::vector<SystematicSource>& sources);
 /// Fills in each GPU's figures and adds them to the run's.
 void add_gpu_figures(MeteredRun& result);

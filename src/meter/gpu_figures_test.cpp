@@ -142,9 +142,9 @@ TEST(GpuFigures, TheRangeCoversCounterAndPowerWhereTheyDisagree) {
   run.gpus = {gpu("gpu", GpuSharing::process_use, split(2402, 0, 0, 0))};
   run.gpus[0].share.check = {.counter_joules = 2402, .power_joules = 232, .seconds = 12};
   std::vector<SystematicSource> sources;
-  add_disagreement(run, "other", sources);
+  add_disagreement(run, device("other", power::Scope::gpu, 2402), sources);
   EXPECT_TRUE(sources.empty());
-  add_disagreement(run, "gpu", sources);
+  add_disagreement(run, device("gpu", power::Scope::gpu, 2402), sources);
   ASSERT_EQ(sources.size(), 1U);
   EXPECT_LE(sources[0].low, 232.0 / 2402);
   EXPECT_EQ(sources[0].high, 1);
@@ -152,7 +152,7 @@ TEST(GpuFigures, TheRangeCoversCounterAndPowerWhereTheyDisagree) {
   // Where power stands in, it is the value, and the counter the other end.
   sources.clear();
   run.gpus[0].share.check.power_stands_in = true;
-  add_disagreement(run, "gpu", sources);
+  add_disagreement(run, device("gpu", power::Scope::gpu, 2402), sources);
   ASSERT_EQ(sources.size(), 1U);
   EXPECT_GE(sources[0].high, 2402.0 / 232);
   // What power may be off by anyway is no disagreement.
@@ -162,7 +162,61 @@ TEST(GpuFigures, TheRangeCoversCounterAndPowerWhereTheyDisagree) {
                              .seconds = 12,
                              .power_accuracy_low = 0.65,
                              .power_accuracy_high = 1.35};
-  add_disagreement(run, "gpu", sources);
+  add_disagreement(run, device("gpu", power::Scope::gpu, 2402), sources);
+  EXPECT_TRUE(sources.empty());
+}
+
+TEST(GpuFigures, PowerThatStandsInIsNotMeasuredByTheCounter) {
+  MeteredRun run;
+  run.gpus = {gpu("gpu", GpuSharing::process_use, split(60, 0, 0, 0))};
+  power::SourceInfo info = device("gpu", power::Scope::gpu, 60).info;
+  mark_power_that_stands_in(run, info);
+  EXPECT_EQ(info.provenance, Provenance::measured);
+  run.gpus[0].share.check = {
+      .power_stands_in = true, .power_accuracy_low = 0.65, .power_accuracy_high = 1.35};
+  mark_power_that_stands_in(run, info);
+  EXPECT_EQ(info.provenance, Provenance::derived);
+  EXPECT_EQ(info.accuracy_low, 0.65);
+  EXPECT_EQ(info.accuracy_high, 1.35);
+  EXPECT_THAT(info.accuracy_basis, HasSubstr("power summed over time"));
+}
+
+TEST(GpuFigures, WhereEitherMayBeWrongTheRangeStaysWhenTheCounterIsGivenUp) {
+  DeviceReport report = device("gpu", power::Scope::gpu, 60);
+  report.total.joules = 60;
+  report.info.integrated = true;
+  report.info.max_plausible_watts = 2000;
+  MeteredRun run;
+  run.duration_seconds = 3;
+  run.devices = {report};
+  run.gpus = {gpu("gpu", GpuSharing::process_use, split(60, 0, 0, 0))};
+  power::GpuDevice::CrossCheck& check = run.gpus[0].share.check;
+  check = {.counter_joules = 600, .power_joules = 20, .seconds = 1, .counter_given_up = true};
+  std::vector<SystematicSource> sources;
+  add_disagreement(run, report, sources);
+  ASSERT_EQ(sources.size(), 1U);
+  EXPECT_GE(sources[0].high, 30);
+  EXPECT_THAT(sources[0].basis, HasSubstr("either may be wrong"));
+  add_gpu_warnings(run);
+  ASSERT_EQ(run.warnings.size(), 1U);
+  EXPECT_THAT(run.warnings[0].text, HasSubstr("either"));
+  // Never more than the board can draw.
+  sources.clear();
+  report.info.max_plausible_watts = 250;
+  add_disagreement(run, report, sources);
+  ASSERT_EQ(sources.size(), 1U);
+  EXPECT_DOUBLE_EQ(sources[0].high, 250 * 3 / 60.0);
+  // A counter that alone can be wrong says nothing.
+  sources.clear();
+  run.warnings.clear();
+  check.counter_impossible = true;
+  add_disagreement(run, report, sources);
+  EXPECT_TRUE(sources.empty());
+  add_gpu_warnings(run);
+  EXPECT_TRUE(run.warnings.empty()) << "said with the other devices";
+  // Nor does one that died of something else.
+  check = {.counter_joules = 600, .power_joules = 20, .seconds = 1};
+  add_disagreement(run, report, sources);
   EXPECT_TRUE(sources.empty());
 }
 

@@ -144,6 +144,9 @@ struct MeteredRun {
   /// From the command's start to its own end.
   double command_seconds = 0;
   double suspended_seconds = 0;
+  /// What the machine's peak power is a mean over, at least: its slowest counter can't tell less. All of the
+  /// run if that is shorter.
+  double machine_peak_seconds = 0;
   double cpu_seconds = 0;
   double machine_busy_seconds = 0;
   double steal_seconds = 0;

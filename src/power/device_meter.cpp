@@ -66,6 +66,8 @@ const DeviceSample& DeviceMeter::add(const Reading& reading, const WindowTime& w
     set_flag(SampleFlag::missing);
     total_.unknown_seconds += window.awake_seconds;
     set_anchor(reading);
+  } else if (reading.after_gap) {
+    joules = restart_from(reading, window, SampleFlag::missing);
   } else {
     joules = info_.kind == ReadingKind::watts ? add_watts(reading, window) : add_counter(reading, window);
     read_ns_ = reading.boottime_ns;
@@ -113,7 +115,7 @@ double DeviceMeter::add_counter(const Reading& reading, const WindowTime& window
   if (delta == 0 || delta < info_.min_plausible_watts * since_anchor) return not_moved(window);
   const double joules = moved(delta, since_anchor);
   if (since_anchor > since_read && since_anchor <= kSlowestUpdateSeconds && reading.late_joules == 0)
-    slowest_update_seconds_ = std::max(slowest_update_seconds_, since_anchor);
+    total_.slowest_update_seconds = std::max(total_.slowest_update_seconds, since_anchor);
   if (since_anchor > std::max(kLeastLateSeconds, kSettleUpdates * info_.update_seconds) &&
       since_anchor > since_read) {
     sample_.late_joules = joules * (1 - since_read / since_anchor);
@@ -164,6 +166,8 @@ double DeviceMeter::moved(double joules, double seconds) {
   pending_joules_ = 0;
   total_.bridged_seconds -= pending_seconds_;
   pending_seconds_ = 0;
+  total_.unknown_seconds -= pending_unknown_seconds_;
+  pending_unknown_seconds_ = 0;
   overdrawn_joules_ = std::max(-left, 0.0);
   return std::max(left, 0.0);
 }
@@ -174,6 +178,7 @@ double DeviceMeter::restart_from(const Reading& reading, const WindowTime& windo
   settled_joules_ += pending_joules_;
   pending_joules_ = 0;
   pending_seconds_ = 0;
+  pending_unknown_seconds_ = 0;
   unmoved_seconds_ = 0;
   stale_ = false;
   set_anchor(reading);
@@ -194,6 +199,7 @@ double DeviceMeter::add_watts(const Reading& reading, const WindowTime& window) 
   settled_joules_ += pending_joules_;
   pending_joules_ = 0;
   pending_seconds_ = 0;
+  pending_unknown_seconds_ = 0;
   set_anchor(reading);
   return joules;
 }
@@ -201,6 +207,7 @@ double DeviceMeter::add_watts(const Reading& reading, const WindowTime& window) 
 double DeviceMeter::bridge(double seconds) {
   if (!has_power_) {
     total_.unknown_seconds += seconds;
+    pending_unknown_seconds_ += seconds;
     return 0;
   }
   const double joules = power_watts_ * seconds;
@@ -229,7 +236,7 @@ void DeviceMeter::set_anchor(const Reading& reading) {
 double DeviceMeter::peak_seconds() const {
   const double update = info_.kind == ReadingKind::watts
                             ? info_.update_seconds
-                            : std::max(info_.update_seconds, slowest_update_seconds_);
+                            : std::max(info_.update_seconds, total_.slowest_update_seconds);
   return std::max(kLeastPeakSeconds, kPeakUpdates * update);
 }
 

@@ -78,6 +78,8 @@ class DeviceMeter {
   /// Booked by bridging since the anchor: a reading may still replace it.
   double pending_joules_ = 0;
   double pending_seconds_ = 0;
+  /// Without a power to bridge them with, since the anchor: a reading may still tell of them.
+  double pending_unknown_seconds_ = 0;
   /// Booked by bridging before a restart: nothing will replace it.
   double settled_joules_ = 0;
   /// Booked beyond what the counter then said: taken off what follows.
@@ -89,8 +91,6 @@ class DeviceMeter {
   bool clean_ = false;
   double peak_joules_ = 0;
   double peak_seconds_ = 0;
-  /// The longest time in which it stood still between two of its steps.
-  double slowest_update_seconds_ = 0;
 };
 
 }  // namespace joulery::power

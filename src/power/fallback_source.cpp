@@ -15,8 +15,13 @@ constexpr double kStillUpdates = 10;
 /// What it should have shown meanwhile: this many of its steps, and at least this much.
 constexpr double kMissedSteps = 4;
 constexpr double kLeastMissedJoules = 0.05;
+/// Power is taken to have gone evenly from one reading to the next over this long, and over this many of its
+/// updates; over less if readings in between have failed.
+constexpr double kEvenSeconds = 1;
+constexpr double kEvenUpdates = 10;
+constexpr double kEvenPartOverFailures = 0.5;
 constexpr const char* kStoodStill = "stood still";
-constexpr const char* kDisbelieved = "does not count in the unit that it should";
+constexpr const char* kDisbelieved = "seems to count in a wrong unit: it is many times off from its power";
 
 class FallbackSource final : public Source {
  public:
@@ -39,7 +44,7 @@ class FallbackSource final : public Source {
   Reading read(const Clock& clock) override {
     if (switched_) return read_integrated(clock);
     const Reading counter = counter_->read(clock);
-    const bool moved = counter.valid && (!has_value_ || counter.value != last_value_);
+    const bool moved = counter.valid && (counter.after_gap || !has_value_ || counter.value != last_value_);
     if (moved) {
       last_value_ = counter.value;
       has_value_ = true;
@@ -49,15 +54,19 @@ class FallbackSource final : public Source {
       return counter;
     }
     const double before = missed_.joules;
-    integrate(clock);
+    const Reading power = integrate(clock, counter.valid);
     const bool disbelieved = !counter.valid && counter.error_number == ERANGE;
-    if (!disbelieved && !has_died()) return counter;
-    switch_over(disbelieved);
+    const bool died = disbelieved || has_died();
+    if (died) switch_over(disbelieved);
+    if (!died && !power.after_gap) return counter;
     Reading reading = counter;
-    reading.late_joules = before;
-    reading.value = last_value_ + missed_.joules;
+    reading.value = last_value_;
     reading.valid = true;
     reading.error_number = 0;
+    reading.after_gap = power.after_gap;
+    if (!died) return reading;
+    reading.late_joules = std::min(before, missed_.joules);
+    reading.value += missed_.joules;
     return reading;
   }
 
@@ -67,6 +76,7 @@ class FallbackSource final : public Source {
     // After a pause, the time between says nothing of power.
     missed_.monotonic_ns = 0;
     missed_.has_watts = false;
+    missed_.has_failed = false;
   }
 
  private:
@@ -76,12 +86,17 @@ class FallbackSource final : public Source {
     double seconds = 0;
     double watts = 0;
     bool has_watts = false;
+    /// Has power given nothing since `watts`?
+    bool has_failed = false;
+    /// Of a time in which the counter gave no reading at all, not even the same again.
+    bool unread = false;
     /// When `joules` was last brought up to date; 0 if never.
     std::int64_t monotonic_ns = 0;
   };
 
-  /// The power reading, with `valid` false if it can't be believed. Adds what was drawn since the last.
-  Reading integrate(const Clock& clock) {
+  /// The power reading, with `valid` false if it can't be believed. Adds what was drawn since the last,
+  /// unless that is too long ago: `after_gap` then.
+  Reading integrate(const Clock& clock, bool counter_read) {
     Reading power = power_->read(clock);
     const double most = power_->info().max_plausible_watts;
     const bool plausible =
@@ -90,6 +105,7 @@ class FallbackSource final : public Source {
       power.valid = false;
       power.error_number = ERANGE;
     }
+    missed_.has_failed = missed_.has_failed || !power.valid;
     if (!power.valid) return power;
     // Suspended time draws next to nothing and is not in the monotonic clock.
     const std::int64_t now_ns = clock.monotonic_ns();
@@ -97,13 +113,27 @@ class FallbackSource final : public Source {
       const double seconds =
           static_cast<double>(std::max<std::int64_t>(now_ns - missed_.monotonic_ns, 0)) * 1e-9;
       const double before = missed_.has_watts ? missed_.watts : power.value;
-      missed_.joules += (before + power.value) / 2 * seconds;
-      missed_.seconds += seconds;
+      power.after_gap = seconds > even_seconds();
+      if (!power.after_gap) {
+        missed_.joules += (before + power.value) / 2 * seconds;
+        missed_.seconds += seconds;
+        missed_.unread = missed_.unread || !counter_read;
+      } else if (missed_.unread && !switched_) {
+        // Nobody was told of it, so it is filled in together with the gap.
+        missed_ = {};
+      }
     }
     missed_.monotonic_ns = now_ns;
     missed_.watts = power.value;
     missed_.has_watts = true;
+    missed_.has_failed = false;
     return power;
+  }
+
+  double even_seconds() const {
+    const double seconds = std::max(kEvenSeconds, kEvenUpdates * power_->info().update_seconds);
+    // A nanosecond's grace for what comes out of the clock's arithmetic.
+    return (missed_.has_failed ? kEvenPartOverFailures * seconds : seconds) + 1e-9;
   }
 
   bool has_died() const {
@@ -129,7 +159,7 @@ class FallbackSource final : public Source {
   }
 
   Reading read_integrated(const Clock& clock) {
-    Reading reading = integrate(clock);
+    Reading reading = integrate(clock, false);
     if (reading.valid) reading.value = last_value_ + missed_.joules;
     return reading;
   }

@@ -16,6 +16,9 @@ namespace joulery::power {
 /// sensor, no wrap. A device that is off (no power) never switches. A counter that says of itself that it is
 /// not to be believed (ERANGE) is not waited for: power stands in from its last good reading on.
 ///
+/// Power is summed only over times that it is known at both ends of: after a longer gap, the first reading
+/// says that it tells nothing of it (`after_gap`).
+///
 /// `counter` gives cumulative joules and `power` watts of the same device; ids and parents are the counter's.
 std::unique_ptr<Source> make_fallback_source(std::unique_ptr<Source> counter, std::unique_ptr<Source> power);
 

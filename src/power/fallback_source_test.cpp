@@ -202,6 +202,64 @@ TEST(FallbackSource, SamplerBooksWhatTheDeadCounterDidNotShow) {
   EXPECT_EQ(sampler.device(0).provenance, Provenance::derived);
 }
 
+TEST(FallbackSource, PowerIsNotSummedOverATimeThatNothingWasReadIn) {
+  Device device;
+  device.start();
+  device.source->read(device.clock);
+  for (int i = 0; i < 20; ++i) device.step(0.1);
+  ASSERT_TRUE(device.source->info().integrated);
+  const double before = device.source->read(device.clock).value;
+  device.power->valid = false;
+  for (int i = 0; i < 25; ++i) EXPECT_FALSE(device.step(0.1).valid);
+  device.power->valid = true;
+  const Reading back = device.step(0.1);
+  EXPECT_TRUE(back.valid);
+  EXPECT_TRUE(back.after_gap);
+  EXPECT_NEAR(back.value, before, 1e-9);
+  const Reading next = device.step(0.1);
+  EXPECT_FALSE(next.after_gap);
+  EXPECT_NEAR(next.value, before + 10, 1e-9);
+  // A reading that fails now and then is no gap.
+  device.power->valid = false;
+  device.step(0.1);
+  device.power->valid = true;
+  EXPECT_NEAR(device.step(0.1).value, before + 30, 1e-9);
+}
+
+TEST(FallbackSource, WhatAnIntegratedDeviceDrewInAGapIsFilledInAndSaid) {
+  for (const bool unread : {false, true}) {
+    for (const double alive : {0.5, 3.0}) {
+      Device device;
+      device.start();
+      std::vector<std::unique_ptr<Source>> sources;
+      sources.push_back(std::move(device.source));
+      Sampler sampler(std::move(sources), device.clock);
+      sampler.start();
+      const auto ticks = [&](double seconds, double watts) {
+        for (int i = 0; i + 0.5 < seconds * 10; ++i) {
+          device.clock.advance_seconds(0.1);
+          device.counter->value += watts * 0.1;
+          sampler.tick();
+        }
+      };
+      ticks(2, 100);
+      // The counter freezes or fails; soon after, the whole device is away.
+      device.counter->valid = !unread;
+      ticks(alive, 0);
+      device.power->valid = device.counter->valid = false;
+      ticks(2.5, 0);
+      device.power->valid = true;
+      device.counter->valid = !unread;
+      ticks(3, 0);
+      const DeviceTotal& total = sampler.total(0);
+      EXPECT_TRUE(sampler.device(0).integrated);
+      EXPECT_NEAR(total.joules, (2 + alive + 2.5 + 3) * 100, 11) << unread << alive;
+      EXPECT_GE(total.bridged_joules, 249) << unread << alive;
+      EXPECT_GE(total.bridged_seconds, 2.49) << unread << alive;
+    }
+  }
+}
+
 TEST(FallbackSource, WithOnlyOneOfTheTwoThereIsNothingToWrap) {
   Device device;
   EXPECT_EQ(make_fallback_source(std::make_unique<FakeSource>(device.counter), nullptr)->info().kind,

@@ -57,6 +57,9 @@ class GpuDevice {
     bool counter_given_up = false;
     /// They are as far apart as that, but not yet for long enough to tell: power is used so far.
     bool power_stands_in = false;
+    /// By the counter the board would draw more than it can, or less than any that is on: the counter is
+    /// wrong, and not the power.
+    bool counter_impossible = false;
     /// What the power itself may be off by, as factors.
     double power_accuracy_low = 1;
     double power_accuracy_high = 1;

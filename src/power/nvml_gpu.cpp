@@ -22,8 +22,13 @@ constexpr std::size_t kProcessRoom = 256;
 constexpr std::size_t kMostProcesses = 65536;
 /// Power is asked for beside the counter no more often than this: each question costs time.
 constexpr double kCheckSeconds = 0.5;
-/// Nothing is compared over more: power was not looked at often enough.
+/// Nothing is compared over more: power was not looked at often enough. Over less while it matters at once,
+/// and over less again where readings have failed in between.
 constexpr double kMostCheckSeconds = 5;
+constexpr double kMostJudgedSeconds = 1;
+constexpr double kMostSecondsOverFailures = 0.5;
+/// Without an answer of the power for longer, a counter of which nothing is known is believed.
+constexpr double kPatienceSeconds = 2;
 /// A counter this many times off from power over this long does not count in the unit that it claims. A mean
 /// over a second comes late by that much.
 constexpr double kWrongUnitFactor = 20;
@@ -275,60 +280,105 @@ Reading NvmlGpu::energy_reading(const Clock& clock) {
                      .valid = true,
                      .error_number = 0};
   if (code != nvml::kSuccess) {
-    check_ns_ = 0;
+    check_failed_ = true;
     return failed_reading(reading.boottime_ns, code);
   }
-  reading.value = checked(clock.monotonic_ns(), joules, reading.late_joules);
+  check(clock.monotonic_ns(), joules, reading);
   if (!check_.counter_given_up) return reading;
   reading.valid = false;
   reading.error_number = ERANGE;
   return reading;
 }
 
-double NvmlGpu::checked(std::int64_t now_ns, double joules, double& late_joules) {
-  const double before = given_joules_;
-  const bool stood_in = check_.power_stands_in;
-  const bool compared = compare(now_ns, joules);
-  if (joules < last_joules_) {
-    // Reset: there is nothing to go on from.
-    offset_joules_ = 0;
-  } else if (stood_in && !compared) {
-    offset_joules_ = before - joules;
-  }
+void NvmlGpu::check(std::int64_t now_ns, double joules, Reading& reading) {
+  const bool began_anew = joules < last_joules_;
   last_joules_ = joules;
-  given_joules_ = joules + offset_joules_;
-  if (unit_is_right_) return given_joules_;
-  check_.power_stands_in = compared && unit_seems_wrong();
-  if (!compared) {
-    judged_ = {};
-    judged_.given_joules = given_joules_;
-    return given_joules_;
+  if (unit_is_right_) {
+    static_cast<void>(compare(now_ns, joules));
+    give_counted(joules);
+  } else if (!has_given_ || (began_anew && !check_.power_stands_in)) {
+    static_cast<void>(compare(now_ns, joules));
+    has_given_ = true;
+    given_joules_ = joules;
+    given_at_joules_ = joules;
+    judged_.other_joules = joules - judged_.counter_joules;
+  } else {
+    judge(now_ns, joules, reading);
   }
-  const bool stands_in = check_.power_stands_in;
-  if (stands_in || stood_in) {
-    // What was given is not taken back.
-    given_joules_ =
-        std::max(before, judged_.given_joules + (stands_in ? judged_.power_joules : judged_.counter_joules));
-    offset_joules_ = given_joules_ - joules;
-    if (stands_in != stood_in)
-      late_joules = std::max(0.0, given_joules_ - before - step_watts_ * step_seconds_);
-  }
-  judge_unit(stands_in);
-  return given_joules_;
+  reading.value = given_joules_;
 }
 
-bool NvmlGpu::compare(std::int64_t now_ns, double joules) {
+void NvmlGpu::give_counted(double joules) {
+  const double counted = joules - given_at_joules_;
+  // One that began anew goes backwards for whoever reads it, too.
+  given_joules_ = counted < 0 ? joules : given_joules_ + counted;
+  judged_.other_joules += counted;
+  given_at_joules_ = joules;
+}
+
+void NvmlGpu::judge(std::int64_t now_ns, double joules, Reading& reading) {
+  const bool stood_in = check_.power_stands_in;
+  const double unanswered = check_ns_ > 0 ? static_cast<double>(now_ns - check_ns_) * 1e-9 : 0;
+  switch (compare(now_ns, joules)) {
+    case Compared::added: {
+      const double before = given_joules_;
+      const bool stands_in = unit_seems_wrong();
+      check_.power_stands_in = stands_in;
+      check_.counter_impossible = stands_in && counter_is_impossible();
+      // What was given is not taken back.
+      given_joules_ = std::max(
+          before, judged_.other_joules + (stands_in ? judged_.power_joules : judged_.counter_joules));
+      given_at_joules_ = joules;
+      if (stands_in != stood_in)
+        reading.late_joules = std::max(0.0, given_joules_ - before - step_watts_ * step_seconds_);
+      conclude(stands_in);
+      return;
+    }
+    case Compared::too_far_apart:
+      // Power says nothing of that time; the counter does, unless nothing is known of its unit yet.
+      reading.after_gap = stood_in || (judged_.seconds <= 0 && !takes_counter_);
+      if (!stood_in) give_counted(joules);
+      given_at_joules_ = joules;
+      return;
+    case Compared::no_power:
+      takes_counter_ = takes_counter_ || (!stood_in && unanswered > kPatienceSeconds);
+      if (takes_counter_ && !stood_in) {
+        give_counted(joules);
+        has_checked_ = false;
+      } else {
+        reading.valid = false;
+        reading.error_number = nvml::return_errno(check_code_);
+      }
+      return;
+    case Compared::impossible:
+      reading.valid = !stood_in;
+      reading.error_number = stood_in ? ENODATA : 0;
+      if (stood_in) return;
+      give_counted(joules);
+      has_checked_ = false;
+      return;
+  }
+}
+
+NvmlGpu::Compared NvmlGpu::compare(std::int64_t now_ns, double joules) {
+  if (check_way_ == NvmlPowerWay::none) return Compared::impossible;
   const double seconds = static_cast<double>(now_ns - check_ns_) * 1e-9;
-  if (check_way_ == NvmlPowerWay::none) return false;
-  if (unit_is_right_ && check_ns_ > 0 && seconds < kCheckSeconds) return false;
+  if (unit_is_right_ && check_ns_ > 0 && seconds < kCheckSeconds) return Compared::too_far_apart;
   double watts = 0;
-  if (read_power(check_way_, nvml::kScopeGpu, watts) != nvml::kSuccess) {
-    check_ns_ = 0;
-    return false;
+  check_code_ = read_power(check_way_, nvml::kScopeGpu, watts);
+  const bool impossible = check_code_ == nvml::kSuccess && most_watts_ > 0 && watts > most_watts_;
+  if (check_code_ != nvml::kSuccess || impossible) {
+    check_failed_ = true;
+    // From now on, where there is nothing before to compare with.
+    if (check_ns_ == 0) check_ns_ = now_ns;
+    return impossible ? Compared::impossible : Compared::no_power;
   }
   const double counted = joules - check_joules_;
-  // After a reset or a long pause there is nothing to compare.
-  const bool comparable = check_ns_ > 0 && counted >= 0 && seconds < kMostCheckSeconds;
+  const double most_seconds = check_failed_    ? kMostSecondsOverFailures
+                              : unit_is_right_ ? kMostCheckSeconds
+                                               : kMostJudgedSeconds;
+  // A nanosecond's grace for what comes out of the clock's arithmetic.
+  const bool comparable = has_checked_ && counted >= 0 && seconds < most_seconds + 1e-9;
   if (comparable) {
     const double drawn = (check_watts_ + watts) / 2 * seconds;
     check_.counter_joules += counted;
@@ -340,10 +390,12 @@ bool NvmlGpu::compare(std::int64_t now_ns, double joules) {
     step_watts_ = std::max(check_watts_, watts);
     step_seconds_ = seconds;
   }
+  has_checked_ = true;
+  check_failed_ = false;
   check_ns_ = now_ns;
   check_joules_ = joules;
   check_watts_ = watts;
-  return comparable;
+  return comparable ? Compared::added : Compared::too_far_apart;
 }
 
 bool NvmlGpu::unit_seems_wrong() const {
@@ -355,7 +407,14 @@ bool NvmlGpu::unit_seems_wrong() const {
          judged_.counter_joules * kWrongUnitFactor < judged_.power_joules - slack;
 }
 
-void NvmlGpu::judge_unit(bool wrong) {
+bool NvmlGpu::counter_is_impossible() const {
+  const bool too_much =
+      most_watts_ > 0 && judged_.counter_joules > most_watts_ * (judged_.seconds + kUpdateSeconds);
+  return too_much || (judged_.counter_joules < judged_.power_joules &&
+                      judged_.counter_joules < kLeastWatts * (judged_.seconds - kUpdateSeconds));
+}
+
+void NvmlGpu::conclude(bool wrong) {
   const double patience =
       check_way_ == NvmlPowerWay::field_instant ? kWrongUnitSeconds : kWrongUnitSecondsOfMeans;
   // A nanosecond's grace for what comes out of the clock's arithmetic.

@@ -45,10 +45,11 @@ class NvmlGpu final : public GpuDevice {
   GpuFacts& edit_facts() { return facts_; }
   void set_device_id(std::string id) { device_id_ = std::move(id); }
   /// The power that the energy counter is checked against.
-  void set_check_power(NvmlPowerWay way, double accuracy_low, double accuracy_high) {
+  void set_check_power(NvmlPowerWay way, const SourceInfo& info) {
     check_way_ = way;
-    check_.power_accuracy_low = accuracy_low;
-    check_.power_accuracy_high = accuracy_high;
+    most_watts_ = info.max_plausible_watts;
+    check_.power_accuracy_low = info.accuracy_low;
+    check_.power_accuracy_high = info.accuracy_high;
   }
 
   /// For a source: one reading, with the time taken around it. After a failure the handle is looked up anew
@@ -56,7 +57,8 @@ class NvmlGpu final : public GpuDevice {
   ///
   /// Until counter and power have once agreed, both are read. While they are too far apart for the counter's
   /// unit to be right, what is given is power summed over time from the first reading on; after a second or
-  /// two of that the counter is given up: ERANGE.
+  /// two of that the counter is given up: ERANGE. While it is open which of the two is right, nothing is
+  /// given for a time without power, and of a longer one the next reading says so (`after_gap`).
   Reading energy_reading(const Clock& clock);
   Reading power_reading(const Clock& clock, NvmlPowerWay way, std::uint32_t scope);
 
@@ -70,13 +72,28 @@ class NvmlGpu final : public GpuDevice {
   void find_instances();
   /// True if there is a new handle to try.
   bool recover(const Clock& clock);
-  /// What is given for a counter that stands at `joules`.
-  double checked(std::int64_t now_ns, double joules, double& late_joules);
-  /// Adds what counter and power say of the time since they were last compared. False if nothing was added.
-  bool compare(std::int64_t now_ns, double joules);
+  enum class Compared {
+    /// What both say of the time since they were last compared was added.
+    added,
+    /// That was too long ago, or the counter began anew.
+    too_far_apart,
+    /// The power did not answer.
+    no_power,
+    /// There is no power, or none that such a board can draw.
+    impossible,
+  };
+  /// Fills in what is given for a counter that stands at `joules`.
+  void check(std::int64_t now_ns, double joules, Reading& reading);
+  /// The same while the counter's unit is being judged.
+  void judge(std::int64_t now_ns, double joules, Reading& reading);
+  /// What was counted since the last reading is given, in whatever unit.
+  void give_counted(double joules);
+  Compared compare(std::int64_t now_ns, double joules);
   /// Are they too far apart for the counter's unit to be right?
   bool unit_seems_wrong() const;
-  void judge_unit(bool wrong);
+  /// Can it only be the counter that is wrong?
+  bool counter_is_impossible() const;
+  void conclude(bool wrong);
   GpuLook append_holders(nvml::Device device, int instance, double weight,
                          std::vector<GpuProcess>& processes);
 
@@ -100,16 +117,24 @@ class NvmlGpu final : public GpuDevice {
     double counter_joules = 0;
     double power_joules = 0;
     double seconds = 0;
-    /// What was given at its start.
-    double given_joules = 0;
+    /// What was given beside that.
+    double other_joules = 0;
   };
   Judged judged_;
   bool unit_is_right_ = false;
+  bool has_given_ = false;
+  /// The counter has been taken at its word because power did not answer for long.
+  bool takes_counter_ = false;
   double last_joules_ = 0;
-  /// What was given last, and by how much that was more than the counter said.
+  /// What was given last, and where the counter stood then.
   double given_joules_ = 0;
-  double offset_joules_ = 0;
+  double given_at_joules_ = 0;
+  double most_watts_ = 0;
+  bool has_checked_ = false;
   std::int64_t check_ns_ = 0;
+  /// Has a reading failed since then? Then how that of power did.
+  bool check_failed_ = false;
+  nvml::Return check_code_ = nvml::kSuccess;
   double check_joules_ = 0;
   double check_watts_ = 0;
   /// At most, and in all, in the time that was compared last.

@@ -154,7 +154,7 @@ bool add_gpu(Opened& opened, NvmlPowerWay way) {
   std::unique_ptr<Source> power;
   if (way != NvmlPowerWay::none) {
     SourceInfo info = power_info(gpu, way);
-    gpu.set_check_power(way, info.accuracy_low, info.accuracy_high);
+    gpu.set_check_power(way, info);
     power = std::make_unique<NvmlPowerSource>(opened.gpu, std::move(info), way, nvml::kScopeGpu);
   }
   GpuFacts& facts = gpu.edit_facts();

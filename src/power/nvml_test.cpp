@@ -250,6 +250,79 @@ TEST_F(Nvml, NoEnergyInAWrongUnitStaysInTheTotal) {
   }
 }
 
+TEST_F(Nvml, PowerThatFailsNowAndThenLetsNoEnergyInAWrongUnitThrough) {
+  const std::string gpu = "gpu 0 watts=20 unit=30";
+  open(gpu);
+  meter(0.1);
+  for (int i = 0; i < 15; ++i) {
+    set_text_((gpu + (i % 2 == 0 ? "\ncode nvmlDeviceGetFieldValues 999" : "")).c_str());
+    meter(0.3);
+  }
+  EXPECT_NEAR(sampler_->total(0).joules, 4.6 * 20, 2);
+  EXPECT_TRUE(probe_.gpus[0]->cross_check().counter_given_up);
+}
+
+TEST_F(Nvml, PowerThatNeverAnswersDoesNotMakeAGoodCounterUseless) {
+  open("gpu 0 watts=20");
+  set_text_("gpu 0 watts=20\ncode nvmlDeviceGetFieldValues 999");
+  meter(5);
+  EXPECT_NEAR(sampler_->total(0).joules, 100, 0.1);
+  EXPECT_NEAR(sampler_->total(0).unknown_seconds, 0, 1e-9);
+}
+
+TEST_F(Nvml, AGpuThatIsLostWhilePowerStandsInIsNoDeadCounter) {
+  open("gpu 0 watts=100 unit=1000 lost=0.35 back=1.55");
+  meter(5);
+  const DeviceTotal& total = sampler_->total(0);
+  EXPECT_NEAR(total.joules, 500, 10);
+  EXPECT_GE(total.bridged_joules, 119);
+  EXPECT_TRUE(sampler_->device(0).integrated);
+  EXPECT_THAT(sampler_->device(0).accuracy_basis, HasSubstr("unit"));
+  EXPECT_THAT(sampler_->device(0).accuracy_basis, Not(HasSubstr("stood still")));
+}
+
+TEST_F(Nvml, PowerIsNotMadeUpForATimeInWhichTheGpuWasAway) {
+  open("gpu 0 watts=0:400,1.5:0,4:400 frozen=0.2 lost=1.5 back=4");
+  meter(5);
+  const DeviceTotal& total = sampler_->total(0);
+  EXPECT_TRUE(sampler_->device(0).integrated);
+  // A lost GPU is looked for once a second.
+  EXPECT_GE(total.bridged_seconds, 2.5);
+  EXPECT_LE(total.bridged_seconds, 3.61);
+  EXPECT_LE(total.joules - total.bridged_joules, 1000);
+  EXPECT_GE(total.joules - total.bridged_joules, 1000 - 1.1 * 400);
+}
+
+TEST_F(Nvml, WhatIsNeverToldIsUnknownAndWhatIsToldLaterIsNot) {
+  open("gpu 0 watts=100 lost=0.05 back=2 restart=1");
+  meter(3);
+  EXPECT_NEAR(sampler_->total(0).unknown_seconds, 2, 0.11);
+  EXPECT_NEAR(sampler_->total(0).joules, 100, 11);
+}
+
+TEST_F(Nvml, OnlyACounterThatTheBoardCantHaveIsDismissed) {
+  struct Case {
+    const char* text;
+    bool by_power;
+    bool impossible;
+  };
+  for (const Case& one :
+       {Case{"gpu 0 watts=100 unit=1000", true, true}, Case{"gpu 0 watts=100 unit=0.001", true, true},
+        Case{"gpu 0 watts=20 unit=30", true, false}, Case{"gpu 0 watts=100 power_factor=0.02", true, false},
+        Case{"gpu 0 watts=20 power_factor=25", true, false},
+        Case{"gpu 0 watts=100 power_factor=25", false, false}}) {
+    open(one.text);
+    meter(3);
+    const auto check = probe_.gpus[0]->cross_check();
+    EXPECT_EQ(check.counter_given_up, one.by_power) << one.text;
+    EXPECT_EQ(check.counter_impossible, one.impossible) << one.text;
+    // Power that the board can't draw is not believed.
+    if (!one.by_power) EXPECT_NEAR(sampler_->total(0).joules, 300, 0.1);
+    sampler_.reset();
+    seconds_ = 0;
+  }
+}
+
 TEST_F(Nvml, ABurstThatPowerShowsLateIsTheCounters) {
   // The sensor says 10 W, then follows; the counter is right all along.
   open("gpu 0 watts=0:300 power_factor=0.03");

@@ -70,6 +70,8 @@ struct DeviceTotal {
   /// Seconds of which nothing is known: no reading, or a counter that never moved, and no earlier power to
   /// bridge with. They are not in `joules`, which is a lower bound then.
   double unknown_seconds = 0;
+  /// The longest time, of up to a second, for which its counter stood still between two of its steps.
+  double slowest_update_seconds = 0;
   std::uint64_t flag_counts[kSampleFlagCount] = {};
 };
 

@@ -77,6 +77,8 @@ struct Reading {
   int error_number = 0;
   /// Of the energy since the reading before, what was drawn before that and was not told then.
   double late_joules = 0;
+  /// The value says nothing of the time since the valid reading before: whoever reads fills that in.
+  bool after_gap = false;
 };
 
 /// One counter or power sensor of one device. Reads allocate nothing, lock nothing and log nothing. Not

@@ -164,6 +164,16 @@ def test_a_frozen_counter_is_replaced_and_said(joulery):
     assert document["machine_peak_watts"] < 1.5 * mean
 
 
+def test_a_peak_says_what_it_is_a_mean_over(joulery):
+    document = Gpus(joulery, "gpu 0 watts=100\n").run(2.5)
+    assert document["machine_peak_seconds"] == pytest.approx(2, rel=0.01)
+    assert "peak over 2.00 s" in joulery("show", document["run_id"]).stdout
+    # A run that is shorter has no other peak than its mean.
+    short = Gpus(joulery, "gpu 0 watts=0:20,0.2:300\n").run(0.5)
+    assert short["machine_peak_seconds"] == pytest.approx(short["duration_seconds"], rel=0.01)
+    assert short["machine_peak_watts"] == pytest.approx(short["machine_mean_watts"], rel=0.01)
+
+
 def test_a_counter_in_microjoules_does_not_make_a_power_station(joulery):
     document = Gpus(joulery, "gpu 0 watts=100 unit=1000\n").run(4, use=100)
     adds_up(document)
@@ -181,6 +191,13 @@ def test_a_counter_in_microjoules_does_not_make_a_power_station(joulery):
         ("watts=20 unit=30", 0.4, 20),
         ("watts=100 unit=0.001", 3, 100),
         ("watts=20 unit=10", 3, 20),
+        ("watts=100 power_factor=0.02", 3, 100),
+        ("watts=100 power_factor=0.02", 0.5, 100),
+        ("watts=100 power_factor=25", 3, 100),
+        ("watts=20 power_factor=25", 3, 20),
+        ("watts=100 lost=0.05 back=2 restart=1", 3, 100),
+        ("watts=100 step=0.5", 2.3, 100),
+        ("max_limit=125 watts=100 unit=1000", 0.6, 100),
     ],
 )
 def test_the_truth_lies_within_the_range_whatever_the_counter_counts(joulery, script, seconds, watts):
@@ -189,6 +206,51 @@ def test_the_truth_lies_within_the_range_whatever_the_counter_counts(joulery, sc
     energy = next(device for device in document["devices"] if device["scope"] == "gpu")["energy_joules"]
     assert energy["low"] <= watts * document["duration_seconds"] * 1.02
     assert energy["high"] >= watts * document["duration_seconds"] * 0.98
+
+
+def test_power_over_a_gap_is_filled_in_and_not_derived(joulery):
+    document = Gpus(joulery, "gpu 0 watts=0:400,1.5:0,4:400 frozen=0.2 lost=1.5 back=4\n").run(5, use=100)
+    adds_up(document)
+    energy = document["gpus"][0]["energy_machine_joules"]
+    assert energy["low"] <= 1050 and energy["high"] >= 1000 and energy["provenance"] == "assumed"
+    assert "filled in" in energy["basis"]
+
+
+@pytest.mark.parametrize("driver", ["new_driver", "old_driver"])
+def test_time_that_nothing_is_known_of_is_in_the_range(joulery, driver):
+    document = Gpus(joulery, "gpu 0 watts=100 lost=0.05 back=2 restart=1\n", driver).run(3, use=100)
+    adds_up(document)
+    energy = document["gpus"][0]["energy_machine_joules"]
+    assert energy["high"] >= 300 and energy["provenance"] == "assumed"
+    assert any("nothing is known" in warning["text"] for warning in document["warnings"])
+    document = Gpus(joulery, "gpu 0 watts=300 lost=0.05\n", driver).run(2)
+    for key in ("energy_joules", "energy_machine_joules"):
+        assert document[key]["high"] >= 600 and document[key]["provenance"] == "assumed", key
+
+
+def test_power_that_fails_now_and_then_lets_no_wrong_unit_through(joulery):
+    gpus = Gpus(joulery, "gpu 0 watts=20 unit=30\n")
+    fails = "echo code nvmlDeviceGetFieldValues 999 >> $FAKE_NVML"
+    works = "echo gpu 0 watts=20 unit=30 > $FAKE_NVML"
+    document = joulery.run("sh", "-c", f"for i in 1 2 3 4 5; do sleep 0.3; {fails}; sleep 0.3; {works}; done")
+    assert gpus.path.exists()
+    energy = document["gpus"][0]["energy_machine_joules"]
+    assert energy["value"] == pytest.approx(20 * document["duration_seconds"], rel=0.15)
+
+
+def test_a_gpu_that_is_lost_while_its_power_stands_in(joulery):
+    document = Gpus(joulery, "gpu 0 max_limit=125 watts=100 unit=1000 lost=0.3 back=1.5\n").run(3, use=100)
+    energy = document["gpus"][0]["energy_machine_joules"]
+    assert energy["provenance"] == "assumed" and "filled in" in energy["basis"]
+    assert energy["low"] <= 310 and 290 <= energy["high"] <= 250 * document["duration_seconds"]
+    assert not any("stood still" in warning["text"] for warning in document["warnings"])
+
+
+def test_no_range_exceeds_what_the_board_can_draw(joulery):
+    document = Gpus(joulery, "gpu 0 max_limit=125 watts=100 unit=1000\n").run(0.6, use=100)
+    energy = document["gpus"][0]["energy_machine_joules"]
+    assert energy["high"] <= 250 * document["duration_seconds"]
+    assert energy["provenance"] == "derived", "its power stands in"
 
 
 @pytest.mark.parametrize("hertz", [1, 10, 1000])
