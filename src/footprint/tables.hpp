@@ -103,6 +103,9 @@ struct DataFolders {
 class DataSet {
  public:
   explicit DataSet(DataFolders folders = {}) : folders_(std::move(folders)) {}
+  /// Puts a table before those of the folders and the built-in ones, so that check() tells whether it would
+  /// fit the others before it is one of them. `name` is what errors call it. User error if it is not valid.
+  Status try_out(TableId id, std::string_view text, const std::string& name);
   /// User error that names file and line for a table of a folder that is not what it should be. `grid_zone`
   /// is null if nobody brought one.
   Result<const Table*> table(TableId id) const;
@@ -121,6 +124,7 @@ class DataSet {
   /// For an error in a table of a folder: how to go on without it.
   Error with_way_out(Error error, TableId id) const;
   DataFolders folders_;
+  std::optional<TableId> tried_;
   mutable std::map<TableId, std::unique_ptr<Table>> tables_;
 };
 
