@@ -84,8 +84,10 @@ Status Table::check() {
                                     fmt::join(known, ", "), fmt::join(needed, ", ")));
     }
     if (!column) continue;
-    for (const CsvTable::Row& row : csv_.rows)
+    for (const CsvTable::Row& row : csv_.rows) {
       JOULERY_CHECK_OK(check_field(rule, row.fields[*column], at(name_, row.line)));
+      JOULERY_CHECK_OK(check_lifecycle(rule, Row(*this, row)));
+    }
   }
   for (const std::string& column : csv_.columns) {
     if (std::find(known.begin(), known.end(), column) != known.end()) continue;
@@ -108,6 +110,16 @@ Status Table::check() {
     }
   }
   return {};
+}
+
+Status Table::check_lifecycle(const ColumnRule& rule, const Row& row) const {
+  const bool too_low = rule.lifecycle_minimum > 0 && row.text("boundary") == "lifecycle" &&
+                       row.number(rule.name).value_or(rule.lifecycle_minimum) < rule.lifecycle_minimum;
+  if (!too_low) return {};
+  return user_error(
+      fmt::format("{}: {} is {}, but that of a life cycle must be between {} and {}", at(name_, row.line()),
+                  rule.name, printable(row.text(rule.name)), rule.lifecycle_minimum, rule.maximum),
+      "leave out the row if the value is not known: making a power plant emits, too");
 }
 
 std::vector<Table::Row> Table::rows() const {
