@@ -43,13 +43,23 @@ std::optional<UncertainValue> value_of(const ComparedRun& run, const std::string
 constexpr const char* kOnlyGoodRuns =
     "failed and killed runs say nothing of what the work costs: `joulery runs`";
 
-/// A place that is not known is not the same place on two hosts.
-UncertainValue on_host(const UncertainValue& value, const std::string& host_id, bool hosts_differ) {
+/// True for what is drawn anew with each run, such as "attribution:RUN". "run:RUN:…" only says that nothing
+/// is known of what the run rests on, which may well be the same with all.
+bool is_of_one_run(const std::string& source_id, const std::set<std::string>& run_ids) {
+  if (source_id.starts_with("run:")) return false;
+  const auto words = split(source_id, ':');
+  return std::any_of(words.begin(), words.end(),
+                     [&](std::string_view word) { return run_ids.contains(std::string(word)); });
+}
+
+/// A place that is not known is not the same place on two hosts. What is of one run needs no telling apart.
+UncertainValue on_host(const UncertainValue& value, const ComparedRun& run, bool hosts_differ) {
   if (!hosts_differ) return value;
   UncertainValue result(0, Provenance::measured, value.standard_deviation());
   for (UncertainValue::Part part : value.parts()) {
     for (SystematicSource& source : part.sources) {
-      if (source.provenance == Provenance::assumed) source.id += "@" + host_id;
+      if (source.provenance == Provenance::assumed && !is_of_one_run(source.id, {run.run_id}))
+        source.id += "@" + run.host_id;
     }
     result.add({part.value, part.provenance, 0, part.sources});
   }
@@ -77,7 +87,7 @@ std::optional<GroupFigure> figure_of(const RunGroup& group, const std::string& k
     const auto value = value_of(run, key, per_unit);
     if (!value) return std::nullopt;
     result.values.push_back(value->value());
-    result.mean.add(on_host(*value, run.host_id, hosts_differ).scaled(share));
+    result.mean.add(on_host(*value, run, hosts_differ).scaled(share));
   }
   const double scatter = stats::mean_interval(result.values, 0.9).standard_deviation * std::sqrt(share);
   result.mean = with_deviation(result.mean, std::max(result.mean.standard_deviation(), scatter));
@@ -98,15 +108,6 @@ Reach reach_of(const UncertainValue& ratio, double level) {
   const Interval range = ratio.interval(level);
   return {.down = log_distance(value, std::max(range.low, value * 1e-6)),
           .up = log_distance(value, range.high)};
-}
-
-/// True for what is drawn anew with each run, such as "attribution:RUN". "run:RUN:…" only says that nothing
-/// is known of what the run rests on, which may well be the same with all.
-bool is_of_one_run(const std::string& source_id, const std::set<std::string>& run_ids) {
-  if (source_id.starts_with("run:")) return false;
-  const auto words = split(source_id, ':');
-  return std::any_of(words.begin(), words.end(),
-                     [&](std::string_view word) { return run_ids.contains(std::string(word)); });
 }
 
 UncertainValue without_sources_of_one_run(const UncertainValue& ratio, const std::set<std::string>& run_ids) {

@@ -168,14 +168,16 @@ TEST(Comparison, ARangeNeedsChanceOnBothSides) {
 }
 
 /// Runs of which each may be off by itself, as attribution and idle power are.
-RunGroup group_of_errors(const std::string& label, int count, double joules, const char* id) {
-  RunGroup result = group(label, {.noise = 0.01}, count, 10, joules);
+RunGroup group_of_errors(const std::string& label, int count, double joules, const char* id,
+                         Provenance provenance = Provenance::derived,
+                         const RunMaker& maker = {.noise = 0.01}) {
+  RunGroup result = group(label, maker, count, 10, joules);
   for (ComparedRun& run : result.runs) {
-    run.energy = run.energy->times(UncertainValue(1, Provenance::derived, 0,
+    run.energy = run.energy->times(UncertainValue(1, provenance, 0,
                                                   {{.id = fmt::format(fmt::runtime(id), run.run_id),
                                                     .low = 0.8,
                                                     .high = 1.2,
-                                                    .provenance = Provenance::derived,
+                                                    .provenance = provenance,
                                                     .basis = "others ran"}}));
   }
   return result;
@@ -194,6 +196,21 @@ TEST(Comparison, MoreRunsMendWhatEachRunIsOffByForItself) {
     const Comparison more =
         compare(group_of_errors("a", enough, 100, id), group_of_errors("b", enough, 106, id));
     EXPECT_EQ(figure(more, "energy_joules").verdict, Verdict::more) << id << " " << enough;
+  }
+}
+
+TEST(Comparison, ErrorsOfOneRunAreThoseOfOneRunOnTwoHostsToo) {
+  for (const char* id : {"attribution:{}", "idle-power:{}", "idle-power:{}:gpu0"}) {
+    RunGroup a = group_of_errors("a", 5, 100, id, Provenance::assumed, {.modelled = false, .noise = 0.01});
+    RunGroup b = group_of_errors("b", 5, 101, id, Provenance::assumed,
+                                 {.host = "h2", .modelled = false, .noise = 0.01});
+    const Comparison result = compare(std::move(a), std::move(b));
+    const FigureComparison& energy = figure(result, "energy_joules");
+    EXPECT_EQ(energy.verdict, Verdict::too_few_runs) << id;
+    EXPECT_EQ(energy.lasting, 0) << id;
+    EXPECT_THAT(energy.text, AllOf(HasSubstr("more runs of each would show"), Not(HasSubstr("mend"))));
+    // Two places that are not known are two places, and stay so.
+    EXPECT_EQ(figure(result, "carbon_gco2e").verdict, Verdict::no_common_base) << id;
   }
 }
 
