@@ -142,6 +142,14 @@ void combine(const GroupFigure& a, const GroupFigure& b, const std::set<std::str
   figure.basis = ratio.parts().front().sources.empty() ? "" : "what A and B rest on differs in part";
 }
 
+/// Runs without any scatter do not show that chance does nothing: values may be too coarse to show what it
+/// does.
+void take_no_scatter_for_unknown(stats::RatioEstimate& estimate) {
+  if (estimate.log_standard_error > 0) return;
+  estimate.method = stats::RatioEstimate::Method::none;
+  estimate.low = estimate.high = estimate.ratio;
+}
+
 bool within(const Interval& range, double margin) {
   return range.low > 1 / (1 + margin) && range.high < 1 + margin;
 }
@@ -180,7 +188,9 @@ bool lasting_hides(const FigureComparison& figure) {
 Verdict verdict_of(const FigureComparison& figure, const ComparisonOptions& options) {
   if (!figure.repeated) return Verdict::unknown;
   const stats::RatioEstimate& repeated = *figure.repeated;
-  if (!figure.range) return Verdict::single_runs;
+  if (!figure.range) {
+    return std::min(repeated.count_a, repeated.count_b) < 2 ? Verdict::single_runs : Verdict::no_scatter;
+  }
   if (options.margin && figure.equivalence_p_value &&
       *figure.equivalence_p_value <= 1 - (1 + options.level) / 2 && within(*figure.range, *options.margin)) {
     return Verdict::equivalent;
@@ -210,6 +220,7 @@ FigureComparison compare_figure(const FigureKind& kind, const Comparison& compar
                                         : stats::unpaired_ratio(a->values, b->values, settings);
   }
   if (figure.repeated) {
+    take_no_scatter_for_unknown(*figure.repeated);
     std::set<std::string> run_ids;
     for (const RunGroup* group : {&comparison.a, &comparison.b}) {
       for (const ComparedRun& run : group->runs) run_ids.insert(run.run_id);
@@ -217,7 +228,8 @@ FigureComparison compare_figure(const FigureKind& kind, const Comparison& compar
     combine(*a, *b, run_ids, options.level, figure);
     const auto floor_a = stats::noise_floor(a->values, options.level);
     const auto floor_b = stats::noise_floor(b->values, options.level);
-    if (floor_a && floor_b) figure.noise_floor = std::max(*floor_a, *floor_b);
+    if (floor_a && floor_b && std::max(*floor_a, *floor_b) > 0)
+      figure.noise_floor = std::max(*floor_a, *floor_b);
     figure.split_half_a = stats::split_half_ratio(a->values);
     figure.split_half_b = stats::split_half_ratio(b->values);
     figure.effect_size = comparison.paired ? stats::paired_effect_size(a->values, b->values)
@@ -359,6 +371,8 @@ const char* verdict_name(Verdict verdict) {
       return "no_common_base";
     case Verdict::single_runs:
       return "single_runs";
+    case Verdict::no_scatter:
+      return "no_scatter";
     case Verdict::unknown:
       return "unknown";
   }

@@ -26,6 +26,7 @@ enum class Verdict {
   not_found,       // runs enough for `wanted_change`, and none was found
   no_common_base,  // what all runs of A rest on is not what those of B do, and no number of runs mends that
   single_runs,     // one run each says nothing of chance
+  no_scatter,      // nor do runs that are all the same: the values are too coarse to show it
   unknown          // not known of all runs
 };
 const char* verdict_name(Verdict verdict);

@@ -160,6 +160,27 @@ TEST(Comparison, OneRunEachSaysNothingOfChance) {
   EXPECT_THAT(document, HasSubstr("\"interval\": null"));
 }
 
+TEST(Comparison, RunsWithoutAnyScatterSayNothingOfChance) {
+  for (const ComparisonOptions& options : {ComparisonOptions{}, ComparisonOptions{.margin = 0.5}}) {
+    for (const char* session : {"", "s"}) {
+      const RunMaker maker{.modelled = false, .session = session, .noise = 0};
+      const Comparison result =
+          compare(group("a", maker, 12, 10, 100), group("b", maker, 12, 8, 80), options);
+      for (const FigureComparison& each : result.figures) {
+        EXPECT_EQ(each.verdict, Verdict::no_scatter) << each.key;
+        EXPECT_FALSE(each.range);
+        EXPECT_FALSE(each.noise_floor);
+        EXPECT_FALSE(each.runs_needed);
+        EXPECT_THAT(each.text,
+                    AllOf(HasSubstr("in these runs B had 20 % less"),
+                          HasSubstr("no range: the runs do not differ at all"), HasSubstr("coarse")));
+      }
+      EXPECT_THAT(comparison_document({result}),
+                  AllOf(HasSubstr("\"method\": \"none\""), HasSubstr("\"verdict\": \"no_scatter\"")));
+    }
+  }
+}
+
 TEST(Comparison, ARangeNeedsChanceOnBothSides) {
   const Comparison result = compare(group("a", {}, 1, 10, 100), group("b", {.host = "h2"}, 3, 5, 50));
   EXPECT_FALSE(figure(result, "energy_joules").range);

@@ -115,6 +115,11 @@ std::string verdict_text(const FigureComparison& figure, const ComparisonOptions
           figure.label, reach(*figure.range));
     case Verdict::single_runs:
       return fmt::format("in these runs B had {}; no range: {}", change(figure, false), too_few(figure));
+    case Verdict::no_scatter:
+      return fmt::format(
+          "in these runs B had {}; no range: the runs do not differ at all, as where values are too coarse, "
+          "which says nothing of chance",
+          change(figure, false));
     case Verdict::unknown:
       return fmt::format("{} is not known of all runs", figure.label);
   }
