@@ -40,6 +40,10 @@ std::optional<UncertainValue> value_of(const ComparedRun& run, const std::string
   return value;
 }
 
+bool has_range(const ComparedRun& run, const std::string& key) {
+  return key == "energy_joules" ? run.energy_has_range : key != "carbon_gco2e" || run.carbon_has_range;
+}
+
 constexpr const char* kOnlyGoodRuns =
     "failed and killed runs say nothing of what the work costs: `joulery runs`";
 
@@ -78,6 +82,7 @@ UncertainValue with_deviation(const UncertainValue& value, double standard_devia
 struct GroupFigure {
   UncertainValue mean{0, Provenance::measured};
   std::vector<double> values;
+  bool has_range = true;
 };
 std::optional<GroupFigure> figure_of(const RunGroup& group, const std::string& key, bool per_unit,
                                      bool hosts_differ) {
@@ -87,6 +92,7 @@ std::optional<GroupFigure> figure_of(const RunGroup& group, const std::string& k
     const auto value = value_of(run, key, per_unit);
     if (!value) return std::nullopt;
     result.values.push_back(value->value());
+    result.has_range = result.has_range && has_range(run, key);
     result.mean.add(on_host(*value, run, hosts_differ).scaled(share));
   }
   const double scatter = stats::mean_interval(result.values, 0.9).standard_deviation * std::sqrt(share);
@@ -140,6 +146,10 @@ void combine(const GroupFigure& a, const GroupFigure& b, const std::set<std::str
   // Times that were measured are not made less so by a division.
   figure.provenance = std::max(figure.mean_a->provenance(), figure.mean_b->provenance());
   figure.basis = ratio.parts().front().sources.empty() ? "" : "what A and B rest on differs in part";
+  if (!a.has_range || !b.has_range) {
+    figure.basis += std::string(figure.basis.empty() ? "" : "; ") +
+                    "values came without a range of their own: any range here is of chance alone";
+  }
 }
 
 /// Runs without any scatter do not show that chance does nothing: values may be too coarse to show what it
@@ -185,7 +195,7 @@ bool lasting_hides(const FigureComparison& figure) {
   return chance < ratio && std::hypot(chance, figure.lasting) >= ratio;
 }
 
-Verdict verdict_of(const FigureComparison& figure, const ComparisonOptions& options) {
+Verdict verdict_by_range(const FigureComparison& figure, const ComparisonOptions& options) {
   if (!figure.repeated) return Verdict::unknown;
   const stats::RatioEstimate& repeated = *figure.repeated;
   if (!figure.range) {
@@ -203,6 +213,13 @@ Verdict verdict_of(const FigureComparison& figure, const ComparisonOptions& opti
   return figure.runs_needed && *figure.runs_needed > have ? Verdict::too_few_runs : Verdict::not_found;
 }
 
+/// A range of chance alone proves nothing of values that may be off by themselves.
+Verdict verdict_of(const FigureComparison& figure, const ComparisonOptions& options) {
+  const Verdict verdict = verdict_by_range(figure, options);
+  const bool proven = verdict == Verdict::less || verdict == Verdict::more || verdict == Verdict::equivalent;
+  return proven && !(figure.has_range_a && figure.has_range_b) ? Verdict::beyond_chance : verdict;
+}
+
 FigureComparison compare_figure(const FigureKind& kind, const Comparison& comparison, bool hosts_differ,
                                 const ComparisonOptions& options) {
   FigureComparison figure;
@@ -214,6 +231,8 @@ FigureComparison compare_figure(const FigureKind& kind, const Comparison& compar
   const auto b = figure_of(comparison.b, figure.key, per_unit, hosts_differ);
   if (a) figure.mean_a = a->mean;
   if (b) figure.mean_b = b->mean;
+  if (a) figure.has_range_a = a->has_range;
+  if (b) figure.has_range_b = b->has_range;
   if (a && b) {
     const stats::RatioOptions settings{.level = options.level};
     figure.repeated = comparison.paired ? stats::paired_ratio(a->values, b->values, settings)
@@ -363,6 +382,8 @@ const char* verdict_name(Verdict verdict) {
       return "more";
     case Verdict::equivalent:
       return "equivalent";
+    case Verdict::beyond_chance:
+      return "beyond_chance";
     case Verdict::too_few_runs:
       return "too_few_runs";
     case Verdict::not_found:

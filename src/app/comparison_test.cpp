@@ -181,6 +181,38 @@ TEST(Comparison, RunsWithoutAnyScatterSayNothingOfChance) {
   }
 }
 
+TEST(Comparison, FiguresWithoutARangeAreOnlyToldApartFromChance) {
+  const RunMaker maker{.modelled = false};
+  RunGroup a = group("a", maker, 6, 10, 100);
+  const RunGroup b = group("b", maker, 6, 10, 177);
+  a.runs[3].energy_has_range = false;
+  const Comparison result = compare(a, b);
+  const FigureComparison& energy = figure(result, "energy_joules");
+  EXPECT_EQ(energy.verdict, Verdict::beyond_chance);
+  EXPECT_THAT(energy.text,
+              AllOf(HasSubstr("in these runs B had 77 % more energy ("), HasSubstr("chance alone"),
+                    HasSubstr("how far the figures themselves are off is not known")));
+  EXPECT_THAT(energy.basis, HasSubstr("chance alone"));
+  ASSERT_TRUE(energy.range);
+  EXPECT_NE(figure(result, "carbon_gco2e").verdict, Verdict::beyond_chance);
+
+  const Comparison same = compare(a, group("b", maker, 6, 10, 100.1), {.margin = 0.5});
+  EXPECT_EQ(figure(same, "energy_joules").verdict, Verdict::beyond_chance);
+  EXPECT_THAT(figure(same, "energy_joules").text,
+              AllOf(HasSubstr("as far as chance goes, no difference in energy (within ±50 %)"),
+                    HasSubstr("is not known")));
+  EXPECT_THAT(
+      figure(compare(a, group("b", {.modelled = false, .noise = 0.4}, 6, 10, 100)), "energy_joules").text,
+      AllOf(HasSubstr("too few runs"), HasSubstr("how far the figures themselves are off is not known")));
+
+  a.runs.resize(4);
+  a.runs.erase(a.runs.begin(), a.runs.begin() + 3);
+  const std::string document = comparison_document({compare(a, b)});
+  // A single value without a range is not one from itself to itself.
+  EXPECT_THAT(document,
+              HasSubstr("\"value\": 99.2,\n            \"low\": null,\n            \"high\": null"));
+}
+
 TEST(Comparison, ARangeNeedsChanceOnBothSides) {
   const Comparison result = compare(group("a", {}, 1, 10, 100), group("b", {.host = "h2"}, 3, 5, 50));
   EXPECT_FALSE(figure(result, "energy_joules").range);
@@ -324,6 +356,23 @@ TEST(Comparison, ZerosHaveNoRatio) {
   const Comparison result = compare(group("a", {}, 3, 10, 0), group("b", {}, 3, 10, 80));
   EXPECT_EQ(figure(result, "energy_joules").verdict, Verdict::unknown);
   EXPECT_FALSE(figure(result, "energy_joules").repeated);
+  EXPECT_EQ(figure(result, "energy_joules").text, "A had no energy (0 J): there is no ratio to zero");
+  const Comparison nothing = compare(group("a", {}, 3, 0, 1), group("b", {}, 3, 0, 1));
+  EXPECT_EQ(figure(nothing, "duration_seconds").text,
+            "A and B had no wall time (0 s): there is no ratio to zero");
+}
+
+TEST(Comparison, NumbersHaveAsManyDigitsAsSaySomething) {
+  const auto text = [](double of_b, int count) {
+    return figure(compare(group("a", {.noise = 0.001}, count, 1, 100),
+                          group("b", {.noise = 0.001}, count, 1, of_b)),
+                  "carbon_gco2e")
+        .text;
+  };
+  EXPECT_THAT(text(100, 1), HasSubstr("in these runs B had the same carbon; no range"));
+  EXPECT_THAT(text(100.01, 1), HasSubstr("B had 0.01 % more carbon"));
+  EXPECT_THAT(text(1e26, 1), HasSubstr("B had 1e+24 times as much carbon"));
+  EXPECT_THAT(text(1e-22, 6), HasSubstr("B emits more than 99.9 % less carbon"));
 }
 
 TEST(Comparison, OfOneUnitIfAllSayHowManyTheyDid) {
