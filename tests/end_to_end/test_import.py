@@ -63,6 +63,13 @@ def test_what_cannot_be_read_is_said(joulery):
     file.write_bytes(f"{HEADER}\n{ROW}\n".encode("utf-16"))
     result = joulery("import", file, code=2)
     assert "UTF-16" in result.stderr and "hint: save it as UTF-8" in result.stderr
+    rows = [
+        ROW.replace("3f1b", f"{i}f1b").replace("vision", name) for i, name in enumerate(["a", '"q2', "b", 'q4"', "c"])
+    ]
+    file.write_text("\n".join([HEADER, *rows]) + "\n")
+    result = joulery("import", file)
+    assert "2 new runs" in result.stderr
+    assert "row 2 is left out: project_name has 2 line breaks" in result.stderr
     file.write_text("a,b\n1,2\n")
     assert "no emissions file of CodeCarbon" in joulery("import", file, code=2).stderr
 
