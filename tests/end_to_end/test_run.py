@@ -701,3 +701,14 @@ def test_output_into_a_closed_stream_is_still_an_error(joulery):
                 check=False,
             )
             assert done.returncode == 3 and "can't write to stdout" in done.stderr, (words, output)
+
+
+def test_a_store_that_broke_meanwhile_is_named_for_what_comes_next(joulery):
+    store = joulery.home / "mine.db"
+    joulery("run", "--store", store, "--", "true")
+    store.rename(joulery.home / "kept.db")
+    broken = joulery("run", "--store", store, "--", "sh", "-c", f"echo junk > {store}")
+    assert "the run is not in the store yet" in broken.stderr
+    assert f"the next joulery command on the store {store} moves it in" in broken.stderr
+    (joulery.home / "kept.db").rename(store)
+    assert len(joulery.json("runs", "--store", store, schema="runs")["runs"]) == 2
