@@ -159,8 +159,8 @@ std::string sentence(const FigureComparison& figure, const ComparisonOptions& op
       return fmt::format("in these runs B had {}; no range: {}", change(figure, false), too_few(figure));
     case Verdict::no_scatter:
       return fmt::format(
-          "in these runs B had {}; no range: the runs do not differ at all, as where values are too coarse, "
-          "which says nothing of chance",
+          "in these runs B had {}; no range: the runs do not differ at all, as where values are too "
+          "coarse, which says nothing of chance",
           change(figure, false));
     case Verdict::unknown:
       return not_known(figure);
