@@ -336,7 +336,6 @@ constexpr Doubt kDoubts[] = {
     {"pue", "pue:", true, "Say what building it runs in",
      "joulery run --pue 1 -- \u2026    # at home; a data centre publishes its own"}};
 
-/// Each doubt of the figure is taken away in turn: what is left is the best that can come of it.
 /// What the place may be, in grams of this run.
 std::string places_text(const footprint::DataSet& data, const RunReport& run) {
   const auto kind = footprint::parse_kind(run.intensity_kind);
@@ -353,6 +352,7 @@ std::string places_text(const footprint::DataSet& data, const RunReport& run) {
       grams(places.front()), places.front().name, grams(places.back()), places.back().name);
 }
 
+/// Each doubt of the figure is taken away in turn: what is left is the best that can come of it.
 void advise_on_doubts(const footprint::DataSet& data, const RunReport& run, std::vector<Advice>& all) {
   for (const Doubt& doubt : kDoubts) {
     const auto& value = doubt.of_carbon ? run.carbon_parts : run.energy_parts;
