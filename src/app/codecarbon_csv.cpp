@@ -104,6 +104,34 @@ bool may_be_unknown(std::string_view column) {
   return column == "emissions" || column == "energy_consumed";
 }
 
+/// Plain letters in units of so many bytes, of which all but the first or the last are 0.
+bool has_letters_of(std::string_view text, std::size_t bytes) {
+  if (text.size() < 2 * bytes) return false;
+  const auto letters_at = [&](std::size_t place) {
+    for (std::size_t i = 0; i < 2 * bytes; ++i) {
+      if ((text[i] != '\0') != (i % bytes == place)) return false;
+    }
+    return true;
+  };
+  return letters_at(0) || letters_at(bytes - 1);
+}
+
+Status check_encoding(std::string_view text) {
+  const bool utf32 = text.starts_with(std::string_view("\xff\xfe\0\0", 4)) ||
+                     text.starts_with(std::string_view("\0\0\xfe\xff", 4)) || has_letters_of(text, 4);
+  const bool utf16 = text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff") || has_letters_of(text, 2);
+  if (utf32 || utf16) {
+    const char* name = utf32 ? "UTF-32" : "UTF-16";
+    return user_error(fmt::format("the file is {}{}", name, utf32 ? "" : ", as some spreadsheets save it"),
+                      fmt::format("save it as UTF-8, or: iconv -f {} -t UTF-8 FILE > NEW", name));
+  }
+  if (text.substr(0, text.find('\n')).find('\0') != std::string_view::npos) {
+    return user_error("this is no emissions file of CodeCarbon: it is binary, not text",
+                      "name the emissions.csv that CodeCarbon wrote");
+  }
+  return {};
+}
+
 class Reader {
  public:
   Reader(std::string_view text, char separator) : text_(text), separator_(separator), csv_(text, separator) {}
@@ -171,6 +199,24 @@ class Reader {
     return all;
   }
 
+  /// What is wrong with a row of more than one line, which CodeCarbon never writes; empty for one of a single
+  /// line. Rows that it swallowed are counted, so that those after it have the numbers that they have for a
+  /// reader of the file.
+  std::string line_breaks(const std::vector<std::string>& fields) {
+    std::string reason;
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      const std::string& field = fields[i];
+      if (field.find_first_of("\r\n") == std::string::npos) continue;
+      const auto breaks = static_cast<std::size_t>(std::count(field.begin(), field.end(), '\n'));
+      number_ += breaks;
+      if (!reason.empty()) continue;
+      const std::string column = i < header_->size() ? printable((*header_)[i]).substr(0, 60) : "a field";
+      const std::string count = breaks > 1 ? fmt::format("{} line breaks", breaks) : "a line break";
+      reason = fmt::format("{} has {}, as a stray quote makes them of the lines that follow", column, count);
+    }
+    return reason;
+  }
+
   void read_row(std::vector<std::string>& fields, bool maybe_cut_off) {
     CodeCarbonRow row;
     row.number = ++number_;
@@ -178,6 +224,7 @@ class Reader {
       file_.problems.push_back({row.number, std::move(reason)});
     };
     const std::size_t count = fields.size();
+    if (const std::string broken = line_breaks(fields); !broken.empty()) return problem(broken);
     if (count > header_->size()) {
       return problem(fmt::format("{} fields under {} columns", count, header_->size()));
     }
@@ -342,13 +389,7 @@ std::map<std::string, std::string> realign_codecarbon_row(const std::vector<std:
 
 Result<CodeCarbonFile> parse_codecarbon_csv(std::string_view text) {
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  // A byte order mark, or every second byte of plain letters.
-  const bool utf16 = text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff") ||
-                     text.substr(0, 2).find('\0') != std::string_view::npos;
-  if (utf16) {
-    return user_error("the file is UTF-16, as some spreadsheets save it",
-                      "save it as UTF-8, or: iconv -f UTF-16 -t UTF-8 FILE > NEW");
-  }
+  JOULERY_CHECK_OK(check_encoding(text));
   return Reader(text, separator_of(text.substr(0, text.find('\n')))).read();
 }
 

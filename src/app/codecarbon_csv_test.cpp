@@ -7,6 +7,7 @@
 namespace joulery::app {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 const std::vector<std::string>& full_row() {
@@ -136,6 +137,56 @@ TEST(CodeCarbonCsv, AQuoteThatIsNeverClosedIsNamed) {
   EXPECT_THAT(file->problems[0].reason, HasSubstr("a quote is never closed"));
   EXPECT_THAT(parse_codecarbon_csv("\"timestamp,duration\n1,2\n").error().message,
               HasSubstr("a quote in the first line is never closed"));
+}
+
+TEST(CodeCarbonCsv, RowsThatTwoStrayQuotesSwallowAreNamed) {
+  std::string text = line(header());
+  for (int i = 1; i <= 5; ++i) {
+    std::vector<std::string> fields = full_row();
+    fields[1] = i == 2 ? "\"q2" : i == 4 ? "q4\"" : "plain";
+    text += line(fields);
+  }
+  const auto file = parse_codecarbon_csv(text);
+  ASSERT_TRUE(file);
+  ASSERT_EQ(file->rows.size(), 2U);
+  EXPECT_EQ(file->rows[0].number, 1U);
+  EXPECT_EQ(file->rows[1].number, 5U);
+  ASSERT_EQ(file->problems.size(), 1U);
+  EXPECT_EQ(file->problems[0].row, 2U);
+  EXPECT_THAT(file->problems[0].reason,
+              AllOf(HasSubstr("project_name has 2 line breaks"), HasSubstr("stray quote")));
+}
+
+TEST(CodeCarbonCsv, NoFieldHasALineBreak) {
+  for (const std::size_t column : {0, 1, 2, 24, 37}) {
+    for (const char* breaks : {"\n", "\r\n", "\r"}) {
+      std::vector<std::string> fields = full_row();
+      fields[column] = "\"" + fields[column] + breaks + "more\"";
+      const auto file = parse_codecarbon_csv(line(header()) + line(fields) + line(full_row()));
+      ASSERT_TRUE(file);
+      EXPECT_EQ(file->rows.size(), 1U);
+      ASSERT_EQ(file->problems.size(), 1U) << column;
+      EXPECT_THAT(file->problems[0].reason, HasSubstr(header()[column] + " has a line break"));
+    }
+  }
+}
+
+TEST(CodeCarbonCsv, Utf32AndBinaryFilesAreCalledWhatTheyAre) {
+  for (const std::string& text :
+       {std::string("\xff\xfe\0\0t\0\0\0", 8), std::string("\0\0\xfe\xff\0\0\0t", 8),
+        std::string("t\0\0\0i\0\0\0", 8), std::string("\0\0\0t\0\0\0i", 8)}) {
+    const auto file = parse_codecarbon_csv(text);
+    ASSERT_FALSE(file);
+    EXPECT_THAT(file.error().message, HasSubstr("UTF-32"));
+    EXPECT_THAT(file.error().hint, HasSubstr("iconv -f UTF-32"));
+  }
+  for (const std::string& text :
+       {std::string("\0abc\1\2", 6), std::string("\0\0\0\0\0\0\0\0", 8), std::string("SQLite format 3\0", 16),
+        std::string("a\0bc", 4), std::string(1, '\0')}) {
+    const auto file = parse_codecarbon_csv(text);
+    ASSERT_FALSE(file);
+    EXPECT_THAT(file.error().message, HasSubstr("binary"));
+  }
 }
 
 TEST(CodeCarbonCsv, Utf16IsNamedAndHasAWayOut) {

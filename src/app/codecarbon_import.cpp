@@ -45,6 +45,11 @@ bool is_digit(char c) {
 constexpr double kMostKilowattHours = 1e14;
 constexpr double kMostKilograms = 1e14;
 constexpr double kLongestSeconds = 1e9;
+/// A whole large power plant, and what the dirtiest grid (2 kg a kWh) emits for it with some room.
+constexpr double kMostWatts = 1e9;
+constexpr double kMostKilogramsPerSecond = 1000;
+/// A time may be rounded, also to 0.
+constexpr double kShortestSeconds = 1;
 
 /// Never negative and never endless.
 Result<double> amount(const CodeCarbonRow& row, std::string_view column, double most) {
@@ -66,9 +71,10 @@ double joules_of(const CodeCarbonRow& row, double kilowatt_hours) {
   return kilowatt_hours * kJoulesPerKilowattHour / (pue && *pue >= 1 ? *pue : 1);
 }
 
-/// "+05:30", "-0800", "+05" and "Z" in seconds; nothing for what is none of these.
+/// "+05:30", "-0800", "+05", "Z" and "UTC" in seconds; nothing for what is none of these.
 std::optional<std::int64_t> offset_seconds(std::string_view text) {
-  if (text == "Z" || text == "z") return 0;
+  if (const std::string name = to_lower(std::string(text.substr(0, 4))); name == "z" || name == "utc")
+    return 0;
   if (text.empty() || (text[0] != '+' && text[0] != '-')) return std::nullopt;
   const bool with_colon = text.size() == 6 && text[3] == ':';
   if (text.size() != 3 && text.size() != 5 && !with_colon) return std::nullopt;
@@ -122,6 +128,7 @@ std::optional<std::int64_t> time_ns(std::string_view text) {
     rest.remove_prefix(1);
     while (!rest.empty() && is_digit(rest[0])) rest.remove_prefix(1);
   }
+  rest = trim(rest);
   const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
   const std::int64_t local = ((days * 24 + *hour) * 60 + *minute) * 60 + *second;
   std::optional<std::int64_t> seconds;
@@ -162,6 +169,20 @@ struct Figures {
   std::optional<double> kilograms;
 };
 
+Status check_rates(const Figures& figures) {
+  const double seconds = std::max(figures.seconds, kShortestSeconds);
+  const double joules = figures.kilowatt_hours.value_or(0) * kJoulesPerKilowattHour;
+  if (joules > kMostWatts * seconds) {
+    return user_error(fmt::format("energy_consumed is {:g} kWh in {:g} s, more than 1 GW",
+                                  *figures.kilowatt_hours, figures.seconds));
+  }
+  if (figures.kilograms.value_or(0) > kMostKilogramsPerSecond * seconds) {
+    return user_error(fmt::format("emissions are {:g} kg in {:g} s, more than {:g} kg a second",
+                                  *figures.kilograms, figures.seconds, kMostKilogramsPerSecond));
+  }
+  return {};
+}
+
 Result<Figures> read_figures(const CodeCarbonRow& row) {
   Figures figures;
   JOULERY_ASSIGN(figures.seconds, amount(row, "duration", kLongestSeconds));
@@ -171,6 +192,7 @@ Result<Figures> read_figures(const CodeCarbonRow& row) {
   if (row.values.has("emissions") || !row.is_own()) {
     JOULERY_ASSIGN(figures.kilograms, amount(row, "emissions", kMostKilograms));
   }
+  JOULERY_CHECK_OK(check_rates(figures));
   const std::string_view when = row.values.at("timestamp");
   const auto end = time_ns(when);
   if (!end) return user_error(fmt::format("timestamp '{}' is no time", printable(when).substr(0, 60)));

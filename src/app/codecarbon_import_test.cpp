@@ -12,6 +12,7 @@ namespace joulery::app {
 namespace {
 
 using record::must;
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr const char* kId = "3f1b5b6e-1111-4222-8333-abcdefabcdef";
@@ -96,6 +97,27 @@ TEST_F(CodeCarbonImportTest, EnergyIsTakenWithoutThePue) {
   const record::Run run = must(run_of_codecarbon_row(hall, "Old"));
   EXPECT_DOUBLE_EQ(metric(run, "joulery/energy_joules"), 1.8e6 / 1.25);
   EXPECT_DOUBLE_EQ(metric(run, "joulery/carbon_gco2e"), 2);
+}
+
+TEST_F(CodeCarbonImportTest, APowerThatNoRunCanHaveIsRefused) {
+  CodeCarbonRow wild = row(kId, 1);
+  wild.values.set("energy_consumed", "1e14");
+  EXPECT_THAT(
+      run_of_codecarbon_row(wild, "Old").error().message,
+      AllOf(HasSubstr("energy_consumed"), HasSubstr("1e+14 kWh"), HasSubstr("1 s"), HasSubstr("1 GW")));
+  const CodeCarbonImport report = must(import_codecarbon(*store_, {.rows = {wild}, .problems = {}}, "Old"));
+  ASSERT_EQ(report.problems.size(), 1U);
+  EXPECT_EQ(report.problems[0].row, 1U);
+  wild.values.set("energy_consumed", "0.5");
+  wild.values.set("emissions", "1e9");
+  EXPECT_THAT(run_of_codecarbon_row(wild, "Old").error().message, HasSubstr("emissions"));
+  // 0.9 GW, and a time that is too short for its last digit.
+  CodeCarbonRow large = row(kId, 3600);
+  large.values.set("energy_consumed", "9e5");
+  EXPECT_TRUE(run_of_codecarbon_row(large, "Old"));
+  CodeCarbonRow brief = row(kId, 0);
+  brief.values.set("energy_consumed", "1e-7");
+  EXPECT_TRUE(run_of_codecarbon_row(brief, "Old"));
 }
 
 TEST_F(CodeCarbonImportTest, ARunThatWasMeteredHereStaysAsItIs) {
@@ -235,6 +257,14 @@ TEST_F(CodeCarbonImportTest, AnOffsetIsRead) {
   EXPECT_EQ(end_of("2026-01-31T12:34:56+05:00"), kNoon - 5 * 3600);
   EXPECT_EQ(end_of("2026-01-31T12:34:56.75-0330"), kNoon + 3 * 3600 + 1800);
   EXPECT_EQ(end_of("2026-01-31T12:34:56+01"), kNoon - 3600);
+  // As people and databases write it.
+  EXPECT_EQ(end_of("2026-01-31 12:34:56 +01:00"), kNoon - 3600);
+  EXPECT_EQ(end_of("2026-01-31 12:34:56.5 -0800"), kNoon + 8 * 3600);
+  EXPECT_EQ(end_of("2026-01-31 12:34:56 UTC"), kNoon);
+  EXPECT_EQ(end_of("2026-01-31 12:34:56 Z"), kNoon);
+  EXPECT_EQ(end_of("2026-01-31T12:34:56UTC"), kNoon);
+  EXPECT_FALSE(end_of("2026-01-31 12:34:56 CET"));
+  EXPECT_FALSE(end_of("2026-01-31 12:34:56 UTC+1"));
 }
 
 }  // namespace

@@ -124,16 +124,19 @@ void read_metrics(const record::Run& record, ComparedRun& run) {
   run.duration_seconds = metric(record, "duration_seconds");
   run.cpu_seconds = metric(record, "cpu_seconds");
   run.attribution = tag(record, "joulery.attribution");
-  const auto quantity = [&](const std::string& key, Provenance provenance) -> std::optional<UncertainValue> {
+  const auto quantity = [&](const std::string& key, Provenance provenance,
+                            bool& has_range) -> std::optional<UncertainValue> {
     const auto value = metric(record, key);
     if (!value) return std::nullopt;
-    return with_range(*value, metric(record, key + "_low").value_or(*value),
-                      metric(record, key + "_high").value_or(*value), provenance,
+    const auto low = metric(record, key + "_low");
+    const auto high = metric(record, key + "_high");
+    has_range = low && high;
+    return with_range(*value, low.value_or(*value), high.value_or(*value), provenance,
                       "run:" + run.run_id + ":" + key);
   };
   const std::string known = tag(record, "joulery.energy_provenance");
-  run.energy = quantity("energy_joules", provenance_from(known));
-  run.carbon = quantity("carbon_gco2e", Provenance::assumed);
+  run.energy = quantity("energy_joules", provenance_from(known), run.energy_has_range);
+  run.carbon = quantity("carbon_gco2e", Provenance::assumed, run.carbon_has_range);
 }
 
 std::string filter_text(const std::string& text) {

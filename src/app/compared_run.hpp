@@ -39,6 +39,10 @@ struct ComparedRun {
   std::optional<double> cpu_seconds;
   std::optional<UncertainValue> energy;
   std::optional<UncertainValue> carbon;
+  /// False for a value that came without a range, as an imported one: it is not exact, but how far it is off
+  /// is not known.
+  bool energy_has_range = true;
+  bool carbon_has_range = true;
 };
 
 /// Runs that are to be taken together.

@@ -108,6 +108,19 @@ TEST(ComparedRun, BrokenAndMissingDocumentsFallBackToMetrics) {
   }
 }
 
+TEST(ComparedRun, AMetricWithoutARangeIsNotTakenForExact) {
+  record::Run run = plain_run(std::string(32, 'a'));
+  run.metrics = {{"joulery/energy_joules", {.value = 10}},
+                 {"joulery/carbon_gco2e", {.value = 10}},
+                 {"joulery/carbon_gco2e_low", {.value = 10}},
+                 {"joulery/carbon_gco2e_high", {.value = 10}}};
+  const ComparedRun read = compared_run(run, "");
+  ASSERT_TRUE(read.energy && read.carbon);
+  EXPECT_FALSE(read.energy_has_range);
+  EXPECT_TRUE(read.carbon_has_range);
+  EXPECT_TRUE(compared_run(run, run_document(metered(run, 100))).energy_has_range);
+}
+
 class Groups : public record::StoreTest {
  protected:
   std::string add(const std::string& name, std::map<std::string, std::string> tags,

@@ -40,16 +40,30 @@ std::optional<UncertainValue> value_of(const ComparedRun& run, const std::string
   return value;
 }
 
+bool has_range(const ComparedRun& run, const std::string& key) {
+  return key == "energy_joules" ? run.energy_has_range : key != "carbon_gco2e" || run.carbon_has_range;
+}
+
 constexpr const char* kOnlyGoodRuns =
     "failed and killed runs say nothing of what the work costs: `joulery runs`";
 
-/// A place that is not known is not the same place on two hosts.
-UncertainValue on_host(const UncertainValue& value, const std::string& host_id, bool hosts_differ) {
+/// True for what is drawn anew with each run, such as "attribution:RUN". "run:RUN:…" only says that nothing
+/// is known of what the run rests on, which may well be the same with all.
+bool is_of_one_run(const std::string& source_id, const std::set<std::string>& run_ids) {
+  if (source_id.starts_with("run:")) return false;
+  const auto words = split(source_id, ':');
+  return std::any_of(words.begin(), words.end(),
+                     [&](std::string_view word) { return run_ids.contains(std::string(word)); });
+}
+
+/// A place that is not known is not the same place on two hosts. What is of one run needs no telling apart.
+UncertainValue on_host(const UncertainValue& value, const ComparedRun& run, bool hosts_differ) {
   if (!hosts_differ) return value;
   UncertainValue result(0, Provenance::measured, value.standard_deviation());
   for (UncertainValue::Part part : value.parts()) {
     for (SystematicSource& source : part.sources) {
-      if (source.provenance == Provenance::assumed) source.id += "@" + host_id;
+      if (source.provenance == Provenance::assumed && !is_of_one_run(source.id, {run.run_id}))
+        source.id += "@" + run.host_id;
     }
     result.add({part.value, part.provenance, 0, part.sources});
   }
@@ -68,6 +82,7 @@ UncertainValue with_deviation(const UncertainValue& value, double standard_devia
 struct GroupFigure {
   UncertainValue mean{0, Provenance::measured};
   std::vector<double> values;
+  bool has_range = true;
 };
 std::optional<GroupFigure> figure_of(const RunGroup& group, const std::string& key, bool per_unit,
                                      bool hosts_differ) {
@@ -77,7 +92,8 @@ std::optional<GroupFigure> figure_of(const RunGroup& group, const std::string& k
     const auto value = value_of(run, key, per_unit);
     if (!value) return std::nullopt;
     result.values.push_back(value->value());
-    result.mean.add(on_host(*value, run.host_id, hosts_differ).scaled(share));
+    result.has_range = result.has_range && has_range(run, key);
+    result.mean.add(on_host(*value, run, hosts_differ).scaled(share));
   }
   const double scatter = stats::mean_interval(result.values, 0.9).standard_deviation * std::sqrt(share);
   result.mean = with_deviation(result.mean, std::max(result.mean.standard_deviation(), scatter));
@@ -98,15 +114,6 @@ Reach reach_of(const UncertainValue& ratio, double level) {
   const Interval range = ratio.interval(level);
   return {.down = log_distance(value, std::max(range.low, value * 1e-6)),
           .up = log_distance(value, range.high)};
-}
-
-/// True for what is drawn anew with each run, such as "attribution:RUN". "run:RUN:…" only says that nothing
-/// is known of what the run rests on, which may well be the same with all.
-bool is_of_one_run(const std::string& source_id, const std::set<std::string>& run_ids) {
-  if (source_id.starts_with("run:")) return false;
-  const auto words = split(source_id, ':');
-  return std::any_of(words.begin(), words.end(),
-                     [&](std::string_view word) { return run_ids.contains(std::string(word)); });
 }
 
 UncertainValue without_sources_of_one_run(const UncertainValue& ratio, const std::set<std::string>& run_ids) {
@@ -139,6 +146,18 @@ void combine(const GroupFigure& a, const GroupFigure& b, const std::set<std::str
   // Times that were measured are not made less so by a division.
   figure.provenance = std::max(figure.mean_a->provenance(), figure.mean_b->provenance());
   figure.basis = ratio.parts().front().sources.empty() ? "" : "what A and B rest on differs in part";
+  if (!a.has_range || !b.has_range) {
+    figure.basis += std::string(figure.basis.empty() ? "" : "; ") +
+                    "values came without a range of their own: any range here is of chance alone";
+  }
+}
+
+/// Runs without any scatter do not show that chance does nothing: values may be too coarse to show what it
+/// does.
+void take_no_scatter_for_unknown(stats::RatioEstimate& estimate) {
+  if (estimate.log_standard_error > 0) return;
+  estimate.method = stats::RatioEstimate::Method::none;
+  estimate.low = estimate.high = estimate.ratio;
 }
 
 bool within(const Interval& range, double margin) {
@@ -176,10 +195,12 @@ bool lasting_hides(const FigureComparison& figure) {
   return chance < ratio && std::hypot(chance, figure.lasting) >= ratio;
 }
 
-Verdict verdict_of(const FigureComparison& figure, const ComparisonOptions& options) {
+Verdict verdict_by_range(const FigureComparison& figure, const ComparisonOptions& options) {
   if (!figure.repeated) return Verdict::unknown;
   const stats::RatioEstimate& repeated = *figure.repeated;
-  if (!figure.range) return Verdict::single_runs;
+  if (!figure.range) {
+    return std::min(repeated.count_a, repeated.count_b) < 2 ? Verdict::single_runs : Verdict::no_scatter;
+  }
   if (options.margin && figure.equivalence_p_value &&
       *figure.equivalence_p_value <= 1 - (1 + options.level) / 2 && within(*figure.range, *options.margin)) {
     return Verdict::equivalent;
@@ -190,6 +211,13 @@ Verdict verdict_of(const FigureComparison& figure, const ComparisonOptions& opti
   if (figure.lasting >= wanted || lasting_hides(figure)) return Verdict::no_common_base;
   const std::size_t have = std::min(repeated.count_a, repeated.count_b);
   return figure.runs_needed && *figure.runs_needed > have ? Verdict::too_few_runs : Verdict::not_found;
+}
+
+/// A range of chance alone proves nothing of values that may be off by themselves.
+Verdict verdict_of(const FigureComparison& figure, const ComparisonOptions& options) {
+  const Verdict verdict = verdict_by_range(figure, options);
+  const bool proven = verdict == Verdict::less || verdict == Verdict::more || verdict == Verdict::equivalent;
+  return proven && !(figure.has_range_a && figure.has_range_b) ? Verdict::beyond_chance : verdict;
 }
 
 FigureComparison compare_figure(const FigureKind& kind, const Comparison& comparison, bool hosts_differ,
@@ -203,12 +231,15 @@ FigureComparison compare_figure(const FigureKind& kind, const Comparison& compar
   const auto b = figure_of(comparison.b, figure.key, per_unit, hosts_differ);
   if (a) figure.mean_a = a->mean;
   if (b) figure.mean_b = b->mean;
+  if (a) figure.has_range_a = a->has_range;
+  if (b) figure.has_range_b = b->has_range;
   if (a && b) {
     const stats::RatioOptions settings{.level = options.level};
     figure.repeated = comparison.paired ? stats::paired_ratio(a->values, b->values, settings)
                                         : stats::unpaired_ratio(a->values, b->values, settings);
   }
   if (figure.repeated) {
+    take_no_scatter_for_unknown(*figure.repeated);
     std::set<std::string> run_ids;
     for (const RunGroup* group : {&comparison.a, &comparison.b}) {
       for (const ComparedRun& run : group->runs) run_ids.insert(run.run_id);
@@ -216,7 +247,8 @@ FigureComparison compare_figure(const FigureKind& kind, const Comparison& compar
     combine(*a, *b, run_ids, options.level, figure);
     const auto floor_a = stats::noise_floor(a->values, options.level);
     const auto floor_b = stats::noise_floor(b->values, options.level);
-    if (floor_a && floor_b) figure.noise_floor = std::max(*floor_a, *floor_b);
+    if (floor_a && floor_b && std::max(*floor_a, *floor_b) > 0)
+      figure.noise_floor = std::max(*floor_a, *floor_b);
     figure.split_half_a = stats::split_half_ratio(a->values);
     figure.split_half_b = stats::split_half_ratio(b->values);
     figure.effect_size = comparison.paired ? stats::paired_effect_size(a->values, b->values)
@@ -350,6 +382,8 @@ const char* verdict_name(Verdict verdict) {
       return "more";
     case Verdict::equivalent:
       return "equivalent";
+    case Verdict::beyond_chance:
+      return "beyond_chance";
     case Verdict::too_few_runs:
       return "too_few_runs";
     case Verdict::not_found:
@@ -358,6 +392,8 @@ const char* verdict_name(Verdict verdict) {
       return "no_common_base";
     case Verdict::single_runs:
       return "single_runs";
+    case Verdict::no_scatter:
+      return "no_scatter";
     case Verdict::unknown:
       return "unknown";
   }

@@ -22,10 +22,12 @@ enum class Verdict {
   less,            // B has less: the interval lies below 1
   more,            // B has more
   equivalent,      // shown to be within the margin
+  beyond_chance,   // one of the three above as far as chance goes, of values that came without a range
   too_few_runs,    // more runs would tell
   not_found,       // runs enough for `wanted_change`, and none was found
   no_common_base,  // what all runs of A rest on is not what those of B do, and no number of runs mends that
   single_runs,     // one run each says nothing of chance
+  no_scatter,      // nor do runs that are all the same: the values are too coarse to show it
   unknown          // not known of all runs
 };
 const char* verdict_name(Verdict verdict);
@@ -37,6 +39,9 @@ struct FigureComparison {
   std::string unit;   // "s", "J", "g"
   /// Means, with all that each rests on. Nothing if unknown.
   std::optional<UncertainValue> mean_a, mean_b;
+  /// False if a value of that side came without a range: only chance is in the range of its mean then.
+  bool has_range_a = true;
+  bool has_range_b = true;
   /// What repetition says; its `ratio` is mean_b / mean_a.
   std::optional<stats::RatioEstimate> repeated;
   /// Of the ratio: repetition and what does not cancel between A and B, together. Nothing where chance is not

@@ -14,21 +14,34 @@ Json or_null(const std::optional<Value>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
-Json quantity(const UncertainValue& value, double level) {
+Json interval_name(const std::optional<Interval>& range) {
+  if (!range) return nullptr;
+  return range->is_confidence ? "confidence" : "plausible";
+}
+
+Json quantity(const UncertainValue& value, bool has_range, double level) {
   const Interval range = value.interval(level);
+  std::string basis = value.basis();
+  if (!has_range) {
+    basis += std::string(basis.empty() ? "" : "; ") +
+             "values came without a range: what they are off by themselves is not known";
+  }
+  // One value, or several that are the same, would be its own range.
+  const bool nothing_known = !has_range && range.low == range.high;
   return {{"value", value.value()},
-          {"low", range.low},
-          {"high", range.high},
+          {"low", nothing_known ? Json(nullptr) : Json(range.low)},
+          {"high", nothing_known ? Json(nullptr) : Json(range.high)},
           {"level", range.level},
-          {"interval", range.is_confidence ? "confidence" : "plausible"},
+          {"interval", nothing_known ? Json(nullptr) : interval_name(range)},
           {"provenance", provenance_name(value.provenance())},
-          {"basis", value.basis()}};
+          {"basis", std::move(basis)}};
 }
 
 /// Times are numbers, all else quantities.
-Json mean(const FigureComparison& figure, const std::optional<UncertainValue>& value, double level) {
+Json mean(const FigureComparison& figure, const std::optional<UncertainValue>& value, bool has_range,
+          double level) {
   if (!value) return nullptr;
-  return figure.unit == "s" ? Json(value->value()) : quantity(*value, level);
+  return figure.unit == "s" ? Json(value->value()) : quantity(*value, has_range, level);
 }
 
 const char* method_name(stats::RatioEstimate::Method method) {
@@ -43,15 +56,10 @@ const char* method_name(stats::RatioEstimate::Method method) {
   return "none";
 }
 
-Json interval_name(const std::optional<Interval>& range) {
-  if (!range) return nullptr;
-  return range->is_confidence ? "confidence" : "plausible";
-}
-
 Json figure_json(const FigureComparison& figure, const Comparison& comparison) {
   Json json = {{"label", figure.label},
-               {"mean_a", mean(figure, figure.mean_a, comparison.level)},
-               {"mean_b", mean(figure, figure.mean_b, comparison.level)},
+               {"mean_a", mean(figure, figure.mean_a, figure.has_range_a, comparison.level)},
+               {"mean_b", mean(figure, figure.mean_b, figure.has_range_b, comparison.level)},
                {"ratio", nullptr},
                {"repetition", nullptr}};
   if (figure.repeated) {

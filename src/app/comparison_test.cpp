@@ -160,6 +160,59 @@ TEST(Comparison, OneRunEachSaysNothingOfChance) {
   EXPECT_THAT(document, HasSubstr("\"interval\": null"));
 }
 
+TEST(Comparison, RunsWithoutAnyScatterSayNothingOfChance) {
+  for (const ComparisonOptions& options : {ComparisonOptions{}, ComparisonOptions{.margin = 0.5}}) {
+    for (const char* session : {"", "s"}) {
+      const RunMaker maker{.modelled = false, .session = session, .noise = 0};
+      const Comparison result =
+          compare(group("a", maker, 12, 10, 100), group("b", maker, 12, 8, 80), options);
+      for (const FigureComparison& each : result.figures) {
+        EXPECT_EQ(each.verdict, Verdict::no_scatter) << each.key;
+        EXPECT_FALSE(each.range);
+        EXPECT_FALSE(each.noise_floor);
+        EXPECT_FALSE(each.runs_needed);
+        EXPECT_THAT(each.text,
+                    AllOf(HasSubstr("in these runs B had 20 % less"),
+                          HasSubstr("no range: the runs do not differ at all"), HasSubstr("coarse")));
+      }
+      EXPECT_THAT(comparison_document({result}),
+                  AllOf(HasSubstr("\"method\": \"none\""), HasSubstr("\"verdict\": \"no_scatter\"")));
+    }
+  }
+}
+
+TEST(Comparison, FiguresWithoutARangeAreOnlyToldApartFromChance) {
+  const RunMaker maker{.modelled = false};
+  RunGroup a = group("a", maker, 6, 10, 100);
+  const RunGroup b = group("b", maker, 6, 10, 177);
+  a.runs[3].energy_has_range = false;
+  const Comparison result = compare(a, b);
+  const FigureComparison& energy = figure(result, "energy_joules");
+  EXPECT_EQ(energy.verdict, Verdict::beyond_chance);
+  EXPECT_THAT(energy.text,
+              AllOf(HasSubstr("in these runs B had 77 % more energy ("), HasSubstr("chance alone"),
+                    HasSubstr("how far the figures themselves are off is not known")));
+  EXPECT_THAT(energy.basis, HasSubstr("chance alone"));
+  ASSERT_TRUE(energy.range);
+  EXPECT_NE(figure(result, "carbon_gco2e").verdict, Verdict::beyond_chance);
+
+  const Comparison same = compare(a, group("b", maker, 6, 10, 100.1), {.margin = 0.5});
+  EXPECT_EQ(figure(same, "energy_joules").verdict, Verdict::beyond_chance);
+  EXPECT_THAT(figure(same, "energy_joules").text,
+              AllOf(HasSubstr("as far as chance goes, no difference in energy (within ±50 %)"),
+                    HasSubstr("is not known")));
+  EXPECT_THAT(
+      figure(compare(a, group("b", {.modelled = false, .noise = 0.4}, 6, 10, 100)), "energy_joules").text,
+      AllOf(HasSubstr("too few runs"), HasSubstr("how far the figures themselves are off is not known")));
+
+  a.runs.resize(4);
+  a.runs.erase(a.runs.begin(), a.runs.begin() + 3);
+  const std::string document = comparison_document({compare(a, b)});
+  // A single value without a range is not one from itself to itself.
+  EXPECT_THAT(document,
+              HasSubstr("\"value\": 99.2,\n            \"low\": null,\n            \"high\": null"));
+}
+
 TEST(Comparison, ARangeNeedsChanceOnBothSides) {
   const Comparison result = compare(group("a", {}, 1, 10, 100), group("b", {.host = "h2"}, 3, 5, 50));
   EXPECT_FALSE(figure(result, "energy_joules").range);
@@ -168,14 +221,16 @@ TEST(Comparison, ARangeNeedsChanceOnBothSides) {
 }
 
 /// Runs of which each may be off by itself, as attribution and idle power are.
-RunGroup group_of_errors(const std::string& label, int count, double joules, const char* id) {
-  RunGroup result = group(label, {.noise = 0.01}, count, 10, joules);
+RunGroup group_of_errors(const std::string& label, int count, double joules, const char* id,
+                         Provenance provenance = Provenance::derived,
+                         const RunMaker& maker = {.noise = 0.01}) {
+  RunGroup result = group(label, maker, count, 10, joules);
   for (ComparedRun& run : result.runs) {
-    run.energy = run.energy->times(UncertainValue(1, Provenance::derived, 0,
+    run.energy = run.energy->times(UncertainValue(1, provenance, 0,
                                                   {{.id = fmt::format(fmt::runtime(id), run.run_id),
                                                     .low = 0.8,
                                                     .high = 1.2,
-                                                    .provenance = Provenance::derived,
+                                                    .provenance = provenance,
                                                     .basis = "others ran"}}));
   }
   return result;
@@ -194,6 +249,21 @@ TEST(Comparison, MoreRunsMendWhatEachRunIsOffByForItself) {
     const Comparison more =
         compare(group_of_errors("a", enough, 100, id), group_of_errors("b", enough, 106, id));
     EXPECT_EQ(figure(more, "energy_joules").verdict, Verdict::more) << id << " " << enough;
+  }
+}
+
+TEST(Comparison, ErrorsOfOneRunAreThoseOfOneRunOnTwoHostsToo) {
+  for (const char* id : {"attribution:{}", "idle-power:{}", "idle-power:{}:gpu0"}) {
+    RunGroup a = group_of_errors("a", 5, 100, id, Provenance::assumed, {.modelled = false, .noise = 0.01});
+    RunGroup b = group_of_errors("b", 5, 101, id, Provenance::assumed,
+                                 {.host = "h2", .modelled = false, .noise = 0.01});
+    const Comparison result = compare(std::move(a), std::move(b));
+    const FigureComparison& energy = figure(result, "energy_joules");
+    EXPECT_EQ(energy.verdict, Verdict::too_few_runs) << id;
+    EXPECT_EQ(energy.lasting, 0) << id;
+    EXPECT_THAT(energy.text, AllOf(HasSubstr("more runs of each would show"), Not(HasSubstr("mend"))));
+    // Two places that are not known are two places, and stay so.
+    EXPECT_EQ(figure(result, "carbon_gco2e").verdict, Verdict::no_common_base) << id;
   }
 }
 
@@ -286,6 +356,23 @@ TEST(Comparison, ZerosHaveNoRatio) {
   const Comparison result = compare(group("a", {}, 3, 10, 0), group("b", {}, 3, 10, 80));
   EXPECT_EQ(figure(result, "energy_joules").verdict, Verdict::unknown);
   EXPECT_FALSE(figure(result, "energy_joules").repeated);
+  EXPECT_EQ(figure(result, "energy_joules").text, "A had no energy (0 J): there is no ratio to zero");
+  const Comparison nothing = compare(group("a", {}, 3, 0, 1), group("b", {}, 3, 0, 1));
+  EXPECT_EQ(figure(nothing, "duration_seconds").text,
+            "A and B had no wall time (0 s): there is no ratio to zero");
+}
+
+TEST(Comparison, NumbersHaveAsManyDigitsAsSaySomething) {
+  const auto text = [](double of_b, int count) {
+    return figure(compare(group("a", {.noise = 0.001}, count, 1, 100),
+                          group("b", {.noise = 0.001}, count, 1, of_b)),
+                  "carbon_gco2e")
+        .text;
+  };
+  EXPECT_THAT(text(100, 1), HasSubstr("in these runs B had the same carbon; no range"));
+  EXPECT_THAT(text(100.01, 1), HasSubstr("B had 0.01 % more carbon"));
+  EXPECT_THAT(text(1e26, 1), HasSubstr("B had 1e+24 times as much carbon"));
+  EXPECT_THAT(text(1e-22, 6), HasSubstr("B emits more than 99.9 % less carbon"));
 }
 
 TEST(Comparison, OfOneUnitIfAllSayHowManyTheyDid) {

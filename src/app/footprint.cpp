@@ -1,6 +1,7 @@
 #include "app/footprint.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -125,9 +126,14 @@ Result<std::string> import_data(Application& application, const std::string& fil
   JOULERY_ASSIGN(const std::string text, read_file(file, kLargestImport));
   JOULERY_ASSIGN(const footprint::ImportedTable table,
                  footprint::import_table(text, printable(file), request));
+  // One table may not fit the others, such as a cloud region in a country that is not there.
+  footprint::DataSet all({.override_folder = "", .user_folder = folder});
+  JOULERY_CHECK_OK(all.try_out(table.id, table.csv, printable(file)));
+  JOULERY_CHECK_OK(all.check());
   const std::string& name = footprint::definition_of(table.id).name;
   JOULERY_CHECK_OK(make_directories(folder, 0700));
   std::string path = folder + "/" + name + ".csv";
+  const auto before = read_file(path, kLargestImport);
   JOULERY_CHECK_OK(write_file_atomically(path, table.csv));
   std::vector<footprint::ImportRecord> records = read_records(folder);
   std::erase_if(records, [&](const footprint::ImportRecord& record) { return record.table == name; });
@@ -136,11 +142,16 @@ Result<std::string> import_data(Application& application, const std::string& fil
                      .source = request.source,
                      .imported_at = format_utc(application.clock().realtime_ns()),
                      .sha256 = sha256_hex(table.csv)});
-  JOULERY_CHECK_OK(write_file_atomically(folder + kRecordsFile, footprint::format_import_records(records)));
-  // One table may not fit the others, such as a cloud region in a country that is not there.
-  const footprint::DataSet all({.override_folder = "", .user_folder = folder});
-  JOULERY_CHECK_OK(all.check());
-  return path;
+  const Status noted =
+      write_file_atomically(folder + kRecordsFile, footprint::format_import_records(records));
+  if (noted) return path;
+  // A table never stands there with the licence and source of another.
+  if (before) {
+    JOULERY_CHECK_OK(write_file_atomically(path, *before));
+  } else {
+    ::unlink(path.c_str());
+  }
+  return std::unexpected(noted.error());
 }
 
 }  // namespace joulery::app

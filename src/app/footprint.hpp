@@ -40,8 +40,8 @@ struct TableInUse {
 };
 std::vector<TableInUse> tables_in_use(Application& application);
 
-/// Checks a file, copies it to the user's data folder, and notes its licence and source beside it. Returns
-/// the path.
+/// Checks a file, alone and with the other tables, copies it to the user's data folder, and notes its licence
+/// and source beside it. Returns the path. An error leaves what is in use as it is.
 Result<std::string> import_data(Application& application, const std::string& file,
                                 const footprint::ImportRequest& request);
 

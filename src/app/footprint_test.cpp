@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/files.hpp"
+
 namespace joulery::app {
 namespace {
 
@@ -97,6 +99,54 @@ TEST_F(FootprintSettings, AnImportIsListedAndReplacesTheOneBefore) {
     EXPECT_EQ(table.rows, 1U);
   }
   EXPECT_EQ(imported, 1);
+}
+
+TEST_F(FootprintSettings, ARefusedImportLeavesTheTableInUseAsItIs) {
+  const std::string good(footprint::embedded_table(footprint::TableId::grid_country));
+  const std::string file = home_ + "/countries.csv";
+  const auto import = [&](const std::string& text, const char* source) {
+    std::ofstream(file) << text;
+    return import_data(*application_, file, {.table = "", .licence = "CC0", .source = source, .year = {}});
+  };
+  const auto imported = import(good, "first");
+  ASSERT_TRUE(imported) << imported.error().message;
+  const auto records = [&] {
+    return *read_file(application_->folders().data + "/data/imports.csv", 1 << 20);
+  };
+  const std::string before = records();
+
+  std::size_t third_line = 0;
+  for (int line = 0; line < 3; ++line) third_line = good.find('\n', third_line) + 1;
+  const auto refused = import(good.substr(0, third_line), "second");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, testing::AllOf(HasSubstr(file), HasSubstr("no row 'WORLD'")));
+  EXPECT_THAT(refused.error().hint,
+              testing::AllOf(HasSubstr("add that row"), HasSubstr("nothing was changed"),
+                             testing::Not(HasSubstr("delete"))));
+  EXPECT_TRUE(*read_file(*imported, 1 << 20) == good);
+  EXPECT_EQ(records(), before);
+  EXPECT_TRUE(options("zone", "FR"));
+}
+
+TEST_F(FootprintSettings, AnImportThatDoesNotFitAnotherTableNamesTheFileGiven) {
+  const std::string file = home_ + "/table.csv";
+  const auto import = [&](const std::string& text) {
+    std::ofstream(file) << text;
+    return import_data(*application_, file, {.table = "", .licence = "CC0", .source = "x", .year = {}});
+  };
+  const std::string head = "country_iso3,region,name,usd_per_kwh,year,sector,source_id\n";
+  ASSERT_TRUE(import(head + "DEU,,Germany,0.2,2024,industrial,mine\n"));
+  // Germany goes from the countries, but the prices that were imported before name it.
+  const auto countries = import(
+      "iso3,iso2,name,year,gco2e_per_kwh,method,basis,source_id\n"
+      "WORLD,,World,2024,480,lifecycle,production,x\nUSA,US,United States,2024,380,lifecycle,production,x\n");
+  ASSERT_FALSE(countries);
+  EXPECT_THAT(countries.error().message, HasSubstr(file));
+  EXPECT_THAT(countries.error().hint, HasSubstr("nothing was changed"));
+  const auto prices = import(head + "ZZZ,,Nowhere,0.2,2024,industrial,mine\n");
+  ASSERT_FALSE(prices);
+  EXPECT_THAT(prices.error().message, HasSubstr(file + ":2: country_iso3 'ZZZ' is not in"));
+  EXPECT_TRUE(application_->data().check());
 }
 
 }  // namespace

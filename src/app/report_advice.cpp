@@ -71,8 +71,7 @@ void advise_on_idle_power(const RunReport& run, std::vector<Advice>& all) {
   advice.title = "Let the doctor measure idle power";
   advice.text = fmt::format(
       "What the machine draws when it does nothing is only known to lie between {} and {}, so it can't be "
-      "said how "
-      "much of this run\u2019s {} is idle that a busier machine would not have.",
+      "said how much of this run\u2019s {} is idle that a busier machine would not have.",
       amount_text(*run.idle_watts_low, "W", 2), amount_text(*run.idle_watts_high, "W", 2),
       amount_text(run.energy->value, "J", 2));
   advice.effect = "tells work from idle, and with it what a busier machine would save";
@@ -98,11 +97,9 @@ void advise_on_idle(const RunReport& run, std::vector<Advice>& all) {
   Advice advice = saves("idle", "energy_joules", 0, std::min(most, 1.0));
   advice.title = "Keep the machine busier, or finish sooner";
   advice.text = fmt::format(
-      "{} % of this run\u2019s energy is its share of what the machine draws when idle. The run kept {:.2g} "
-      "of {:.0f} "
-      "CPUs busy on average ({} %). Run something else meanwhile, use the free CPUs, or wait less (for data, "
-      "the "
-      "network, a lock); if every CPU were busy, only {} of {} would be left.",
+      "{} % of this run\u2019s energy is its share of what the machine draws when idle. The run kept "
+      "{:.2g} of {:.0f} CPUs busy on average ({} %). Run something else meanwhile, use the free CPUs, or "
+      "wait less (for data, the network, a lock); if every CPU were busy, only {} of {} would be left.",
       percent(idle_share / run.energy->value), *run.cpu_seconds / *run.duration_seconds, *run.machine_cpus,
       percent(*load), amount_text(unavoidable, "J", 2), amount_text(idle_share, "J", 2));
   advice.effect = saving("its energy", *run.energy, 0, advice.share_high);
@@ -124,8 +121,7 @@ void advise_on_idle_gpus(const RunReport& run, std::vector<Advice>& all) {
   advice.title = run.gpus.size() == 1 ? "Keep the GPU busier" : "Keep the GPUs busier, or take fewer";
   advice.text = fmt::format(
       "{} % of this run\u2019s energy is what its share of {} GPU{} draws when idle: {}. Larger batches, "
-      "faster "
-      "loading of data or another job beside it use that; at full use {} of it would be left.",
+      "faster loading of data or another job beside it use that; at full use {} of it would be left.",
       percent(idle / run.energy->value), run.gpus.size(), run.gpus.size() == 1 ? "" : "s",
       amount_text(idle, "J", 2), amount_text(unavoidable, "J", 2));
   advice.effect = saving("its energy", *run.energy, 0, advice.share_high);
@@ -144,8 +140,7 @@ void advise_on_reserved(const RunReport& run, std::vector<Advice>& all) {
   advice.title = "Reserve fewer CPUs";
   advice.text = fmt::format(
       "{:.0f} CPUs were reserved, and the run kept {:.2g} of them busy on average. {:.0f} would do if its "
-      "load is "
-      "even; look at the chart above for the times when it needs more.",
+      "load is even; look at the chart above for the times when it needs more.",
       *run.machine_cpus, busy, needed);
   advice.effect = saving("the machine\u2019s making that falls on it", *run.embodied, 0, share);
   all.push_back(std::move(advice));
@@ -233,10 +228,8 @@ void advise_on_place(const footprint::DataSet& data, const RunReport& run, std::
     others += fmt::format(", {} {:.0f}", places[i].name, places[i].grams_per_kilowatt_hour);
   advice.text = fmt::format(
       "{} is taken at {:.0f} g CO2e per kWh. With the electricity of {} ({:.0f} g; then{}) the same joules "
-      "would "
-      "emit about {} instead of {}. Same machine and building assumed; these are means of a year and say "
-      "nothing of "
-      "the hour.",
+      "would emit about {} instead of {}. Same machine and building assumed; these are means of a year and "
+      "say nothing of the hour.",
       run.zone_name, here->value, best.name, best.grams_per_kilowatt_hour,
       others.substr(others.empty() ? 0 : 1), amount_text(run.carbon->value * central, "g", 2),
       amount_text(run.carbon->value, "g", 2));
@@ -262,9 +255,8 @@ void advise_on_building(const footprint::DataSet& data, const RunReport& run, st
   Advice advice = saves("building", "carbon_gco2e", 0, share);
   advice.title = "Use a building that wastes less on cooling";
   advice.text = fmt::format(
-      "Each joule of the machine costs {:.3g} J with the building\u2019s cooling and power supply (PUE). The "
-      "lowest "
-      "fleet mean in the tables is {:.3g} ({}).",
+      "Each joule of the machine costs {:.3g} J with the building\u2019s cooling and power supply (PUE). "
+      "The lowest fleet mean in the tables is {:.3g} ({}).",
       pue->value, best, provider);
   advice.effect = saving("its carbon", *run.carbon, 0, share);
   all.push_back(std::move(advice));
@@ -301,8 +293,7 @@ void advise_on_making(const RunReport& run, std::vector<Advice>& all) {
     advice.title = "Keep the machine a year longer";
     advice.text = fmt::format(
         "{} % of the emissions of this run come from making the machine, spread over its lifetime; "
-        "electricity makes "
-        "the rest.",
+        "electricity makes the rest.",
         percent(part));
     advice.effect = saving("its share of making the machine", *run.embodied, *share, *share);
     all.push_back(std::move(advice));
@@ -345,7 +336,6 @@ constexpr Doubt kDoubts[] = {
     {"pue", "pue:", true, "Say what building it runs in",
      "joulery run --pue 1 -- \u2026    # at home; a data centre publishes its own"}};
 
-/// Each doubt of the figure is taken away in turn: what is left is the best that can come of it.
 /// What the place may be, in grams of this run.
 std::string places_text(const footprint::DataSet& data, const RunReport& run) {
   const auto kind = footprint::parse_kind(run.intensity_kind);
@@ -362,6 +352,7 @@ std::string places_text(const footprint::DataSet& data, const RunReport& run) {
       grams(places.front()), places.front().name, grams(places.back()), places.back().name);
 }
 
+/// Each doubt of the figure is taken away in turn: what is left is the best that can come of it.
 void advise_on_doubts(const footprint::DataSet& data, const RunReport& run, std::vector<Advice>& all) {
   for (const Doubt& doubt : kDoubts) {
     const auto& value = doubt.of_carbon ? run.carbon_parts : run.energy_parts;

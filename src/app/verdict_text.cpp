@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "app/comparison.hpp"
@@ -7,11 +8,22 @@
 namespace joulery::app {
 namespace {
 
-/// 0.1234 → "12", 0.0345 → "3.5", 0.994 → "99.4": no more digits than say something.
+/// 0.1234 → "12", 0.0345 → "3.5", 0.994 → "99.4", 0.00012 → "0.01": no more digits than say something.
 std::string percent(double share) {
   const double value = 100 * std::fabs(share);
+  constexpr double kSame = 1e-10;
+  if (value < kSame) return "0";
+  if (value < 0.05) return fmt::format("{:.1g}", value);
+  if (value >= 99.95 && value < 100) return "more than 99.9";
+  if (value >= 1e5) return fmt::format("{:.2g}", value);
   const bool fine = value < 10 || (value >= 99 && value < 100);
   return fmt::format("{:.{}f}", value, fine ? 1 : 0);
+}
+
+/// By how much a ratio is above or below 1; nothing is ever all of it less.
+std::string percent_of(double ratio) {
+  constexpr double kAlmostAll = 0.9999;
+  return percent(std::max(ratio - 1, -kAlmostAll));
 }
 
 std::string verb_of(const std::string& key) {
@@ -24,20 +36,23 @@ std::string change(const FigureComparison& figure, bool with_range) {
   const double ratio = figure.repeated->ratio;
   const Interval range = figure.range.value_or(Interval{});
   const bool wide = with_range && (range.low != range.high);
+  if (!with_range && percent_of(ratio) == "0") return fmt::format("the same {}", figure.label);
   constexpr double kTimesFrom = 2;
   if (ratio >= kTimesFrom) {
     return fmt::format("{:.3g} times as much {}", ratio, figure.label) +
            (wide ? fmt::format(" ({:.3g} to {:.3g} times)", range.low, range.high) : "");
   }
   const bool less = ratio < 1;
-  std::string text = fmt::format("{} % {} {}", percent(ratio - 1), less ? "less" : "more", figure.label);
+  std::string text = fmt::format("{} % {} {}", percent_of(ratio), less ? "less" : "more", figure.label);
   if (wide) {
     const double near = less ? range.high : range.low;
     const double far = less ? range.low : range.high;
     if ((near - 1) * (far - 1) >= 0) {
-      text += fmt::format(" ({} to {} %)", percent(near - 1), percent(far - 1));
+      const std::string from = percent_of(near);
+      const std::string to = percent_of(far);
+      text += from == to ? "" : fmt::format(" ({} to {} %)", from, to);
     } else {
-      text += fmt::format(" (from {} % less to {} % more)", percent(range.low - 1), percent(range.high - 1));
+      text += fmt::format(" (from {} % less to {} % more)", percent_of(range.low), percent_of(range.high));
     }
   }
   return text;
@@ -46,7 +61,7 @@ std::string change(const FigureComparison& figure, bool with_range) {
 /// "1.2 % less to 3.4 % more": where the ratio may lie.
 std::string reach(const Interval& range) {
   const auto side = [](double ratio) {
-    return fmt::format("{} % {}", percent(ratio - 1), ratio < 1 ? "less" : "more");
+    return fmt::format("{} % {}", percent_of(ratio), ratio < 1 ? "less" : "more");
   };
   return fmt::format("B may need {} to {}", side(range.low), side(range.high));
 }
@@ -79,9 +94,34 @@ std::string too_few(const FigureComparison& figure) {
   return fmt::format("{} says nothing of chance: repeat them, {} would do", one, more);
 }
 
-}  // namespace
+/// What the range of values without one of their own does not say.
+std::string beside_chance(const FigureComparison& figure) {
+  return figure.has_range_a && figure.has_range_b
+             ? ""
+             : "; how far the figures themselves are off is not known, for they came without a range";
+}
 
-std::string verdict_text(const FigureComparison& figure, const ComparisonOptions& options) {
+std::string within_chance(const FigureComparison& figure, const ComparisonOptions& options) {
+  const bool all_on_one_side = figure.range->high < 1 || figure.range->low > 1;
+  if (all_on_one_side)
+    return fmt::format("in these runs B had {}, as far as chance alone goes", change(figure, true));
+  return fmt::format("as far as chance goes, no difference in {} (within ±{} %): {}", figure.label,
+                     percent(options.margin.value_or(options.wanted_change)), reach(*figure.range));
+}
+
+std::string not_known(const FigureComparison& figure) {
+  if (!figure.mean_a || !figure.mean_b) return fmt::format("{} is not known of all runs", figure.label);
+  const bool zero_a = figure.mean_a->value() == 0;
+  const bool zero_b = figure.mean_b->value() == 0;
+  if (!zero_a && !zero_b) return fmt::format("there is no ratio of {}", figure.label);
+  return fmt::format("{} had no {} (0 {}): there is no ratio to zero",
+                     zero_a && zero_b ? "A and B"
+                     : zero_a         ? "A"
+                                      : "B",
+                     figure.label, figure.unit);
+}
+
+std::string sentence(const FigureComparison& figure, const ComparisonOptions& options) {
   const std::string wanted = percent(options.margin.value_or(options.wanted_change));
   switch (figure.verdict) {
     case Verdict::less:
@@ -97,6 +137,8 @@ std::string verdict_text(const FigureComparison& figure, const ComparisonOptions
     case Verdict::equivalent:
       return fmt::format("no difference in {} (within ±{} %): {}", figure.label, percent(*options.margin),
                          reach(*figure.range));
+    case Verdict::beyond_chance:
+      return within_chance(figure, options);
     case Verdict::too_few_runs:
       if (options.margin) {
         return fmt::format(
@@ -115,10 +157,22 @@ std::string verdict_text(const FigureComparison& figure, const ComparisonOptions
           figure.label, reach(*figure.range));
     case Verdict::single_runs:
       return fmt::format("in these runs B had {}; no range: {}", change(figure, false), too_few(figure));
+    case Verdict::no_scatter:
+      return fmt::format(
+          "in these runs B had {}; no range: the runs do not differ at all, as where values are too "
+          "coarse, which says nothing of chance",
+          change(figure, false));
     case Verdict::unknown:
-      return fmt::format("{} is not known of all runs", figure.label);
+      return not_known(figure);
   }
   return {};
+}
+
+}  // namespace
+
+std::string verdict_text(const FigureComparison& figure, const ComparisonOptions& options) {
+  const std::string text = sentence(figure, options);
+  return figure.verdict == Verdict::unknown ? text : text + beside_chance(figure);
 }
 
 }  // namespace joulery::app

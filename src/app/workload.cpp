@@ -102,8 +102,10 @@ bool store_run(Application& application, meter::SessionResult& result, const std
   if (stored) return true;
   std::string hint = stored.error().hint;
   if (spooled) {
-    hint += fmt::format("{}the run is safe in {}{}", hint.empty() ? "" : "; ", path,
-                        comes_later ? "; the next command moves it in" : "");
+    hint += fmt::format("{}the run is safe in {}", hint.empty() ? "" : "; ", printable(path));
+    // The spool is for one store: no command on another takes it.
+    if (const auto place = application.store_path(); comes_later && place)
+      hint += fmt::format("; the next joulery command on the store {} moves it in", printable(*place));
   }
   result.run.warnings.push_back({fmt::format("the run is {}{}: {}", missing,
                                              spooled && comes_later ? " yet" : "", stored.error().message),

@@ -26,21 +26,31 @@ std::string mean_text(const std::optional<UncertainValue>& mean, const std::stri
   return (soft ? "~" : "") + format_si(mean->value(), unit);
 }
 
+/// "0.812", "1234", "1.2e+24": digits that say something, and that a column holds.
+std::string ratio_text(double ratio) {
+  const bool plain = ratio >= 0.001 && ratio < 1000;
+  if (plain) return fmt::format("{:.3f}", ratio);
+  return ratio >= 1000 && ratio < 1e5 ? fmt::format("{:.0f}", ratio) : fmt::format("{:.2g}", ratio);
+}
+
 std::string figure_line(const app::FigureComparison& figure, const Palette& colors) {
   std::string ratio = "-";
   std::string range;
   std::string known;
   if (figure.repeated) {
-    ratio = fmt::format("{:.3f}", figure.repeated->ratio);
+    ratio = ratio_text(figure.repeated->ratio);
     if (!figure.range) {
       range = "no range";
     } else if (figure.range->low != figure.range->high) {
-      range = fmt::format("{:.3f} to {:.3f}", figure.range->low, figure.range->high);
+      range = ratio_text(figure.range->low) + " to " + ratio_text(figure.range->high);
     }
     known = provenance_name(figure.provenance);
   }
-  const std::string floor =
-      figure.noise_floor ? fmt::format("±{:.1f} %", 100 * *figure.noise_floor) : std::string("-");
+  std::string floor = "-";
+  if (figure.noise_floor) {
+    const double percent = 100 * *figure.noise_floor;
+    floor = percent < 1000 ? fmt::format("±{:.1f} %", percent) : fmt::format("±{:.1g} %", percent);
+  }
   return fmt::format("  {:<10} {:>11} {:>11}  {}{:>7}{}  {:<16} {:>9}  {}\n", figure.label,
                      mean_text(figure.mean_a, figure.unit), mean_text(figure.mean_b, figure.unit),
                      colors.bold, ratio, colors.reset, range, floor, known);

@@ -63,6 +63,9 @@ Result<ImportedTable> make_zone_table(const std::map<std::string, ZoneMean>& zon
   return ImportedTable{.id = TableId::grid_zone, .csv = std::move(csv), .rows = rows};
 }
 
+constexpr const char* kZeroHint =
+    "making a power plant emits, too: where the value is not known, leave it empty";
+
 struct ElectricityMapsColumns {
   std::optional<std::size_t> time, zone, name, lifecycle, direct;
   bool complete() const { return zone && (lifecycle || direct); }
@@ -102,19 +105,21 @@ Result<ImportedTable> import_electricity_maps(const CsvTable& table, const Elect
                         "import one year at a time");
     }
     mean.year = static_cast<int>(std::clamp<std::int64_t>(*year, 0, 9999));
-    const auto add = [&](std::optional<std::size_t> column, double& sum, std::size_t& count) -> Status {
+    const auto add = [&](std::optional<std::size_t> column, double least, double& sum,
+                         std::size_t& count) -> Status {
       if (!column || row.fields[*column].empty()) return {};
       const auto value = parse_double(row.fields[*column]);
-      if (!value || *value < 0 || *value > 2000) {
+      if (!value || *value < least || *value > 2000) {
         return user_error(fmt::format("{}: {} is '{}', which can't be", where(),
-                                      printable(table.columns[*column]), printable(row.fields[*column])));
+                                      printable(table.columns[*column]), printable(row.fields[*column])),
+                          value && *value == 0 ? kZeroHint : "");
       }
       sum += *value;
       ++count;
       return {};
     };
-    JOULERY_CHECK_OK(add(columns.lifecycle, mean.lifecycle_sum, mean.lifecycle_count));
-    JOULERY_CHECK_OK(add(columns.direct, mean.direct_sum, mean.direct_count));
+    JOULERY_CHECK_OK(add(columns.lifecycle, kLeastLifecycleGrams, mean.lifecycle_sum, mean.lifecycle_count));
+    JOULERY_CHECK_OK(add(columns.direct, 0, mean.direct_sum, mean.direct_count));
   }
   return make_zone_table(zones, name, request);
 }
@@ -142,6 +147,11 @@ Result<ImportedTable> import_zone_json(std::string_view text, const std::string&
     if (unit.get_ref<const std::string&>() != "gCO2eq/kWh") {
       return user_error(fmt::format("{}: zone '{}' is in '{}', not gCO2eq/kWh", name, printable(id),
                                     printable(unit.get_ref<const std::string&>())));
+    }
+    if (const double grams = value.get<double>(); grams >= 0 && grams < kLeastLifecycleGrams) {
+      return user_error(fmt::format("{}: the life cycle of zone '{}' is {} gCO2e/kWh, which can't be", name,
+                                    printable(id), grams),
+                        kZeroHint);
     }
     ZoneMean& mean = zones[id];
     mean.year = *request.year;

@@ -85,6 +85,15 @@ TEST(Import, SaysWhatIsWrongAndWhere) {
   EXPECT_EQ(refused.error().hint, "did you mean 'grid_country'?");
 }
 
+TEST(Import, ALifeCycleOfNothingIsRefusedWhereItStands) {
+  EXPECT_EQ(failure(std::string(kHourly) + "2025-01-01 02:00:00,Sweden,S,SE-SE3,0,0,99\n"),
+            "f:4: Carbon intensity gCO\u2082eq/kWh (Life cycle) is '0', which can't be");
+  EXPECT_EQ(failure(R"({"FR":{"carbonIntensity":{"value":0,"unit":"gCO2eq/kWh"}}})", request(2025)),
+            "f: the life cycle of zone 'FR' is 0 gCO2e/kWh, which can't be");
+  // What burns nothing emits nothing there and then.
+  EXPECT_EQ(failure(std::string(kHourly) + "2025-01-01 02:00:00,Sweden,S,SE-SE3,0,11,99\n"), "");
+}
+
 TEST(Import, RecordsAreReadBack) {
   const std::vector<ImportRecord> records = {
       {"grid_zone", "ODbL, 1.0", "Electricity \"Maps\"", "2026-01-01T00:00:00Z", "ab"}};

@@ -29,8 +29,6 @@ constexpr double kFirstYear = 1990;
 constexpr double kLastYear = 2100;
 /// No grid emits more than a lignite plant of the worst kind.
 constexpr double kMostGrams = 2000;
-/// Far below the least of the IPCC's medians, 11 of wind.
-constexpr double kLeastLifecycleGrams = 1;
 
 ColumnRule text(std::string_view name) {
   return {.name = name};
@@ -56,7 +54,11 @@ ColumnRule source() {
 ColumnRule grams() {
   return number("gco2e_per_kwh", 0, kMostGrams);
 }
-/// Building a plant emits whatever it burns: a life cycle of 0 is a rounded or a missing value.
+ColumnRule grams_by_boundary() {
+  ColumnRule rule = grams();
+  rule.lifecycle_minimum = kLeastLifecycleGrams;
+  return rule;
+}
 ColumnRule lifecycle_grams() {
   return number("gco2e_per_kwh", kLeastLifecycleGrams, kMostGrams);
 }
@@ -106,7 +108,7 @@ std::vector<TableDefinition> grid_definitions() {
        "grid intensity of zones that a user imported",
        4,
        {text("zone"), choice("signal", {"average", "marginal"}), choice("boundary", {"lifecycle", "direct"}),
-        choice("accounting", {"location", "market"}), text("name"), year(), grams(),
+        choice("accounting", {"location", "market"}), text("name"), year(), grams_by_boundary(),
         choice("basis", {"production", "consumption", "unknown"}), source()}});
   return all;
 }

@@ -84,8 +84,10 @@ Status Table::check() {
                                     fmt::join(known, ", "), fmt::join(needed, ", ")));
     }
     if (!column) continue;
-    for (const CsvTable::Row& row : csv_.rows)
+    for (const CsvTable::Row& row : csv_.rows) {
       JOULERY_CHECK_OK(check_field(rule, row.fields[*column], at(name_, row.line)));
+      JOULERY_CHECK_OK(check_lifecycle(rule, Row(*this, row)));
+    }
   }
   for (const std::string& column : csv_.columns) {
     if (std::find(known.begin(), known.end(), column) != known.end()) continue;
@@ -110,6 +112,16 @@ Status Table::check() {
   return {};
 }
 
+Status Table::check_lifecycle(const ColumnRule& rule, const Row& row) const {
+  const bool too_low = rule.lifecycle_minimum > 0 && row.text("boundary") == "lifecycle" &&
+                       row.number(rule.name).value_or(rule.lifecycle_minimum) < rule.lifecycle_minimum;
+  if (!too_low) return {};
+  return user_error(
+      fmt::format("{}: {} is {}, but that of a life cycle must be between {} and {}", at(name_, row.line()),
+                  rule.name, printable(row.text(rule.name)), rule.lifecycle_minimum, rule.maximum),
+      "leave out the row if the value is not known: making a power plant emits, too");
+}
+
 std::vector<Table::Row> Table::rows() const {
   std::vector<Row> rows;
   rows.reserve(csv_.rows.size());
@@ -123,7 +135,20 @@ std::optional<Table::Row> Table::find(const std::vector<std::string>& key) const
   return Row(*this, csv_.rows[found->second]);
 }
 
+Status DataSet::try_out(TableId id, std::string_view text, const std::string& name) {
+  tried_ = id;
+  if (text.size() > kLargestFile) {
+    return user_error(fmt::format("{}: {} is larger than the {} MiB that a table may have", name,
+                                  definition_of(id).name, kLargestFile >> 20));
+  }
+  auto parsed = Table::parse(id, text, name);
+  if (!parsed) return std::unexpected(with_way_out(parsed.error(), id));
+  tables_[id] = std::make_unique<Table>(std::move(*parsed));
+  return {};
+}
+
 std::string DataSet::file_of(TableId id) const {
+  if (tried_ == id) return {};
   for (const std::string& folder : {folders_.override_folder, folders_.user_folder}) {
     if (folder.empty()) continue;
     std::string path = folder + "/" + definition_of(id).name + ".csv";
@@ -133,6 +158,10 @@ std::string DataSet::file_of(TableId id) const {
 }
 
 Error DataSet::with_way_out(Error error, TableId id) const {
+  if (tried_ == id) {
+    error.hint += std::string(error.hint.empty() ? "" : "; ") + "nothing was changed: mend the file first";
+    return error;
+  }
   const std::string path = file_of(id);
   if (path.empty()) return error;
   const std::string file = printable(path);
@@ -201,8 +230,9 @@ Status DataSet::check_references() const {
                            const Table& other) {
     const auto found = user_error(fmt::format("{}: {} '{}' is not in {}", at(table.name(), row.line()),
                                               column, printable(row.text(column)), other.name()));
-    // The built-in tables fit each other.
-    return wrong(found, file_of(table.id()).empty() ? other.id() : table.id());
+    // All but what is tried out fitted before, and the built-in tables fit each other.
+    const bool of_other = tried_ == other.id() || (tried_ != table.id() && file_of(table.id()).empty());
+    return wrong(found, of_other ? other.id() : table.id());
   };
   for (const char* needed : {"WORLD", "USA"}) {
     if (!countries->find({needed}))

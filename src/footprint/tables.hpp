@@ -39,7 +39,13 @@ struct ColumnRule {
   double minimum = 0;
   double maximum = 0;
   std::vector<std::string> choices = {};
+  /// Minimum in rows whose `boundary` is the life cycle, in a table that has rows of both boundaries.
+  double lifecycle_minimum = 0;
 };
+
+/// Building a plant emits whatever it burns: a life cycle of 0 is a rounded or a missing value. Far below the
+/// least of the IPCC's medians, 11 of wind.
+constexpr double kLeastLifecycleGrams = 1;
 
 struct TableDefinition {
   TableId id;
@@ -86,6 +92,7 @@ class Table {
  private:
   Table() = default;
   Status check();
+  Status check_lifecycle(const ColumnRule& rule, const Row& row) const;
   TableId id_{};
   std::string name_;
   CsvTable csv_;
@@ -103,6 +110,9 @@ struct DataFolders {
 class DataSet {
  public:
   explicit DataSet(DataFolders folders = {}) : folders_(std::move(folders)) {}
+  /// Puts a table before those of the folders and the built-in ones, so that check() tells whether it would
+  /// fit the others before it is one of them. `name` is what errors call it. User error if it is not valid.
+  Status try_out(TableId id, std::string_view text, const std::string& name);
   /// User error that names file and line for a table of a folder that is not what it should be. `grid_zone`
   /// is null if nobody brought one.
   Result<const Table*> table(TableId id) const;
@@ -121,6 +131,7 @@ class DataSet {
   /// For an error in a table of a folder: how to go on without it.
   Error with_way_out(Error error, TableId id) const;
   DataFolders folders_;
+  std::optional<TableId> tried_;
   mutable std::map<TableId, std::unique_ptr<Table>> tables_;
 };
 

@@ -84,6 +84,15 @@ TEST(Tables, ABadRowIsNamedByItsLine) {
       failure(TableId::grid_us_state,
               "state,name,year,gco2e_per_kwh,method,basis,source_id\nVT,V,2023,0,direct,production,x\n"),
       "");
+  const auto zone = [](const std::string& boundary, const std::string& grams) {
+    return failure(TableId::grid_zone,
+                   "zone,signal,boundary,accounting,name,year,gco2e_per_kwh,basis,source_id\nFR,average," +
+                       boundary + ",location,France,2024," + grams + ",consumption,x\n");
+  };
+  EXPECT_EQ(zone("direct", "0"), "");
+  EXPECT_EQ(zone("lifecycle", "1"), "");
+  EXPECT_EQ(zone("lifecycle", "0"),
+            "t.csv:2: gco2e_per_kwh is 0, but that of a life cycle must be between 1 and 2000");
   EXPECT_EQ(country("DEU,DE,Germany,2024,,lifecycle,production,x\n"), "t.csv:2: gco2e_per_kwh is empty");
   EXPECT_EQ(country("DEU,DE,Germany,2024,nan,lifecycle,production,x\n"),
             "t.csv:2: gco2e_per_kwh is 'nan', not a number");

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import jsonschema
 import pytest
@@ -21,6 +22,13 @@ def check_schema(document, name):
         registry = registry.with_resource(path.name, Resource.from_contents(json.loads(path.read_text())))
     schema = json.loads((folder / f"{name}.schema.json").read_text())
     jsonschema.Draft202012Validator(schema, registry=registry).validate(document)
+
+
+BURN = "import time\nt = time.process_time()\nwhile time.process_time() - t < {}: pass"
+
+
+def burn(seconds):
+    return [sys.executable, "-c", BURN.format(seconds)]
 
 
 class Joulery:

@@ -6,7 +6,7 @@ import re
 import sqlite3
 
 import pytest
-from conftest import check_schema
+from conftest import PROJECT, check_schema
 
 TRUE = ["true"]
 WORK = ["sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"]
@@ -221,3 +221,18 @@ def test_import_brings_finer_zones_with_their_licence(joulery):
     broken.write_text(source.read_text() + "2025-01-01 02:00:00,Sweden,x,SE-SE3,-4,30\n")
     assert "broken.csv:4:" in joulery("data", "import", broken, "--licence", "x", "--source", "y", code=2).stderr
     assert "did you mean 'joulery data import'?" in joulery("data", "imprt", source, code=2).stderr
+
+
+def test_a_refused_import_changes_nothing(joulery):
+    source = PROJECT / "data/grid_country.csv"
+    file = joulery.home / "countries.csv"
+    said = ["--licence", "CC BY 4.0", "--source", "Ember"]
+    file.write_text(source.read_text())
+    joulery("data", "import", file, *said)
+    installed = joulery.home / ".local/share/joulery/data/grid_country.csv"
+    file.write_text("".join(source.read_text().splitlines(keepends=True)[:3]))
+    refused = joulery("data", "import", file, *said, code=2)
+    assert f"{file}: there is no row 'WORLD'" in refused.stderr
+    assert "nothing was changed" in refused.stderr and "delete" not in refused.stderr
+    assert installed.read_text() == source.read_text()
+    assert joulery.run(*TRUE, flags=["--zone", "FR"])["grid"]["zone"] == "FRA"

@@ -29,6 +29,26 @@ def test_each_run_once_and_then_compared(joulery):
     assert comparison["figures"]["cpu_seconds"]["verdict"] == "unknown"
 
 
+def test_imported_figures_are_not_taken_for_exact(joulery):
+    file = joulery.home / "emissions.csv"
+    rows = [
+        ROW.replace("3f1b", f"{3 + side}f1{run}").replace("vision", "AB"[side]).replace("0.5,FRA", f"{energy},FRA")
+        for side, energies in enumerate([(0.5, 0.52, 0.51), (0.9, 0.93, 0.91)])
+        for run, energy in enumerate(energies)
+    ]
+    file.write_text("\n".join([HEADER, *rows]) + "\n")
+    joulery("import", file)
+    figures = joulery.json("compare", "A", "B", schema="compare")["comparisons"][0]["figures"]
+    energy = figures["energy_joules"]
+    assert energy["verdict"] == "beyond_chance"
+    assert "how far the figures themselves are off is not known" in energy["text"]
+    assert "chance alone" in energy["ratio"]["basis"]
+    assert "not known" in energy["mean_a"]["basis"]
+    # Emissions and durations are all the same.
+    assert figures["carbon_gco2e"]["verdict"] == figures["duration_seconds"]["verdict"] == "no_scatter"
+    assert figures["carbon_gco2e"]["mean_a"]["low"] is None
+
+
 def test_what_cannot_be_read_is_said(joulery):
     file = joulery.home / "emissions.csv"
     file.write_text(f"{HEADER}\n{ROW.replace('60.5', 'long')}\n{ROW}\n2026-01-31T12")
@@ -43,6 +63,13 @@ def test_what_cannot_be_read_is_said(joulery):
     file.write_bytes(f"{HEADER}\n{ROW}\n".encode("utf-16"))
     result = joulery("import", file, code=2)
     assert "UTF-16" in result.stderr and "hint: save it as UTF-8" in result.stderr
+    rows = [
+        ROW.replace("3f1b", f"{i}f1b").replace("vision", name) for i, name in enumerate(["a", '"q2', "b", 'q4"', "c"])
+    ]
+    file.write_text("\n".join([HEADER, *rows]) + "\n")
+    result = joulery("import", file)
+    assert "2 new runs" in result.stderr
+    assert "row 2 is left out: project_name has 2 line breaks" in result.stderr
     file.write_text("a,b\n1,2\n")
     assert "no emissions file of CodeCarbon" in joulery("import", file, code=2).stderr
 
