@@ -82,6 +82,7 @@ std::optional<double> EnergyAccount::Stretch::add(double more_joules, double mor
 }
 
 void EnergyAccount::add_late(double machine_joules) {
+  if (machine_joules < 0) return take_off(-machine_joules);
   const double joules = at_least_zero(machine_joules);
   if (joules == 0) return;
   close_second();
@@ -94,6 +95,12 @@ void EnergyAccount::add_late(double machine_joules) {
   // Stretches that lacked this looked quieter than they were.
   quietest_watts_.reset();
   quiet_stretch_ = {};
+}
+
+void EnergyAccount::take_off(double joules) {
+  close_second();
+  const double left = joules < machine_joules_ ? 1 - joules / machine_joules_ : 0;
+  for (double* part : {&machine_joules_, &workload_.joules, &others_.joules, &quiet_joules_}) *part *= left;
 }
 
 double EnergyAccount::busy_seconds() const {

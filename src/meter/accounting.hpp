@@ -54,7 +54,8 @@ class EnergyAccount {
   /// How often windows are added changes nothing: they are put together to whole seconds of boot time before
   /// anything is shared.
   void add(const Window& window);
-  /// Energy of windows that were added before, known only now: split as those were on average.
+  /// Energy of windows that were added before, known only now: split as those were on average. What was too
+  /// much is negative, and taken off all parts alike.
   void add_late(double machine_joules);
   /// The split if the machine draws `idle_watts` with nothing to do. Idle power is taken to be no more than
   /// what the machine drew while the workload, or the others, were busy. Others are computed from their own
@@ -75,6 +76,7 @@ class EnergyAccount {
  private:
   /// Shares the pending second.
   void close_second();
+  void take_off(double joules);
   /// Energy and time of windows, weighed by somebody's share of the busy time.
   struct Share {
     double joules = 0;

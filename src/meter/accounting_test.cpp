@@ -146,5 +146,24 @@ TEST(EnergyAccountTest, TheQuietestSecondBoundsIdle) {
   EXPECT_DOUBLE_EQ(account.quietest_watts().value_or(0), 12);
 }
 
+TEST(EnergyAccount, WhatWasTooMuchIsTakenOffAllPartsAlike) {
+  EnergyAccount account;
+  for (int i = 1; i <= 10; ++i) {
+    account.add({.seconds = 1,
+                 .end_seconds = double(i),
+                 .machine_joules = 50,
+                 .busy_seconds = 1,
+                 .workload_seconds = 0.25});
+  }
+  const EnergySplit before = account.split(10, IdlePolicy::none);
+  account.add_late(-100);
+  const EnergySplit after = account.split(10, IdlePolicy::none);
+  EXPECT_NEAR(after.machine_joules, 400, 1e-9);
+  EXPECT_LT(after.active_joules, before.active_joules);
+  EXPECT_NEAR(after.active_joules + after.other_active_joules + after.idle_joules, 400, 1e-9);
+  account.add_late(-1000);
+  EXPECT_EQ(account.split(10, IdlePolicy::none).machine_joules, 0);
+}
+
 }  // namespace
 }  // namespace joulery::meter

@@ -85,10 +85,15 @@ void widen_by_unknown_time(const DeviceReport& device, const MeteredRun& result,
   energy = Quantity<Joules>(energy.untyped().times(UncertainValue(1, provenance, 0, {source})));
 }
 
+/// Zones that many CPUs list and do not have: their counters stand at zero for good.
+bool is_minor(power::Scope scope) {
+  return scope == power::Scope::dram || scope == power::Scope::core || scope == power::Scope::uncore;
+}
+
 /// What a device that gave nothing at all may have drawn is missing in no device's energy, only in the sums.
 void widen_sums_by_unknown_devices(MeteredRun& result) {
   for (const DeviceReport& device : result.devices) {
-    if (!device.is_root || device.known()) continue;
+    if (!device.is_root || device.known() || is_minor(device.info.scope)) continue;
     for (Quantity<Joules>* sum : {&result.energy_machine, &result.energy, &result.energy_active})
       widen_by_unknown_time(device, result, *sum);
   }

@@ -175,8 +175,8 @@ double GpuAccounts::settle(double machine_joules) {
     state.account.add_late(added);
     rest -= added;
   }
-  overdrawn_joules_ = std::max(0.0, -rest);
-  return std::max(0.0, rest);
+  overdrawn_joules_ = 0;
+  return rest;
 }
 
 GpuAccounts::Verdict GpuAccounts::look(State& state) {

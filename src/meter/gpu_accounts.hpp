@@ -81,7 +81,8 @@ class GpuAccounts {
   Rest add(const power::Tick& tick);
   /// After the last tick: shares what is not shared yet.
   void finish();
-  /// After Sampler::settle(), with what that added to the machine: what of it is the rest's.
+  /// After Sampler::settle(), with what that added to the machine: what of it is the rest's. Negative if the
+  /// rest has had what turned out to be the GPUs'.
   double settle(double machine_joules);
 
   /// `idle_watts` says what a device (by its id) draws when it is quiet, if that was measured; may be empty.
