@@ -18,17 +18,37 @@ std::string flag_lines(const std::vector<Flag>& flags) {
   return text;
 }
 
+/// What roff would take for a request, for the end of an argument, or for a nicer sign than what is to be
+/// typed.
 std::string roff(const std::string& text) {
   std::string escaped;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const bool line_start = i == 0 || text[i - 1] == '\n';
-    if (line_start && (text[i] == '.' || text[i] == '\'')) escaped += "\\&";
-    if (text[i] == '\\') {
-      escaped += "\\e";
-    } else if (text[i] == '-') {
-      escaped += "\\-";
-    } else {
-      escaped += text[i];
+    if (line_start && text[i] == '.') escaped += "\\&";
+    switch (text[i]) {
+      case '\\':
+        escaped += "\\e";
+        break;
+      case '-':
+        escaped += "\\-";
+        break;
+      case '"':
+        escaped += "\\(dq";
+        break;
+      case '\'':
+        escaped += "\\(aq";
+        break;
+      case '`':
+        escaped += "\\(ga";
+        break;
+      case '^':
+        escaped += "\\(ha";
+        break;
+      case '~':
+        escaped += "\\(ti";
+        break;
+      default:
+        escaped += text[i];
     }
   }
   return escaped;
