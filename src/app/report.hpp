@@ -140,8 +140,8 @@ struct Report {
 /// More would make a page that nobody reads.
 constexpr std::size_t kMostReportedRuns = 50;
 
-/// Names as `show` takes them; also ids of a series or of a session of `run --versus`, which stand for its
-/// runs. User error for a run that is not there, and for more than kMostReportedRuns.
+/// As find_named_runs; a name that several runs have stands for them if they are one series. User error for a
+/// run that is not there, and for more than kMostReportedRuns.
 Result<std::vector<record::Run>> find_reported_runs(record::Store& store,
                                                     const std::vector<std::string>& names);
 

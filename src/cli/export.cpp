@@ -3,6 +3,7 @@
 #include <set>
 
 #include "app/documents.hpp"
+#include "app/named_runs.hpp"
 #include "base/csv.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
@@ -88,12 +89,7 @@ Result<std::vector<record::Run>> chosen_runs(record::Store& store, const Argumen
                                    .max_results = kMostRuns});
   }
   if (arguments.has("filter")) return user_error("joulery export takes runs or --filter, not both");
-  std::vector<record::Run> runs;
-  for (const std::string& id : arguments.operands) {
-    JOULERY_ASSIGN(record::Run run, store.run(id));
-    runs.push_back(std::move(run));
-  }
-  return runs;
+  return app::find_named_runs(store, arguments.operands, app::SharedName::its_series);
 }
 
 Status check_choice(const Arguments& arguments, const char* flag, const std::vector<std::string>& choices) {

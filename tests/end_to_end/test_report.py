@@ -187,6 +187,16 @@ def test_a_series_by_its_id(joulery):
     assert "The series as a whole" in page.words
 
 
+def test_a_series_by_its_name(joulery):
+    joulery("run", "--name", "old", "--repeat", "3", "--", "true")
+    joulery("run", "--name", "new", "--repeat", "2", "--", "true")
+    assert "What 3 runs cost" in report(joulery, "old").words
+    assert "What 5 runs cost" in report(joulery, "old", "new").words
+    joulery("run", "--name", "old", "--", "true")
+    said = joulery("report", "old", "--html", "-", code=2).stderr
+    assert "more than one run is named 'old'" in said and "joulery runs \"run_name = 'old'\"" in said
+
+
 def test_where_the_page_goes(joulery):
     joulery("run", "--", "true")
     assert joulery("report", "--html", "-").stdout.startswith("<!DOCTYPE html>")
