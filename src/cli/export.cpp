@@ -7,6 +7,7 @@
 #include "base/csv.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "cli/output_file.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
 
@@ -106,6 +107,7 @@ Status check_choice(const Arguments& arguments, const char* flag, const std::vec
 VerbResult export_verb(app::Application& application, const Arguments& arguments) {
   JOULERY_CHECK_OK(check_choice(arguments, "format", {"csv", "json"}));
   JOULERY_CHECK_OK(check_choice(arguments, "what", {"runs", "power"}));
+  if (const auto file = arguments.value("output")) JOULERY_CHECK_OK(check_output_file("--output", *file));
   const bool json = arguments.has("json") || arguments.value("format").value_or("csv") == "json";
   const bool power = arguments.value("what").value_or("runs") == "power";
   JOULERY_ASSIGN(const auto store,

@@ -92,6 +92,8 @@ def test_an_interrupted_comparison_keeps_its_pairs(joulery):
     assert code == 130
     assert re.search(r"^interrupted; \d+ pairs? of 50 (is|are) stored", said, re.M)
     assert "error:" not in said and "fail again" not in said
+    said = joulery("run", "--versus", "$HOME/x", "true", code=127).stderr
+    assert "no shell is run" in said and "sh -c" in said
     code, said = interrupt(joulery, "--versus", "sleep 20", "sleep 20", after="5 pairs")
     assert code == 130 and "interrupted; 0 pairs of 5 are stored" in said and "error:" not in said
 
@@ -155,7 +157,30 @@ def test_manual_page_shows_what_is_to_be_typed(joulery):
         assert "`joulery" not in page and "~/.config" in shown
 
 
-def shown_on_a_terminal(joulery, *arguments, env):
+def test_exit_codes_are_told_alike_everywhere(joulery):
+    manual = " ".join(joulery("man").stdout.split())
+    for text in (manual, " ".join(joulery("--help").stdout.split())):
+        for code in ("0 success", "2 usage", "3 the environment", "70 internal", "128+N", "125 if", "126 if", "127 if"):
+            assert code in text
+    own = " ".join(joulery("run", "--help").stdout.split())
+    assert "2 if its own flags are wrong" in own
+    joulery("run", "--hz", "nonsense", "--", "true", code=2)
+    joulery("run", "--", "no-such-command", code=127)
+
+
+def test_help_fits_a_terminal_of_80_columns(joulery):
+    verbs = re.findall(r"^  (\w+) ", joulery("--help").stdout, re.M)
+    assert "run" in verbs
+    for verb in ("", *verbs):
+        text = joulery("help", *verb.split()).stdout
+        for line in text.splitlines():
+            # What is to be typed stays whole.
+            assert len(line) <= 80 or line.lstrip().startswith(("joulery ", "source ", "usage:")), line
+    said = shown_on_a_terminal(joulery, "run", "--data", "/nonexistent", "--", "true", env={}, code=2)
+    assert max(len(line) for line in said.splitlines()) <= 80
+
+
+def shown_on_a_terminal(joulery, *arguments, env, code=0):
     master, slave = pty.openpty()
     process = joulery.start(*arguments, env=env, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
@@ -164,7 +189,7 @@ def shown_on_a_terminal(joulery, *arguments, env):
         while part := os.read(master, 65536):
             shown += part
     os.close(master)
-    assert process.wait(30) == 0
+    assert process.wait(30) == code
     return shown.decode()
 
 
