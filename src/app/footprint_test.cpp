@@ -70,7 +70,9 @@ TEST_F(FootprintSettings, ErrorsNameTheSettingTheyComeFrom) {
 }
 
 TEST_F(FootprintSettings, AFolderWithoutTablesIsToldBeforeTheCommandRuns) {
-  EXPECT_THAT(failure("data", "/no/such/folder"), HasSubstr("--data: '/no/such/folder' holds none"));
+  EXPECT_THAT(failure("data", "/proc/self/fd"), HasSubstr("--data: '/proc/self/fd' holds none"));
+  EXPECT_THAT(failure("data", "/no/such/folder"), HasSubstr("'/no/such/folder' does not exist"));
+  EXPECT_THAT(failure("data", "/proc/self/stat"), HasSubstr("'/proc/self/stat' is no folder"));
 }
 
 TEST_F(FootprintSettings, ANoteWithoutAScoreIsAMistake) {

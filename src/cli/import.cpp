@@ -39,6 +39,8 @@ std::string report_text(const std::string& file, const app::CodeCarbonImport& re
   if (report.problems.size() > kMostProblemsShown) {
     text += fmt::format("  and {} more\n", report.problems.size() - kMostProblemsShown);
   }
+  if (report.problems.empty() && report.added + report.updated + report.unchanged + report.superseded == 0)
+    text += "  it has a heading and no rows\n";
   if (took_none(report)) text += "  none of its rows could be taken\n";
   return text;
 }

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <set>
 #include <vector>
 
 #include "app/documents.hpp"
@@ -11,6 +12,7 @@
 #include "base/ids.hpp"
 #include "base/text.hpp"
 #include "cli/emissions_file.hpp"
+#include "cli/output_file.hpp"
 #include "cli/run_request.hpp"
 #include "cli/run_summary.hpp"
 #include "cli/terminal.hpp"
@@ -195,6 +197,13 @@ std::string series_text(const Series& series, const std::string& series_id, cons
   return text;
 }
 
+/// The run without the warnings that an earlier run of its series had in the same words.
+meter::MeteredRun without_known(meter::MeteredRun run, std::set<std::string>& told) {
+  std::erase_if(run.warnings,
+                [&](const meter::Warning& warning) { return !told.insert(warning.text).second; });
+  return run;
+}
+
 /// Why a series ends with its run `index`.
 std::string end_of_series(const meter::MeteredRun& run, int index, int repeat, const std::string& series_id) {
   if (run.interrupted_by == 0) {
@@ -226,11 +235,7 @@ Status deliver(const Arguments& arguments, const std::string& text) {
 
 Status check_output(const Arguments& arguments) {
   const auto file = arguments.value("output");
-  if (!file) return {};
-  const auto slash = file->rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : file->substr(0, slash + 1);
-  if (::access(folder.c_str(), W_OK) == 0) return {};
-  return user_error(fmt::format("--output: can't write into '{}': {}", printable(folder), errno_text(errno)));
+  return file ? check_output_file("--output", *file) : Status();
 }
 
 VerbResult run_verb(app::Application& application, const Arguments& arguments) {
@@ -259,6 +264,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
   JOULERY_ASSIGN(const auto supervisor, app::make_supervisor(application));
   LiveLine line;
   Series series;
+  std::set<std::string> told;
   std::string text;
   int code = kExitOk;
   for (int index = 1 - request.warmup; index <= request.repeat; ++index) {
@@ -280,7 +286,8 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
       if (!cut_short) series.add(run);
       if (!json && (to_file || !quiet)) {
         // Warnings that came after the document was made, such as a store that could not be opened.
-        JOULERY_ASSIGN(const std::string summary, run_summary(app::run_document(run), colors));
+        JOULERY_ASSIGN(const std::string summary,
+                       run_summary(app::run_document(without_known(run, told)), colors));
         if (to_file) {
           text += summary;
         } else {

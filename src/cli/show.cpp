@@ -98,8 +98,13 @@ VerbResult show_why(app::Application& application, const Arguments& arguments) {
   JOULERY_ASSIGN(const record::Run run, app::find_one_run(*store, name));
   JOULERY_ASSIGN(const std::vector<record::Evidence> evidence, store->evidence("run:" + run.id));
   JOULERY_ASSIGN(const app::WhyReport report, app::why_report(application.data(), run, evidence, figure));
-  const std::string text = arguments.has("json") ? app::why_document(report) + "\n"
-                                                 : why_text(report, palette(application, Stream::out));
+  const Palette colors = palette(application, Stream::out);
+  std::string text = arguments.has("json") ? app::why_document(report) + "\n" : why_text(report, colors);
+  if (!arguments.has("json") && (figure.empty() || figure == "sci")) {
+    for (const record::Evidence& one : evidence) {
+      if (one.type == "joulery/run") text += sci_for_ai_text(one.json, colors);
+    }
+  }
   JOULERY_CHECK_OK(print(Stream::out, text));
   return kExitOk;
 }

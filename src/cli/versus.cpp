@@ -119,7 +119,8 @@ class Versus {
       request.tags[app::kVersusSeedTag] = fmt::format("{}", seed_);
       auto outcome = app::run_workload(application_, *supervisor_, request, side.series_id, pair, nullptr);
       if (!outcome) {
-        print_error(outcome.error().error, palette(application_, Stream::err));
+        print_error(with_shell_hint(outcome.error().error, request.command.front()),
+                    palette(application_, Stream::err));
         launch_failure_ = outcome.error().exit_code;
         return false;
       }
@@ -145,6 +146,15 @@ class Versus {
       sides_[b_first ? 0 : 1].group.runs.push_back(std::move(done[1]));
     }
     return true;
+  }
+
+  /// What a shell would have put another text in place of.
+  static Error with_shell_hint(Error error, const std::string& program) {
+    if (program.find_first_of("$*?`") == std::string::npos && !program.starts_with('~')) return error;
+    error.hint =
+        "no shell is run, so variables, patterns and ~ stay as they are: write \"sh -c '…'\", or quote with "
+        "\" and let your own shell fill them in";
+    return error;
   }
 
   void failed(int pair, Side& side, const meter::MeteredRun& run) {

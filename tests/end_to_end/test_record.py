@@ -1,6 +1,8 @@
 """The record: what `run` stored can be found, shown, exported, removed; and survives what goes wrong."""
 
+import contextlib
 import csv
+import gzip
 import io
 import json
 import os
@@ -176,14 +178,35 @@ def test_a_name_that_is_given_twice_is_one_run(joulery):
     assert [run["name"] for run in exported] == ["job1"]
 
 
+def test_a_place_is_told_as_it_was_written_and_once(joulery):
+    said = joulery("run", "--zone", "DE", "--repeat", "3", "--", "true").stderr
+    assert said.count("zone 'DE' is taken for Germany") == 1
+    assert re.search(r"^  cost +unknown  no price of electricity is known", said, re.M)
+    # The record has it with every run all the same.
+    assert "is taken for Germany" in joulery("show").stdout
+    joulery("run", "--zone", "WORLD", "--", "true")
+    why = joulery("show", "--why", "last", "water").stdout
+    assert "whole country" not in why and "mix of the world" in why
+
+
+def test_a_file_with_nothing_but_a_heading(joulery):
+    file = joulery.home / "emissions.csv"
+    file.write_text("timestamp,project_name,run_id,duration,emissions,energy_consumed\n")
+    assert "a heading and no rows" in joulery("import", file).stderr
+    packed = joulery.home / "emissions.csv.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    said = joulery("import", packed, code=2).stderr
+    assert "is compressed (gzip)" in said and "gunzip" in said
+
+
 def test_filters_suggest_what_is_meant(joulery):
     fill(joulery, 1)
     assert "did you mean 'run_name'?" in joulery("runs", "name = 'job0'", code=2).stderr
     said = joulery("runs", "status = 'finishd'", code=2).stderr
     assert "'finishd'" in said and "''" not in said
-    said = joulery("runs", "-e", "Defalt").stderr
-    assert "no experiment is called 'Defalt'" in said and "'A'" in said
-    assert "did you mean 'A'?" in joulery("runs", "-e", "a").stderr
+    fill(joulery, 2)
+    assert "hint: there are " in joulery("runs", "-e", "Nope", code=2).stderr
+    assert "did you mean 'A'?" in joulery("runs", "-e", "a", code=2).stderr
 
 
 def test_a_series_can_be_reached_by_what_is_on_screen(joulery):
@@ -436,6 +459,27 @@ def test_a_full_disk_costs_no_command_its_exit_code(joulery):
     # The store's disk has room, so the run is there with its figures.
     shown = joulery.json("show", schema="show")
     assert shown["run"]["status"] == "FAILED" and shown["evidence"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+def test_a_full_store_says_once_that_it_keeps_runs_back(joulery):
+    disk = joulery.home / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=False).returncode != 0:
+        pytest.skip("can't mount here")
+    try:
+        joulery("run", "-q", "--store", disk / "j.db", "--", "true")
+        with contextlib.suppress(OSError), open(disk / "filler", "wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 4096)
+        for _ in range(3):
+            joulery("run", "-q", "--store", disk / "j.db", "--", "true")
+        said = joulery("runs", "--store", disk / "j.db", code=None).stderr
+        assert len(re.findall("^note:", said, re.M)) == 1 and "3 runs are kept in" in said, said
+        (disk / "filler").unlink()
+        assert joulery("runs", "--store", disk / "j.db").stdout.count("FINISHED") == 4
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
