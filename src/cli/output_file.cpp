@@ -20,7 +20,8 @@ Status check_output_file(const std::string& flag, const std::string& file) {
   const auto slash = file.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : file.substr(0, slash);
   if (::stat(folder.c_str(), &info) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
-    return user_error(fmt::format("{}: there is no folder '{}'", flag, printable(folder)),
+    return user_error(fmt::format("{}: can't write '{}': there is no folder '{}'", flag, printable(file),
+                                  printable(folder)),
                       fmt::format("make it first: mkdir -p '{}'", printable(folder)));
   }
   if (::access(folder.c_str(), W_OK) == 0) return {};
