@@ -102,7 +102,7 @@ int open_bus(const JouleryScopeRequest& request, const Deadline& deadline, Bus& 
       request.user_bus != 0 ? "can't reach the user's D-Bus" : "can't reach the system's D-Bus";
   const char* hint = request.user_bus != 0 ? "log in through systemd-logind, or: loginctl enable-linger; "
                                              "XDG_RUNTIME_DIR must be set"
-                                           : "is this machine run by systemd?";
+                                           : "this machine may not be run by systemd";
   sd_bus* opened = nullptr;
   int result = 0;
   if (request.address != nullptr) {

@@ -72,7 +72,15 @@ TEST_F(FootprintSettings, ErrorsNameTheSettingTheyComeFrom) {
 }
 
 TEST_F(FootprintSettings, AFolderWithoutTablesIsToldBeforeTheCommandRuns) {
-  EXPECT_THAT(failure("data", "/no/such/folder"), HasSubstr("--data: '/no/such/folder' holds none"));
+  EXPECT_THAT(failure("data", "/proc/self/fd"), HasSubstr("--data: '/proc/self/fd' holds none"));
+}
+
+TEST_F(FootprintSettings, AFolderThatIsNotThereIsTold) {
+  EXPECT_THAT(failure("data", "/no/such/folder"), HasSubstr("'/no/such/folder' does not exist"));
+}
+
+TEST_F(FootprintSettings, AFileInPlaceOfAFolderIsTold) {
+  EXPECT_THAT(failure("data", "/proc/self/stat"), HasSubstr("'/proc/self/stat' is no folder"));
 }
 
 TEST_F(FootprintSettings, ANoteWithoutAScoreIsAMistake) {

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "app/application.hpp"
-#include "base/ids.hpp"
+#include "app/named_runs.hpp"
 #include "base/text.hpp"
 #include "stats/summary.hpp"
 
@@ -175,15 +175,6 @@ Result<RunReport> make_run_report(record::Store& store, const footprint::DataSet
   return report;
 }
 
-std::vector<record::Run> runs_with_tag(record::Store& store, const char* key, const std::string& id) {
-  record::RunQuery query;
-  query.filter = fmt::format("tags.`{}` = '{}'", key, id);
-  query.order_by = {"attributes.start_time ASC"};
-  query.max_results = kMostReportedRuns + 1;
-  auto runs = store.search_runs(query);
-  return runs ? std::move(*runs) : std::vector<record::Run>();
-}
-
 /// The two sides: of a session of `run --versus`, or of two runs, or of two names.
 std::vector<std::vector<const record::Run*>> sides_of(const std::vector<record::Run>& runs) {
   const auto split_by = [&](const auto& key_of) {
@@ -274,25 +265,7 @@ void find_means(Report& report) {
 
 Result<std::vector<record::Run>> find_reported_runs(record::Store& store,
                                                     const std::vector<std::string>& names) {
-  std::vector<record::Run> runs;
-  std::set<std::string> seen;
-  const auto add = [&](record::Run run) {
-    if (seen.insert(run.id).second) runs.push_back(std::move(run));
-  };
-  for (const std::string& name : names) {
-    auto run = store.run(name);
-    if (run) {
-      add(std::move(*run));
-      continue;
-    }
-    std::vector<record::Run> several;
-    if (is_run_id(name)) {
-      several = runs_with_tag(store, kSeriesTag, name);
-      if (several.empty()) several = runs_with_tag(store, kVersusTag, name);
-    }
-    if (several.empty()) return std::unexpected(std::move(run.error()));
-    for (record::Run& each : several) add(std::move(each));
-  }
+  JOULERY_ASSIGN(std::vector<record::Run> runs, find_named_runs(store, names, SharedName::its_series));
   if (runs.size() > kMostReportedRuns) {
     return user_error(
         fmt::format("a page of more than {} runs would tell nobody anything", kMostReportedRuns),

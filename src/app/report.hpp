@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -108,6 +109,8 @@ struct RunReport {
   std::string attribution, attribution_can_miss, idle_policy, idle_basis;
   std::optional<ReportFigure> energy, carbon, water, embodied, cost;
   std::optional<ReportFigure> sci, energy_idle_share;
+  /// Of SCI for AI, whose score is `sci`; empty unless it was asked for.
+  std::string sci_ai_score, sci_ai_stages, sci_ai_rationale;
   std::string sci_unit, currency, zone, zone_name, intensity_kind;
   /// The whole machine was there for this run.
   bool reserved = false;
@@ -140,8 +143,8 @@ struct Report {
 /// More would make a page that nobody reads.
 constexpr std::size_t kMostReportedRuns = 50;
 
-/// Names as `show` takes them; also ids of a series or of a session of `run --versus`, which stand for its
-/// runs. User error for a run that is not there, and for more than kMostReportedRuns.
+/// As find_named_runs; a name that several runs have stands for them if they are one series. User error for a
+/// run that is not there, and for more than kMostReportedRuns.
 Result<std::vector<record::Run>> find_reported_runs(record::Store& store,
                                                     const std::vector<std::string>& names);
 
@@ -162,6 +165,9 @@ std::string report_page(const Report& report);
 /// docs/schemas/report.schema.json
 std::string report_document(const Report& report);
 
+/// Shares in whole percent that add up to 100 if the shares do to 1: what rounding leaves over goes to those
+/// that lost most by it.
+std::vector<int> whole_percents(std::span<const ReportPart> parts);
 /// "about 2.9 J": as many digits as the range bears. `exact` figures have three.
 std::string figure_text(const ReportFigure& figure);
 /// "between 1.0 J and 6.2 J"; empty if there is no range.

@@ -238,8 +238,9 @@ void write_power_chart(const std::vector<ReportSeries>& power, const std::string
 
 void write_parts_bar(std::span<const ReportPart> parts, const std::string& label, HtmlWriter& page) {
   std::string words = label + ":";
+  const std::vector<int> percents = whole_percents(parts);
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    words += fmt::format("{} {} {:.0f} %", i == 0 ? "" : ",", parts[i].label, parts[i].share * 100);
+    words += fmt::format("{} {} {} %", i == 0 ? "" : ",", parts[i].label, percents[i]);
   }
   page.open("div", {{"class", "bar"}, {"role", "img"}, {"aria-label", words}});
   constexpr double kRoomForNumber = 0.06;

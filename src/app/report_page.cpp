@@ -108,7 +108,9 @@ void write_cost_cards(const RunReport& run, HtmlWriter& page) {
   }
   if (run.energy_per_unit && run.per)
     write_card("Energy per unit", "energy_per_unit_joules", *run.energy_per_unit,
-               fmt::format("one of {} {}", amount_text(run.per->count, "", 6), run.per->unit), page);
+               run.per->count == 1 ? "of " + format_count(1, run.per->unit)
+                                   : "one of " + format_count(run.per->count, run.per->unit),
+               page);
   page.close();
 }
 

@@ -135,6 +135,11 @@ void read_place(const Json& json, RunReport& report) {
     report.reserved = text(*sci, "energy") == "whole machine";
     if (const Json* per = field(*sci, "per")) report.sci_unit = text(*per, "unit");
   }
+  if (const Json* ai = field(json, "sci_ai")) {
+    report.sci_ai_score = text(*ai, "score");
+    report.sci_ai_stages = text(*ai, "stages");
+    report.sci_ai_rationale = text(*ai, "rationale");
+  }
 }
 
 std::string name_of_device(const Json& devices, const std::string& id) {

@@ -53,6 +53,7 @@ void write_figure_row(const std::string& head, const char* key, const ReportFigu
 
 void write_parts_table(const std::vector<ReportPart>& parts, const std::string& caption, HtmlWriter& page) {
   open_table(caption, {"part", "amount", "share"}, page);
+  const std::vector<int> percents = whole_percents(parts);
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const ReportPart& part = parts[i];
     page.open("tr").open("th", {{"scope", "row"}}).text(fmt::format("{}. {}", i + 1, part.label));
@@ -60,7 +61,7 @@ void write_parts_table(const std::vector<ReportPart>& parts, const std::string& 
     page.close();
     page.open("td", {{"class", "number"}}).text(figure_text(part.figure));
     page.element("div", range_or_nothing(part.figure), {{"class", "soft small"}}).close();
-    page.element("td", fmt::format("{:.0f} %", part.share * 100), {{"class", "number"}}).close();
+    page.element("td", fmt::format("{} %", percents[i]), {{"class", "number"}}).close();
   }
   close_table(page);
 }
@@ -191,13 +192,13 @@ void write_where(const RunReport& run, const char* heading, HtmlWriter& page) {
     page.element("p", run.energy ? "Into what the machine\u2019s energy divides was not kept of this run."
                                  : "Nothing can be divided: energy is unknown.");
   } else {
-    double of_run = 0;
-    for (const ReportPart& part : run.split) of_run += part.of_the_run ? part.share : 0;
+    int of_run = 0;
+    const std::vector<int> percents = whole_percents(run.split);
+    for (std::size_t i = 0; i < percents.size(); ++i) of_run += run.split[i].of_the_run ? percents[i] : 0;
     page.element(
-        "p",
-        fmt::format(
-            "While it ran, the machine as a whole drew energy for these. {:.0f} % of it is this run\u2019s.",
-            of_run * 100));
+        "p", fmt::format(
+                 "While it ran, the machine as a whole drew energy for these. {} % of it is this run\u2019s.",
+                 of_run));
     write_parts_bar(run.split, "The machine\u2019s energy", page);
     write_parts_table(run.split, "The machine\u2019s energy while the run lasted", page);
   }
@@ -219,18 +220,26 @@ void write_footprint(const RunReport& run, HtmlWriter& page) {
     write_figure_row("Making the machine", "embodied_gco2e", *run.embodied,
                      "the run\u2019s share of its manufacture", page);
   if (run.sci)
-    write_figure_row(
-        "Both together (SCI)", "sci_gco2e", *run.sci,
-        fmt::format("per {}, ISO/IEC 21031, energy of the {}", run.sci_unit.empty() ? "run" : run.sci_unit,
-                    run.reserved ? "whole machine" : "run\u2019s share"),
-        page);
+    write_figure_row("Both together (SCI)", "sci_gco2e", *run.sci,
+                     fmt::format("per {}, ISO/IEC 21031, energy of the {}",
+                                 run.sci_unit.empty() ? "run" : singular(run.sci_unit),
+                                 run.reserved ? "whole machine" : "run\u2019s share"),
+                     page);
+  if (run.sci && !run.sci_ai_score.empty()) {
+    write_figure_row(fmt::format("SCI for AI, {} score", run.sci_ai_score), "sci_ai_gco2e", *run.sci,
+                     fmt::format("per {}: {}{}{}", singular(run.sci_unit), run.sci_ai_stages,
+                                 run.sci_ai_rationale.empty() ? "" : "; ", run.sci_ai_rationale),
+                     page);
+  }
   if (run.water)
     write_figure_row("Water", "water_litres", *run.water, "that evaporates, here and at power plants", page);
-  for (const ReportPart& part : run.water_parts) {
+  const std::vector<int> water_percents = whole_percents(run.water_parts);
+  for (std::size_t i = 0; i < run.water_parts.size(); ++i) {
+    const ReportPart& part = run.water_parts[i];
     if (part.figure.value > 0)
       write_row("\u2013 " + part.label,
                 {figure_text(part.figure) + (part.figure.has_range ? ", " + range_text(part.figure) : ""),
-                 fmt::format("{:.0f} % of the water", part.share * 100)},
+                 fmt::format("{} % of the water", water_percents[i])},
                 page);
   }
   close_table(page);
@@ -247,11 +256,11 @@ void write_footprint(const RunReport& run, HtmlWriter& page) {
                                             .share = run.embodied->value / all,
                                             .of_the_run = true}};
     write_parts_bar(parts, "Carbon", page);
+    const std::vector<int> percents = whole_percents(parts);
     page.element(
         "p",
-        fmt::format(
-            "1. Electricity {:.0f} %, 2. making the machine {:.0f} %. Carbon above is of electricity alone.",
-            100 * parts[0].share, 100 * parts[1].share),
+        fmt::format("1. Electricity {} %, 2. making the machine {} %. Carbon above is of electricity alone.",
+                    percents[0], percents[1]),
         {{"class", "soft small"}});
   }
 }

@@ -345,5 +345,18 @@ TEST_F(ReportTest, ASeriesStandsForItsRunsAndNoRunComesTwice) {
   EXPECT_EQ(must(find_reported_runs(*store_, {"last", "last", series})).size(), 3U);
 }
 
+TEST(ReportText, SharesInWholePercentAddUp) {
+  const auto percents = [](std::vector<double> shares) {
+    std::vector<ReportPart> parts(shares.size());
+    for (std::size_t i = 0; i < shares.size(); ++i) parts[i].share = shares[i];
+    return whole_percents(parts);
+  };
+  EXPECT_EQ(percents({0.154, 0.0345, 0.6735, 0.138}), (std::vector<int>{15, 4, 67, 14}));
+  EXPECT_EQ(percents({1 / 3.0, 1 / 3.0, 1 / 3.0}), (std::vector<int>{34, 33, 33}));
+  EXPECT_EQ(percents({0.5, 0.5}), (std::vector<int>{50, 50}));
+  EXPECT_EQ(percents({0, 0}), (std::vector<int>{0, 0}));
+  EXPECT_TRUE(percents({}).empty());
+}
+
 }  // namespace
 }  // namespace joulery::app

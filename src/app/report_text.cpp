@@ -70,6 +70,29 @@ std::string figure_text(const ReportFigure& figure) {
   return text;
 }
 
+std::vector<int> whole_percents(std::span<const ReportPart> parts) {
+  std::vector<int> percents;
+  std::vector<std::pair<double, std::size_t>> lost;
+  double whole = 0;
+  int given = 0;
+  for (const ReportPart& part : parts) {
+    const double exact = 100 * part.share;
+    percents.push_back(static_cast<int>(std::floor(exact)));
+    lost.emplace_back(exact - std::floor(exact), percents.size() - 1);
+    whole += exact;
+    given += percents.back();
+  }
+  std::sort(lost.begin(), lost.end(), [](const auto& a, const auto& b) {
+    return std::pair(-a.first, a.second) < std::pair(-b.first, b.second);
+  });
+  for (const auto& [rest, index] : lost) {
+    if (given >= std::lround(whole)) break;
+    ++percents[index];
+    ++given;
+  }
+  return percents;
+}
+
 std::string range_text(const ReportFigure& figure) {
   if (!figure.has_range || figure.low == figure.high) return {};
   const int digits = digits_of(figure);

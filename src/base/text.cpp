@@ -161,6 +161,29 @@ std::optional<std::string> did_you_mean(std::string_view word, std::span<const s
   return best;
 }
 
+std::string singular(std::string_view unit) {
+  const auto without = [&](std::size_t letters) {
+    return std::string(unit.substr(0, unit.size() - letters));
+  };
+  const std::string_view word = unit.substr(unit.find_last_of(" -/") + 1);
+  constexpr std::size_t kShortest = 4;
+  if (word.size() < kShortest || !word.ends_with('s') || word == "series" || word == "species")
+    return without(0);
+  for (const std::string_view end : {"ss", "us", "is", "as", "os"}) {
+    if (word.ends_with(end)) return without(0);
+  }
+  if (word.ends_with("ies") && word.size() > kShortest) return without(3) + "y";
+  for (const std::string_view end : {"ches", "shes", "sses", "xes"}) {
+    if (word.ends_with(end)) return without(2);
+  }
+  return without(1);
+}
+
+std::string format_count(double count, std::string_view unit) {
+  if (count == 1) return fmt::format("1 {}", singular(unit));
+  return fmt::format("{:.15g} {}", count, unit == "unit" ? "units" : unit);
+}
+
 std::string format_si(double value, std::string_view unit) {
   static constexpr std::array<const char*, 9> kPrefixes = {"p", "n", "µ", "m", "", "k", "M", "G", "T"};
   if (!std::isfinite(value)) return fmt::format("? {}", unit);

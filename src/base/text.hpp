@@ -32,6 +32,11 @@ std::string format_si(double value, std::string_view unit);
 std::string format_duration(double seconds);
 /// "512 B", "3.1 MiB".
 std::string format_bytes(double bytes);
+/// One of what a unit counts, for units as people write them: "images" → "image", "queries" → "query". What
+/// is no plain English plural ("analysis", "FLOPS") stays.
+std::string singular(std::string_view unit);
+/// "1000 images", "1 image", "1000 units".
+std::string format_count(double count, std::string_view unit);
 /// UTC as "2026-11-21T07:29:07Z".
 std::string format_utc(std::int64_t realtime_ns);
 

@@ -10,6 +10,22 @@ namespace {
 
 using testing::ElementsAre;
 
+TEST(Text, OneOfWhatAUnitCounts) {
+  EXPECT_EQ(singular("images"), "image");
+  EXPECT_EQ(singular("training tokens"), "training token");
+  EXPECT_EQ(singular("queries"), "query");
+  EXPECT_EQ(singular("batches"), "batch");
+  EXPECT_EQ(singular("classes"), "class");
+  for (const char* same : {"image", "analysis", "series", "class", "bus", "FLOPS", "gas", "ms", "s", ""}) {
+    EXPECT_EQ(singular(same), same);
+  }
+  EXPECT_EQ(format_count(1, "images"), "1 image");
+  EXPECT_EQ(format_count(1000, "unit"), "1000 units");
+  EXPECT_EQ(format_count(6, "matmuls"), "6 matmuls");
+  EXPECT_EQ(format_count(0.5, "images"), "0.5 images");
+  EXPECT_EQ(format_count(3e18, "FLOP"), "3e+18 FLOP");
+}
+
 TEST(Text, ParsesWholeNumbersOnly) {
   EXPECT_EQ(parse_double("1e3"), 1000);
   EXPECT_EQ(parse_double("+2.5"), 2.5);

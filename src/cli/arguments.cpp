@@ -33,16 +33,55 @@ void split_command(const Verb& verb, std::vector<std::string>& words, std::vecto
   }
 }
 
+/// Verbs that know a flag which stands where none of them is named.
+std::vector<std::string> verbs_with(const std::string& flag) {
+  std::vector<std::string> names;
+  for (const Verb& verb : verbs()) {
+    for (const Flag& own : verb.flags) {
+      if (!verb.internal && "--" + own.name == flag) names.push_back(verb.name);
+    }
+  }
+  return names;
+}
+
 Error unknown_flag(const Verb* verb, const std::string& word) {
   std::vector<std::string> names;
   for (const Flag* flag : flags_of(verb)) names.push_back("--" + flag->name);
-  const auto meant = did_you_mean(word.substr(0, word.find('=')), names);
+  const std::string flag = word.substr(0, word.find('='));
+  const auto meant = did_you_mean(flag, names);
   const std::string help = verb != nullptr ? "joulery " + verb->name + " --help" : "joulery --help";
+  std::string hint = fmt::format("see `{}`", help);
+  if (meant) {
+    hint = fmt::format("did you mean '{}'? See `{}`", *meant, help);
+  } else if (const auto owners = verbs_with(flag); verb == nullptr && !owners.empty()) {
+    hint = fmt::format("{} is a flag of {}: joulery {} {} ...", flag, fmt::join(owners, ", "), owners.front(),
+                       flag);
+  }
   return {.kind = Error::Kind::user,
           .message = fmt::format("{} knows no '{}'", verb != nullptr ? "joulery " + verb->name : "joulery",
                                  printable(word)),
-          .hint = meant ? fmt::format("did you mean '{}'? See `{}`", *meant, help)
-                        : fmt::format("see `{}`", help)};
+          .hint = std::move(hint)};
+}
+
+Error unknown_topic(const std::string& word) {
+  std::vector<std::string> names;
+  for (const Verb& verb : verbs()) {
+    if (!verb.internal) names.push_back(verb.name);
+  }
+  const auto meant = did_you_mean(word, names);
+  return {.kind = Error::Kind::user,
+          .message = fmt::format("there is no command '{}' to help with", printable(word)),
+          .hint = meant ? fmt::format("did you mean 'joulery help {}'?", *meant)
+                        : "`joulery help` lists all commands"};
+}
+
+bool is_global(const std::string& word) {
+  const std::string flag = word.substr(0, word.find('='));
+  for (const Flag& known : global_flags()) {
+    if (flag == "--" + known.name || (known.short_name != 0 && flag == fmt::format("-{}", known.short_name)))
+      return true;
+  }
+  return false;
 }
 
 Error unknown_verb(const std::vector<std::string>& line) {
@@ -72,11 +111,49 @@ Status check_operands(const Arguments& arguments) {
     const auto& choices = verb.operand_choices;
     if (choices.empty() || std::find(choices.begin(), choices.end(), operand) != choices.end()) continue;
     const auto meant = did_you_mean(operand, choices);
+    // Of three letters, one that differs makes another word: csh is not zsh.
+    constexpr std::size_t kTellingLength = 4;
     return user_error(
         fmt::format("joulery {} takes {}, not '{}'", verb.name, fmt::join(choices, ", "), printable(operand)),
-        meant ? fmt::format("did you mean '{}'?", *meant) : "");
+        meant && operand.size() >= kTellingLength ? fmt::format("did you mean '{}'?", *meant) : "");
   }
   return {};
+}
+
+/// Finds the verb and takes it out of the words. True if they ask for help or the version in words.
+Result<bool> take_verb(std::vector<std::string>& words, Arguments& arguments) {
+  const std::string* strange = nullptr;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (!word.empty() && word.front() == '-') {
+      // A global flag before the verb: its value is not the verb.
+      for (const Flag& flag : global_flags()) {
+        if (word == "--" + flag.name && !flag.value.empty()) ++i;
+      }
+      if (strange == nullptr && !is_global(word)) strange = &word;
+      continue;
+    }
+    if (word == "help" || word == "version") {
+      // What people try first.
+      arguments.flags[word] = {};
+      if (i + 1 == words.size()) return true;
+      const std::string& topic = words[i + 1];
+      arguments.verb = find_verb(topic);
+      const bool known =
+          arguments.verb != nullptr || topic.starts_with('-') || topic == "help" || topic == "version";
+      if (word == "help" && !known) return std::unexpected(unknown_topic(topic));
+      return true;
+    }
+    arguments.verb = find_verb(word);
+    if (arguments.verb == nullptr) {
+      // After a flag that nobody knows this is its value, and the flag is what is wrong.
+      if (strange != nullptr) return std::unexpected(unknown_flag(nullptr, *strange));
+      return std::unexpected(unknown_verb({words.begin() + static_cast<std::ptrdiff_t>(i), words.end()}));
+    }
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(i));
+    return false;
+  }
+  return false;
 }
 
 }  // namespace
@@ -101,27 +178,8 @@ Result<int> Arguments::integer(const std::string& flag, int fallback, int lowest
 Result<Arguments> parse_arguments(const std::vector<std::string>& words) {
   Arguments arguments;
   std::vector<std::string> rest = words;
-  for (std::size_t i = 0; i < rest.size(); ++i) {
-    if (!rest[i].empty() && rest[i].front() == '-') {
-      // A global flag before the verb: its value is not the verb.
-      for (const Flag& flag : global_flags()) {
-        if (rest[i] == "--" + flag.name && !flag.value.empty()) ++i;
-      }
-      continue;
-    }
-    if (rest[i] == "help" || rest[i] == "version") {
-      // What people try first.
-      arguments.flags[rest[i]] = {};
-      if (i + 1 < rest.size()) arguments.verb = find_verb(rest[i + 1]);
-      return arguments;
-    }
-    arguments.verb = find_verb(rest[i]);
-    if (arguments.verb == nullptr) {
-      return std::unexpected(unknown_verb({rest.begin() + static_cast<std::ptrdiff_t>(i), rest.end()}));
-    }
-    rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(i));
-    break;
-  }
+  JOULERY_ASSIGN(const bool asks_for_help, take_verb(rest, arguments));
+  if (asks_for_help) return arguments;
   const Verb* verb = arguments.verb;
   if (verb != nullptr && verb->takes_command) split_command(*verb, rest, arguments.command);
 

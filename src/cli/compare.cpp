@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "app/named_runs.hpp"
 #include "base/text.hpp"
 #include "cli/comparison_text.hpp"
 #include "cli/terminal.hpp"
@@ -23,10 +26,28 @@ Status check_flags(const Arguments& arguments) {
   return {};
 }
 
+/// Several runs that are not the two sides of a session are one side.
+Status check_two_sides(record::Store& store, const std::string& operand) {
+  auto runs = app::find_named_runs(store, {operand}, app::SharedName::its_series);
+  std::size_t count = 0;
+  if (runs) {
+    const auto in_session = [](const record::Run& run) { return run.tags.contains(app::kVersusTag); };
+    if (runs->size() == 1 || std::any_of(runs->begin(), runs->end(), in_session)) return {};
+    count = runs->size();
+  } else {
+    const auto group = app::find_group(store, operand, false);
+    if (!group) return std::unexpected(std::move(runs.error()));
+    count = group->runs.size() + group->left_out.size();
+  }
+  return user_error(fmt::format("compare needs two; '{}' is one: {} runs", printable(operand), count),
+                    fmt::format("name the other too: joulery compare {} OTHER", printable(operand)));
+}
+
 Result<std::vector<app::RunGroup>> find_groups(record::Store& store, const Arguments& arguments) {
   if (const auto tag = arguments.value("by")) {
     return app::group_by_tag(store, *tag, arguments.value("where").value_or(""), arguments.value("baseline"));
   }
+  if (arguments.operands.size() == 1) JOULERY_CHECK_OK(check_two_sides(store, arguments.operands.front()));
   if (arguments.operands.size() < 2) {
     return app::find_versus_groups(store, arguments.operands.empty() ? "last" : arguments.operands.front());
   }

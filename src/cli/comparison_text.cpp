@@ -74,7 +74,8 @@ std::string one_comparison(const app::Comparison& comparison, const Palette& col
                         comparison.a.runs.size() == 1 ? "" : "s", colors.reset);
   }
   if (!comparison.per_unit.empty()) {
-    text += fmt::format("  {}of one {} each{}\n", colors.dim, printable(comparison.per_unit), colors.reset);
+    text += fmt::format("  {}of one {} each{}\n", colors.dim, printable(singular(comparison.per_unit)),
+                        colors.reset);
   }
   const std::string level = fmt::format("{:.3g} % range", 100 * comparison.level);
   text += fmt::format("\n  {}{:<10} {:>11} {:>11}  {:>7}  {:<16} {:>9}  {}{}\n", colors.dim, "", "mean A",

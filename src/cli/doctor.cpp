@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
+#include "cli/wrapping.hpp"
 
 namespace joulery::cli {
 namespace {
@@ -47,23 +48,7 @@ std::string indented(const std::string& content, std::size_t indent, std::size_t
       text += fmt::format("{:{}}{}\n", "", indent, line);
       continue;
     }
-    std::size_t column = 0;
-    for (const std::string_view word : split_blanks(line)) {
-      if (column > indent && column + 1 + word.size() > width) {
-        text += '\n';
-        column = 0;
-      }
-      if (column == 0) {
-        text += std::string(indent, ' ');
-        column = indent;
-      } else {
-        text += ' ';
-        ++column;
-      }
-      text += word;
-      column += word.size();
-    }
-    text += '\n';
+    text += wrapped(line, indent, width);
   }
   return text;
 }

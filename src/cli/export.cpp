@@ -3,9 +3,11 @@
 #include <set>
 
 #include "app/documents.hpp"
+#include "app/named_runs.hpp"
 #include "base/csv.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "cli/output_file.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
 
@@ -88,12 +90,7 @@ Result<std::vector<record::Run>> chosen_runs(record::Store& store, const Argumen
                                    .max_results = kMostRuns});
   }
   if (arguments.has("filter")) return user_error("joulery export takes runs or --filter, not both");
-  std::vector<record::Run> runs;
-  for (const std::string& id : arguments.operands) {
-    JOULERY_ASSIGN(record::Run run, store.run(id));
-    runs.push_back(std::move(run));
-  }
-  return runs;
+  return app::find_named_runs(store, arguments.operands, app::SharedName::its_series);
 }
 
 Status check_choice(const Arguments& arguments, const char* flag, const std::vector<std::string>& choices) {
@@ -110,6 +107,7 @@ Status check_choice(const Arguments& arguments, const char* flag, const std::vec
 VerbResult export_verb(app::Application& application, const Arguments& arguments) {
   JOULERY_CHECK_OK(check_choice(arguments, "format", {"csv", "json"}));
   JOULERY_CHECK_OK(check_choice(arguments, "what", {"runs", "power"}));
+  if (const auto file = arguments.value("output")) JOULERY_CHECK_OK(check_output_file("--output", *file));
   const bool json = arguments.has("json") || arguments.value("format").value_or("csv") == "json";
   const bool power = arguments.value("what").value_or("runs") == "power";
   JOULERY_ASSIGN(const auto store,

@@ -127,15 +127,10 @@ Verb run_verb() {
   };
   for (Flag& flag : site_flags()) verb.flags.push_back(std::move(flag));
   verb.details =
-      "The command keeps its terminal, standard streams, signals and exit code. joulery's own exit codes are "
-      "those of\n"
-      "a shell: 125 if metering failed, 126 if the command can't be executed, 127 if it isn't found, 128+N "
-      "if signal N\n"
-      "ended it.\n"
-      "--versus takes each command as one word and splits it at blanks; quotes and backslashes keep blanks "
-      "as in "
-      "a shell,\n"
-      "but no shell is run: for pipes and variables write \"sh -c '...'\".\n";
+      std::string("The command keeps its terminal, standard streams, signals and exit code.\n") +
+      kRunExitCodes +
+      "--versus takes each command as one word and splits it at blanks; quotes and backslashes keep "
+      "blanks as in a shell, but no shell is run: for pipes and variables write \"sh -c '...'\".\n";
   verb.takes_command = true;
   return verb;
 }
@@ -162,9 +157,9 @@ Verb compare_verb() {
                 json_flag()},
       .details =
           "A and B are names (all runs of that name), ids of series, or runs as `show` takes them (with the "
-          "series\n"
+          "series "
           "they belong to). Alone, a run of `run --versus` stands for both sides of its session. Exit code 0 "
-          "whatever\n"
+          "whatever "
           "the verdict: `compare` informs.\n",
       .most_operands = 2,
       .operands_are_runs = true};
@@ -185,9 +180,9 @@ Verb report_verb() {
           .details =
               "RUN is what `show` takes (default: the last run); the id of a series, or of a `run --versus`, "
               "stands "
-              "for its\nruns. The page needs no network and no script. Runs that failed or were cut off have "
+              "for its runs. The page needs no network and no script. Runs that failed or were cut off have "
               "one too: "
-              "it says what is\nmissing.\n",
+              "it says what is missing.\n",
           .most_operands = 1000,
           .operands_are_runs = true};
 }
@@ -214,7 +209,7 @@ Verb data_verb() {
       .details =
           "An imported table is checked and copied to joulery's data folder; it stands before the built-in "
           "one of its "
-          "name. Delete\nthe file to go back.\n",
+          "name. Delete the file to go back.\n",
       .fewest_operands = 1,
       .most_operands = 2};
 }
@@ -253,9 +248,9 @@ std::vector<Verb> make_verbs() {
                  {.name = "deleted", .help = "deleted runs instead"},
                  json_flag()},
        .details = "FILTER is MLflow's: metrics.KEY, params.KEY, tags.KEY and attributes such as status, "
-                  "run_name and\n"
+                  "run_name and "
                   "start_time, compared and joined with \"and\". energy_joules, cpu_seconds and the like "
-                  "need no prefix\n"
+                  "need no prefix "
                   "\"joulery/\".\n",
        .most_operands = 1});
   all.push_back(
@@ -271,7 +266,7 @@ std::vector<Verb> make_verbs() {
                   .help = "how figures came about: every factor, its range and who published it"}},
        .details =
            "RUN is an id, the start of one, the name of a run, or \"last\". With --why a FIGURE may follow: "
-           "energy, carbon,\nwater, embodied, cost or sci.\n",
+           "energy, carbon, water, embodied, cost or sci.\n",
        .most_operands = 2,
        .operands_are_runs = true});
   all.push_back(compare_verb());

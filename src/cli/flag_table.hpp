@@ -38,6 +38,15 @@ struct Verb {
   bool internal = false;
 };
 
+/// What `joulery run` ends with: a shell's codes for its own failures, so that they are told from the
+/// command's.
+constexpr const char* kRunExitCodes =
+    "run ends with the command's own code, or 128+N if signal N ended it; 125 if metering failed or its "
+    "environment "
+    "does not allow it, 126 if the command can't be executed, 127 if it isn't found; 2 if its own flags are "
+    "wrong, "
+    "before the command is started.\n";
+
 /// What `joulery runs --sort` takes, beside metrics.KEY and the like, and the column that each stands for.
 const std::vector<std::pair<std::string, std::string>>& sort_keys();
 

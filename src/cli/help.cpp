@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "cli/wrapping.hpp"
+
 namespace joulery::cli {
 namespace {
 
@@ -12,23 +14,56 @@ std::string spelling(const Flag& flag) {
   return text;
 }
 
-std::string flag_lines(const std::vector<Flag>& flags) {
+/// Where the summaries of commands and the explanations of flags start.
+constexpr std::size_t kVerbColumn = 15;
+constexpr std::size_t kFlagColumn = 29;
+
+std::string flag_lines(const std::vector<Flag>& flags, std::size_t width) {
   std::string text;
-  for (const Flag& flag : flags) text += fmt::format("  {:<26} {}\n", spelling(flag), flag.help);
+  for (const Flag& flag : flags) {
+    const std::string head = "  " + spelling(flag);
+    std::string lines = wrapped(flag.help, kFlagColumn, width);
+    if (head.size() < kFlagColumn) {
+      lines.replace(0, head.size(), head);
+    } else {
+      lines = head + "\n" + lines;
+    }
+    text += lines;
+  }
   return text;
 }
 
+/// What roff would take for a request, for the end of an argument, or for a nicer sign than what is to be
+/// typed.
 std::string roff(const std::string& text) {
   std::string escaped;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const bool line_start = i == 0 || text[i - 1] == '\n';
-    if (line_start && (text[i] == '.' || text[i] == '\'')) escaped += "\\&";
-    if (text[i] == '\\') {
-      escaped += "\\e";
-    } else if (text[i] == '-') {
-      escaped += "\\-";
-    } else {
-      escaped += text[i];
+    if (line_start && text[i] == '.') escaped += "\\&";
+    switch (text[i]) {
+      case '\\':
+        escaped += "\\e";
+        break;
+      case '-':
+        escaped += "\\-";
+        break;
+      case '"':
+        escaped += "\\(dq";
+        break;
+      case '\'':
+        escaped += "\\(aq";
+        break;
+      case '`':
+        escaped += "\\(ga";
+        break;
+      case '^':
+        escaped += "\\(ha";
+        break;
+      case '~':
+        escaped += "\\(ti";
+        break;
+      default:
+        escaped += text[i];
     }
   }
   return escaped;
@@ -46,19 +81,26 @@ std::string roff_flags(const std::vector<Flag>& flags) {
   return page;
 }
 
+/// The same in the overview, the manual page and, of `run`, its own help.
+std::string exit_codes() {
+  return "0 success; 1 a verdict is negative, or no row of an import could be taken; 2 usage or bad "
+         "input; 3 the environment does not allow it; 70 internal error.\n" +
+         std::string(kRunExitCodes);
+}
+
 /// What is said of a verb alone: examples, usage, its own flags.
-std::string own_text(const Verb& verb) {
+std::string own_text(const Verb& verb, std::size_t width) {
   std::string text = fmt::format("joulery {}: {}\n\nExamples:\n", verb.name, verb.summary);
   for (const auto& [command, meaning] : verb.examples)
     text += fmt::format("  {}\n      {}\n", command, meaning);
   text += fmt::format("\nusage: joulery {}\n\n", verb.usage);
-  if (!verb.flags.empty()) text += "Flags:\n" + flag_lines(verb.flags) + "\n";
+  if (!verb.flags.empty()) text += "Flags:\n" + flag_lines(verb.flags, width) + "\n";
   return text;
 }
 
 }  // namespace
 
-std::string overview_text() {
+std::string overview_text(std::size_t width) {
   std::string text =
       "Examples:\n"
       "  joulery run -- python3 train.py    meter a command: time, CPU time, energy, carbon\n"
@@ -66,19 +108,24 @@ std::string overview_text() {
       "  joulery doctor                     what this machine can measure, and how to make it better\n\n"
       "usage: joulery COMMAND [FLAGS]\n\nCommands:\n";
   for (const Verb& verb : verbs()) {
-    if (!verb.internal) text += fmt::format("  {:<12} {}\n", verb.name, verb.summary);
+    if (verb.internal) continue;
+    std::string lines = wrapped(verb.summary, kVerbColumn, width);
+    lines.replace(2, verb.name.size(), verb.name);
+    text += lines;
   }
-  text += "\nFlags of every command:\n" + flag_lines(global_flags());
-  text +=
-      "\n`joulery COMMAND --help` tells more. Settings can also come from joulery.toml and JOULERY_* "
-      "variables:\n"
-      "`joulery config show --origin`.\n";
+  text += "\nFlags of every command:\n" + flag_lines(global_flags(), width);
+  text += "\n" +
+          wrapped(
+              "`joulery COMMAND --help` tells more. Settings can also come from joulery.toml and JOULERY_* "
+              "variables: `joulery config show --origin`.\nExit codes: " +
+                  exit_codes(),
+              0, width);
   return text;
 }
 
-std::string verb_text(const Verb& verb) {
-  std::string text = own_text(verb) + "Flags of every command:\n" + flag_lines(global_flags());
-  if (!verb.details.empty()) text += "\n" + verb.details;
+std::string verb_text(const Verb& verb, std::size_t width) {
+  std::string text = own_text(verb, width) + "Flags of every command:\n" + flag_lines(global_flags(), width);
+  if (!verb.details.empty()) text += "\n" + wrapped(verb.details, 0, width);
   return text;
 }
 
@@ -102,23 +149,21 @@ std::string manual_page(const std::string& version) {
     }
   }
   page += ".SH FLAGS OF EVERY COMMAND\n" + roff_flags(global_flags());
+  page += ".SH EXIT STATUS\n" + roff(exit_codes());
   page +=
-      ".SH EXIT STATUS\n0 success; 1 a verdict is negative; 2 usage or bad input; 3 the environment does not "
-      "allow it;\n"
-      "70 internal error. \\fBrun\\fP passes the command's own status on.\n"
-      ".SH FILES\n.TP\n.I ~/.config/joulery/config.toml\nsettings of the user\n.TP\n.I "
+      ".SH FILES\n.TP\n.I \\(ti/.config/joulery/config.toml\nsettings of the user\n.TP\n.I "
       "joulery.toml\nsettings of a project: "
       "the first one from the working folder upward, as far as the folder that holds .git or the home "
       "folder\n"
-      ".TP\n.I ~/.local/share/joulery/joulery.db\nthe runs\n";
+      ".TP\n.I \\(ti/.local/share/joulery/joulery.db\nthe runs\n";
   return page;
 }
 
-std::string manual_text(const std::string& version) {
-  std::string text = fmt::format("joulery {}\n\n{}", version, overview_text());
+std::string manual_text(const std::string& version, std::size_t width) {
+  std::string text = fmt::format("joulery {}\n\n{}", version, overview_text(width));
   for (const Verb& verb : verbs()) {
     if (verb.internal) continue;
-    text += fmt::format("\n\n{}{}", own_text(verb), verb.details);
+    text += fmt::format("\n\n{}{}", own_text(verb, width), wrapped(verb.details, 0, width));
   }
   return text;
 }

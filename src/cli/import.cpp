@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <array>
+
 #include "app/codecarbon_import.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
@@ -19,13 +21,17 @@ bool took_none(const app::CodeCarbonImport& report) {
 }
 
 std::string report_text(const std::string& file, const app::CodeCarbonImport& report) {
-  std::string text = fmt::format("{}: {} new runs, {} with later figures, {} there already\n",
-                                 printable(file), report.added, report.updated, report.unchanged);
+  std::string text =
+      fmt::format("{}: {} new run{}, {} with later figures, {} there already\n", printable(file),
+                  report.added, report.added == 1 ? "" : "s", report.updated, report.unchanged);
   if (report.superseded > 0)
-    text += fmt::format("  {} rows are earlier states of these runs\n", report.superseded);
+    text += report.superseded == 1
+                ? std::string("  1 row is an earlier state of one of these runs\n")
+                : fmt::format("  {} rows are earlier states of these runs\n", report.superseded);
   if (report.realigned > 0) {
-    text += fmt::format("  {} rows lacked fields and were realigned by the types of their values\n",
-                        report.realigned);
+    text += fmt::format("  {} lacked fields and {} realigned by the types of the values\n",
+                        report.realigned == 1 ? "1 row" : fmt::format("{} rows", report.realigned),
+                        report.realigned == 1 ? "was" : "were");
   }
   for (std::size_t i = 0; i < std::min(report.problems.size(), kMostProblemsShown); ++i) {
     text += fmt::format("  row {} is left out: {}\n", report.problems[i].row, report.problems[i].reason);
@@ -33,6 +39,8 @@ std::string report_text(const std::string& file, const app::CodeCarbonImport& re
   if (report.problems.size() > kMostProblemsShown) {
     text += fmt::format("  and {} more\n", report.problems.size() - kMostProblemsShown);
   }
+  if (report.problems.empty() && report.added + report.updated + report.unchanged + report.superseded == 0)
+    text += "  it has a heading and no rows\n";
   if (took_none(report)) text += "  none of its rows could be taken\n";
   return text;
 }
@@ -52,6 +60,26 @@ nlohmann::ordered_json report_json(const std::string& file, const app::CodeCarbo
   return json;
 }
 
+/// gzip, zstd, xz, bzip2 and zip by their first bytes: such a file is no text of any kind.
+Status check_not_compressed(const std::string& path, std::string_view content) {
+  struct Packing {
+    std::string_view magic, name, tool;
+  };
+  using std::string_view_literals::operator""sv;
+  static constexpr std::array kPackings = {
+      Packing{"\x1f\x8b"sv, "gzip", "gunzip"}, Packing{"\x28\xb5\x2f\xfd"sv, "zstd", "unzstd"},
+      Packing{"\xfd"
+              "7zXZ"sv,
+              "xz", "unxz"},
+      Packing{"BZh"sv, "bzip2", "bunzip2"}, Packing{"PK\x03\x04"sv, "zip", "unzip"}};
+  for (const Packing& packing : kPackings) {
+    if (!content.starts_with(packing.magic)) continue;
+    return user_error(fmt::format("{} is compressed ({})", printable(path), packing.name),
+                      fmt::format("unpack it first: {} '{}'", packing.tool, printable(path)));
+  }
+  return {};
+}
+
 }  // namespace
 
 VerbResult import_verb(app::Application& application, const Arguments& arguments) {
@@ -60,6 +88,7 @@ VerbResult import_verb(app::Application& application, const Arguments& arguments
   std::vector<app::CodeCarbonFile> files;
   for (const std::string& path : arguments.operands) {
     JOULERY_ASSIGN(const std::string text, read_file(path, kLargestFile));
+    JOULERY_CHECK_OK(check_not_compressed(path, text));
     auto file = app::parse_codecarbon_csv(text);
     if (!file)
       return user_error(fmt::format("{}: {}", printable(path), file.error().message), file.error().hint);

@@ -58,7 +58,7 @@ VerbResult man_verb(char** environment) {
   if (!is_terminal(Stream::out)) {
     JOULERY_CHECK_OK(print(Stream::out, page));
   } else if (!show_with_man(page, environment)) {
-    JOULERY_CHECK_OK(print(Stream::out, manual_text(app::version())));
+    JOULERY_CHECK_OK(print(Stream::out, manual_text(app::version(), text_width(Stream::out))));
   }
   return kExitOk;
 }

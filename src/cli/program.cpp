@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <climits>
 #include <exception>
+#include <map>
 #include <optional>
 
 #include "base/text.hpp"
@@ -84,7 +85,8 @@ VerbResult print_and_end(const std::string& text) {
 std::optional<VerbResult> without_settings(const Arguments& arguments, char** variables) {
   if (arguments.has("version")) return print_and_end(fmt::format("joulery {}\n", app::version()));
   if (arguments.has("help")) {
-    return print_and_end(arguments.verb != nullptr ? verb_text(*arguments.verb) : overview_text());
+    return print_and_end(arguments.verb != nullptr ? verb_text(*arguments.verb, text_width(Stream::out))
+                                                   : overview_text(text_width(Stream::out)));
   }
   if (arguments.verb == nullptr) return std::nullopt;
   if (arguments.verb->name == "man") return man_verb(variables);
@@ -144,7 +146,7 @@ int run_program(int argc, char** argv, char** variables) {
     static_cast<void>(print(Stream::err, fmt::format("note: {}\n", printable(note))));
   }
   if (arguments->verb == nullptr) {
-    static_cast<void>(print(Stream::err, overview_text()));
+    static_cast<void>(print(Stream::err, overview_text(text_width(Stream::err))));
     return kExitUsage;
   }
   if (const Status set = set_flags(**application, *arguments); !set) {
@@ -157,6 +159,26 @@ int run_program(int argc, char** argv, char** variables) {
 
 }  // namespace
 
+namespace {
+
+/// A full store keeps them all back for one reason, which is said once.
+std::string kept_text(const record::IngestReport& report) {
+  std::map<std::string, std::vector<std::string>> by_reason;
+  for (const auto& [file, why] : report.kept) by_reason[why].push_back(file);
+  std::string text;
+  for (const auto& [why, files] : by_reason) {
+    if (files.size() == 1) {
+      text += fmt::format("note: {} is kept: {}\n", printable(files.front()), printable(why));
+    } else {
+      text += fmt::format("note: {} runs are kept in {}: {}\n", files.size(),
+                          printable(files.front().substr(0, files.front().rfind('/'))), printable(why));
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<record::Store>> open_store_and_tell(app::Application& application,
                                                            app::Application::StoreAccess access) {
   record::IngestReport report;
@@ -165,8 +187,7 @@ Result<std::unique_ptr<record::Store>> open_store_and_tell(app::Application& app
   for (const std::string& id : report.recovered_run_ids) {
     text += fmt::format("note: run {} was cut off; what was metered of it is kept, marked KILLED\n", id);
   }
-  for (const auto& [file, why] : report.kept)
-    text += fmt::format("note: {} is kept: {}\n", printable(file), printable(why));
+  text += kept_text(report);
   for (const record::IngestReport::Refused& refused : report.refused) {
     text += fmt::format("note: {} {} and is now {}: {}\n", printable(refused.path),
                         refused.stored_in_part ? "could be taken into the store only in part"

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "app/named_runs.hpp"
 #include "base/text.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
@@ -14,8 +15,9 @@ class MarkRuns final : public record::Store::TransactionBody {
  public:
   MarkRuns(const std::vector<std::string>& names, bool restore) : names_(names), restore_(restore) {}
   Status run(record::Store& store) override {
-    for (const std::string& name : names_) {
-      JOULERY_ASSIGN(const record::Run found, store.run(name));
+    // All before the first is marked: "last" would be another run after that.
+    JOULERY_ASSIGN(const auto runs, app::find_named_runs(store, names_, app::SharedName::refused));
+    for (const record::Run& found : runs) {
       if (found.deleted != restore_) {
         unchanged_ids_.push_back(found.id);
         text_ += fmt::format("note: {} ({}) {}\n", found.id, printable(found.name),
@@ -26,6 +28,10 @@ class MarkRuns final : public record::Store::TransactionBody {
       ids_.push_back(found.id);
       text_ +=
           fmt::format("{} {} ({})\n", restore_ ? "restored" : "deleted", found.id, printable(found.name));
+    }
+    if (!restore_ && !ids_.empty()) {
+      text_ += fmt::format("until `joulery gc`, this brings {} back: joulery rm --restore {}\n",
+                           ids_.size() == 1 ? "it" : "them", fmt::join(ids_, " "));
     }
     return {};
   }
@@ -73,9 +79,10 @@ VerbResult gc_verb(app::Application& application, const Arguments& arguments) {
                                              {"bytes_freed", removed.bytes_freed}};
     JOULERY_CHECK_OK(print(Stream::out, document.dump(2) + "\n"));
   } else {
-    JOULERY_CHECK_OK(
-        print(Stream::err, fmt::format("removed {} runs and {} experiments, {} freed\n", removed.runs,
-                                       removed.experiments, format_bytes(double(removed.bytes_freed)))));
+    JOULERY_CHECK_OK(print(Stream::err, fmt::format("removed {} run{} and {} experiment{}, {} freed\n",
+                                                    removed.runs, removed.runs == 1 ? "" : "s",
+                                                    removed.experiments, removed.experiments == 1 ? "" : "s",
+                                                    format_bytes(double(removed.bytes_freed)))));
   }
   return kExitOk;
 }

@@ -5,6 +5,7 @@
 
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "cli/output_file.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
 
@@ -13,6 +14,7 @@ namespace {
 
 Status check_target(const std::string& file) {
   struct stat info{};
+  if (file == "-") return {};
   if (file.empty())
     return user_error("--html needs the name of a file", "--html report.html, or - for stdout");
   if (file.back() == '/' || (::stat(file.c_str(), &info) == 0 && S_ISDIR(info.st_mode))) {
@@ -20,7 +22,7 @@ Status check_target(const std::string& file) {
         fmt::format("'{}' is a folder", printable(file)),
         fmt::format("name the file: --html {}{}report.html", printable(file), file.back() == '/' ? "" : "/"));
   }
-  return {};
+  return check_output_file("--html", file);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "base/ids.hpp"
 #include "base/text.hpp"
 #include "cli/emissions_file.hpp"
+#include "cli/output_file.hpp"
 #include "cli/run_request.hpp"
 #include "cli/run_summary.hpp"
 #include "cli/terminal.hpp"
@@ -67,6 +69,22 @@ Status check_length(const std::string& flag, const std::string& text, std::size_
   return user_error(fmt::format("{} is {} bytes long; {} are the most", flag, text.size(), longest));
 }
 
+/// Tags that the meter writes itself: another value would be lost, or be taken for the meter's. Of MLflow's
+/// only those, so that a description (mlflow.note.content) or a parent can be given.
+Status check_not_ours(const std::string& key) {
+  if (key.starts_with("joulery."))
+    return user_error(fmt::format("--tag {}: tags that start with 'joulery.' are written by the meter", key),
+                      "give it another name");
+  if (key == "mlflow.runName")
+    return user_error("--tag mlflow.runName is the run's name", "--name NAME sets it");
+  for (const char* own : {"mlflow.user", "mlflow.source.type", "mlflow.source.name"}) {
+    if (key == own)
+      return user_error(fmt::format("--tag {}: this tag is written by the meter", key),
+                        "give it another name");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<app::WorkloadRequest> read_request(const Arguments& arguments, const config::Config& config) {
@@ -90,6 +108,7 @@ Result<app::WorkloadRequest> read_request(const Arguments& arguments, const conf
       const std::string key = printable(tag.substr(0, equals));
       std::string value = printable(tag.substr(equals + 1));
       JOULERY_CHECK_OK(check_length("--tag " + key.substr(0, 40), key, kLongestTagKey));
+      JOULERY_CHECK_OK(check_not_ours(key));
       if (!value.empty()) JOULERY_CHECK_OK(check_length("--tag " + key, value, kLongestTagValue));
       request.tags[key] = std::move(value);
     }
@@ -182,7 +201,7 @@ std::vector<app::SeriesMean> means_of(const Series& series) {
   return means;
 }
 
-std::string series_text(const Series& series, const Palette& colors) {
+std::string series_text(const Series& series, const std::string& series_id, const Palette& colors) {
   const auto line = [&](const SeriesFigure& figure) {
     const stats::MeanInterval mean = mean_of(figure.values);
     const double half = (mean.high - mean.low) / 2;
@@ -218,7 +237,29 @@ std::string series_text(const Series& series, const Palette& colors) {
       "  {}the interval is of repetition only; how far energy may be off as a whole is said with each "
       "run{}\n",
       colors.dim, colors.reset);
+  text += fmt::format(
+      "  {}series {}{}\n  {}its page: joulery report {} --html series.html; against another: joulery compare "
+      "OTHER {}{}\n",
+      colors.dim, series_id, colors.reset, colors.dim, series_id, series_id, colors.reset);
   return text;
+}
+
+/// The run without the warnings that an earlier run of its series had in the same words.
+meter::MeteredRun without_known(meter::MeteredRun run, std::set<std::string>& told) {
+  std::erase_if(run.warnings,
+                [&](const meter::Warning& warning) { return !told.insert(warning.text).second; });
+  return run;
+}
+
+/// Why a series ends with its run `index`.
+std::string end_of_series(const meter::MeteredRun& run, int index, int repeat, const std::string& series_id) {
+  if (run.interrupted_by == 0) {
+    return fmt::format("the series ended after run {} of {}: exit {}\n", index, repeat,
+                       run.child.shell_code());
+  }
+  const int whole = index - 1;
+  return fmt::format("interrupted; {} run{} of {} {} stored whole, as series {}\n", whole,
+                     whole == 1 ? "" : "s", repeat, whole == 1 ? "is" : "are", series_id);
 }
 
 /// `number`: which of the warm-ups, from 1.
@@ -241,11 +282,7 @@ Status deliver(const Arguments& arguments, const std::string& text) {
 
 Status check_output(const Arguments& arguments) {
   const auto file = arguments.value("output");
-  if (!file) return {};
-  const auto slash = file->rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : file->substr(0, slash + 1);
-  if (::access(folder.c_str(), W_OK) == 0) return {};
-  return user_error(fmt::format("--output: can't write into '{}': {}", printable(folder), errno_text(errno)));
+  return file ? check_output_file("--output", *file) : Status();
 }
 
 VerbResult run_verb(app::Application& application, const Arguments& arguments) {
@@ -275,6 +312,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
   JOULERY_ASSIGN(const auto supervisor, app::make_supervisor(application));
   LiveLine line;
   Series series;
+  std::set<std::string> told;
   std::string text;
   int code = kExitOk;
   for (int index = 1 - request.warmup; index <= request.repeat; ++index) {
@@ -287,6 +325,8 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
     }
     const meter::MeteredRun& run = outcome->run;
     code = run.child.shell_code();
+    // Of a series the signal is what ended it, whatever the command made of it.
+    if (request.repeat > 1 && run.interrupted_by != 0) code = 128 + run.interrupted_by;
     const bool cut_short = code != 0 || run.interrupted_by != 0;
     if (index >= 1) {
       series.documents.push_back(outcome->document);
@@ -294,7 +334,8 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
       if (!cut_short) series.add(run);
       if (!json && (to_file || !quiet)) {
         // Warnings that came after the document was made, such as a store that could not be opened.
-        JOULERY_ASSIGN(const std::string summary, run_summary(app::run_document(run), colors));
+        JOULERY_ASSIGN(const std::string summary,
+                       run_summary(app::run_document(without_known(run, told)), colors));
         if (to_file) {
           text += summary;
         } else {
@@ -314,8 +355,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
         // Nothing else tells of it: a warm-up has no document and no record.
         print_error(failed_warmup(run, index + request.warmup, request), palette(application, Stream::err));
       } else if (index < request.repeat && !quiet) {
-        static_cast<void>(print(Stream::err, fmt::format("the series ended after run {} of {}: exit {}\n",
-                                                         index, request.repeat, code)));
+        static_cast<void>(print(Stream::err, end_of_series(run, index, request.repeat, series_id)));
       }
       break;
     }
@@ -328,7 +368,7 @@ VerbResult run_verb(app::Application& application, const Arguments& arguments) {
                         : series.documents.front();
     }
   } else if (series_run && series.runs > 1 && (to_file || !quiet)) {
-    const std::string means = series_text(series, colors);
+    const std::string means = series_text(series, series_id, colors);
     if (to_file) {
       text += means;
     } else {

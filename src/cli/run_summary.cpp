@@ -183,14 +183,29 @@ class Summary {
                        currency, cost.interval));
     }
     // Asked for a place, but not for money.
-    if (!world && !run_.contains("cost"))
-      continuation("no price of electricity is known: --price \"0.25 EUR\" tells it");
+    if (!world && !run_.contains("cost")) {
+      text_ +=
+          fmt::format("  {:<10} {:>9}  no price of electricity is known: --price \"0.25 EUR\" tells it\n",
+                      "cost", "unknown");
+    }
     const Json& sci = run_.at("sci");
     const bool reserved = sci.at("energy") == "whole machine";
     other(
         "SCI", sci.at("sci_gco2e"), "g",
         fmt::format("per unit ({}), energy of the {}", printable(sci.at("per").at("unit").get<std::string>()),
                     reserved ? "whole machine" : "run's share"));
+    sci_for_ai();
+  }
+  /// One score of two that are never merged: which, and what is inside its boundary.
+  void sci_for_ai() {
+    if (!run_.contains("sci_ai") || !run_.at("sci_ai").is_object()) return;
+    const Json& ai = run_.at("sci_ai");
+    other("SCI for AI", ai.at("sci_gco2e"), "g",
+          fmt::format("{} score, per unit ({})", printable(ai.at("score").get<std::string>()),
+                      printable(ai.at("per_unit").get<std::string>())));
+    continuation(fmt::format("its stages: {}", printable(ai.at("stages").get<std::string>())));
+    const std::string rationale = ai.at("rationale");
+    if (!rationale.empty()) continuation(printable(rationale));
   }
   void other(const char* label, const Json& json, const char* unit, const std::string& rest) {
     const Figure figure(json);
@@ -202,9 +217,9 @@ class Summary {
     if (!run_.contains("per")) return;
     const Json& per = run_.at("per");
     const std::string rest =
-        fmt::format("of {} {}; {} CPU time, {} wall time each", per.at("count").get<double>(),
-                    printable(per.at("unit").get<std::string>()), format_si(per.at("cpu_seconds"), "s"),
-                    format_si(per.at("duration_seconds"), "s"));
+        fmt::format("of {}; {} CPU time, {} wall time each",
+                    printable(format_count(per.at("count"), per.at("unit").get<std::string>())),
+                    format_si(per.at("cpu_seconds"), "s"), format_si(per.at("duration_seconds"), "s"));
     if (per.at("energy_joules").is_null()) {
       text_ += fmt::format("  {:<10} {:>9}  {}\n", "per unit", "unknown", rest);
       return;
@@ -277,6 +292,25 @@ Result<std::string> run_summary(const std::string& document, const Palette& colo
   } catch (const Json::exception& error) {
     return internal_error(
         fmt::format("the run's document is not one that this version knows: {}", printable(error.what())));
+  }
+}
+
+std::string sci_for_ai_text(const std::string& document, const Palette& colors) {
+  const Json run = Json::parse(document, nullptr, false);
+  if (!run.is_object() || !run.contains("sci_ai") || !run.at("sci_ai").is_object()) return {};
+  try {
+    const Json& ai = run.at("sci_ai");
+    const Figure figure(ai.at("sci_gco2e"));
+    std::string text = fmt::format("\n{}SCI for AI, {} score{}: {:.9g} g per {} ({:.4g} to {:.4g}), {}\n",
+                                   colors.bold, printable(ai.at("score").get<std::string>()), colors.reset,
+                                   figure.value, printable(singular(ai.at("per_unit").get<std::string>())),
+                                   figure.low, figure.high, figure.provenance);
+    text += fmt::format("  = sci, as above; its stages: {}\n", printable(ai.at("stages").get<std::string>()));
+    const std::string rationale = ai.at("rationale");
+    if (!rationale.empty()) text += fmt::format("  {}\n", printable(rationale));
+    return text;
+  } catch (const Json::exception&) {
+    return {};
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "app/documents.hpp"
 #include "app/footprint_documents.hpp"
+#include "app/named_runs.hpp"
 #include "base/text.hpp"
 #include "cli/run_summary.hpp"
 #include "cli/terminal.hpp"
@@ -57,6 +58,9 @@ std::string details_text(const app::RunDetails& details, const Palette& colors) 
                         printable(details.host->cpu_model), colors.reset);
   }
   text += "\n";
+  if (const auto series = run.tags.find("joulery.series"); series != run.tags.end()) {
+    text += fmt::format("  {}series {}{}\n", colors.dim, printable(series->second), colors.reset);
+  }
   for (const auto& [key, value] : run.tags) {
     if (key.rfind("joulery.", 0) == 0 || key.rfind("mlflow.", 0) == 0) continue;
     text += fmt::format("  {}tag {}={}{}\n", colors.dim, printable(key), printable(value), colors.reset);
@@ -91,11 +95,16 @@ VerbResult show_why(app::Application& application, const Arguments& arguments) {
   }
   JOULERY_ASSIGN(const auto store,
                  open_store_and_tell(application, app::Application::StoreAccess::read_only));
-  JOULERY_ASSIGN(const record::Run run, store->run(name));
+  JOULERY_ASSIGN(const record::Run run, app::find_one_run(*store, name));
   JOULERY_ASSIGN(const std::vector<record::Evidence> evidence, store->evidence("run:" + run.id));
   JOULERY_ASSIGN(const app::WhyReport report, app::why_report(application.data(), run, evidence, figure));
-  const std::string text = arguments.has("json") ? app::why_document(report) + "\n"
-                                                 : why_text(report, palette(application, Stream::out));
+  const Palette colors = palette(application, Stream::out);
+  std::string text = arguments.has("json") ? app::why_document(report) + "\n" : why_text(report, colors);
+  if (!arguments.has("json") && (figure.empty() || figure == "sci")) {
+    for (const record::Evidence& one : evidence) {
+      if (one.type == "joulery/run") text += sci_for_ai_text(one.json, colors);
+    }
+  }
   JOULERY_CHECK_OK(print(Stream::out, text));
   return kExitOk;
 }
@@ -115,7 +124,8 @@ VerbResult show_verb(app::Application& application, const Arguments& arguments) 
   JOULERY_ASSIGN(const auto store,
                  open_store_and_tell(application, app::Application::StoreAccess::read_only));
   app::RunDetails details;
-  JOULERY_ASSIGN(details.run, store->run(arguments.operands.empty() ? "last" : arguments.operands.front()));
+  JOULERY_ASSIGN(details.run,
+                 app::find_one_run(*store, arguments.operands.empty() ? "last" : arguments.operands.front()));
   JOULERY_ASSIGN(details.host, store->host(details.run.host_id));
   JOULERY_ASSIGN(details.evidence, store->evidence("run:" + details.run.id));
   if (arguments.has("power")) {

@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "cli/wrapping.hpp"
 
 namespace joulery::cli {
 namespace {
@@ -24,6 +26,20 @@ constexpr Palette kColors = {.bold = "\x1b[1m",
                              .yellow = "\x1b[33m",
                              .cyan = "\x1b[36m",
                              .reset = "\x1b[0m"};
+
+/// Sentences are broken for a terminal only: what reads a file looks for them in one line. A command at the
+/// end stays whole on a line of its own.
+std::string labelled(const std::string& shown_label, std::string_view label, const std::string& content) {
+  const std::string safe = printable_lines(content);
+  const std::size_t width = text_width(Stream::err);
+  if (!is_terminal(Stream::err) || label.size() + safe.size() <= width) return shown_label + safe + "\n";
+  const auto command = safe.find(": joulery ");
+  const std::string prose = command == std::string::npos ? safe : safe.substr(0, command + 1);
+  std::string lines = wrapped(std::string(label) + prose, 0, width);
+  lines.replace(0, label.size(), shown_label);
+  if (command != std::string::npos) lines += "  " + safe.substr(command + 2) + "\n";
+  return lines;
+}
 
 }  // namespace
 
@@ -61,9 +77,9 @@ Status print(Stream stream, std::string_view text) {
 
 void print_error(const Error& error, const Palette& colors) {
   std::string text =
-      fmt::format("{}{}error:{} {}\n", colors.bold, colors.red, colors.reset, printable_lines(error.message));
+      labelled(fmt::format("{}{}error:{} ", colors.bold, colors.red, colors.reset), "error: ", error.message);
   if (!error.hint.empty())
-    text += fmt::format("{}hint:{} {}\n", colors.cyan, colors.reset, printable_lines(error.hint));
+    text += labelled(fmt::format("{}hint:{} ", colors.cyan, colors.reset), "hint: ", error.hint);
   static_cast<void>(print(Stream::err, text));
 }
 
@@ -71,6 +87,14 @@ int terminal_width() {
   winsize size{};
   if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
   return 80;
+}
+
+std::size_t text_width(Stream stream) {
+  constexpr std::size_t kLeast = 80;
+  constexpr std::size_t kMost = 110;
+  winsize size{};
+  if (::ioctl(descriptor_of(stream), TIOCGWINSZ, &size) != 0) return kLeast;
+  return std::clamp<std::size_t>(size.ws_col, kLeast, kMost);
 }
 
 bool is_terminal(Stream stream) {

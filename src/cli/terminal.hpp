@@ -32,6 +32,9 @@ Status print(Stream stream, std::string_view text);
 void print_error(const Error& error, const Palette& colors);
 /// Columns of the terminal on stderr, 80 if it is none.
 int terminal_width();
+/// Columns for sentences: the terminal's if `stream` is one, but no fewer than 80 and no more than can be
+/// read with ease; else 80.
+std::size_t text_width(Stream stream);
 /// Is this stream a terminal?
 bool is_terminal(Stream stream);
 /// Do stdout or stderr go to the terminal that `stream` goes to?

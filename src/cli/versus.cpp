@@ -50,7 +50,7 @@ class Versus {
   VerbResult run() {
     JOULERY_CHECK_OK(read());
     JOULERY_ASSIGN(supervisor_, app::make_supervisor(application_));
-    note(fmt::format("{} pairs, seed {}\n", pairs_, seed_));
+    note(fmt::format("{} pair{}, seed {}\n", pairs_, pairs_ == 1 ? "" : "s", seed_));
     PairOrder order(seed_);
     int failed_in_a_row = 0;
     for (int pair = 1 - warmup_; pair <= pairs_ && !stop_; ++pair) {
@@ -59,7 +59,7 @@ class Versus {
       if (launch_failure_ != 0) return launch_failure_;
       failed_in_a_row = whole ? 0 : failed_in_a_row + 1;
       // What fails at once will fail again; later on it may be bad luck.
-      const bool hopeless = !whole && (pair <= 1 || failed_in_a_row >= kMostFailedPairs);
+      const bool hopeless = !whole && !interrupted_ && (pair <= 1 || failed_in_a_row >= kMostFailedPairs);
       if (failure_) tell_failure(hopeless && pair < pairs_);
       stop_ = stop_ || hopeless;
     }
@@ -120,7 +120,8 @@ class Versus {
       request.tags[app::kVersusSeedTag] = fmt::format("{}", seed_);
       auto outcome = app::run_workload(application_, *supervisor_, request, side.series_id, pair, nullptr);
       if (!outcome) {
-        print_error(outcome.error().error, palette(application_, Stream::err));
+        print_error(with_shell_hint(outcome.error().error, request.command.front()),
+                    palette(application_, Stream::err));
         launch_failure_ = outcome.error().exit_code;
         return false;
       }
@@ -148,16 +149,31 @@ class Versus {
     return true;
   }
 
+  /// What a shell would have put another text in place of.
+  static Error with_shell_hint(Error error, const std::string& program) {
+    if (program.find_first_of("$*?`") == std::string::npos && !program.starts_with('~')) return error;
+    error.hint =
+        "no shell is run, so variables, patterns and ~ stay as they are: write \"sh -c '…'\", or quote with "
+        "\" and let your own shell fill them in";
+    return error;
+  }
+
   void failed(int pair, Side& side, const meter::MeteredRun& run) {
     code_ = run.child.shell_code();
-    if (run.interrupted_by != 0) stop_ = true;
-    const std::string what =
-        run.interrupted_by != 0 && code_ == 0 ? "was interrupted" : fmt::format("ended with exit {}", code_);
+    if (run.interrupted_by != 0) {
+      // Nothing failed: the user wants no more of it, whatever the command made of the signal.
+      stop_ = true;
+      interrupted_ = true;
+      code_ = 128 + run.interrupted_by;
+      if (pair > 0) side.group.left_out.push_back({run.run.id, "was interrupted"});
+      return;
+    }
+    const std::string what = fmt::format("ended with exit {}", code_);
     failure_ = {.kind = Error::Kind::user,
                 .message = pair > 0
                                ? fmt::format("{} {} in pair {}; the pair is left out", side.name, what, pair)
                                : fmt::format("{} {} in a warm-up", side.name, what),
-                .hint = run.interrupted_by != 0 ? "" : way_to_see_why(side)};
+                .hint = way_to_see_why(side)};
     if (pair > 0) side.group.left_out.push_back({run.run.id, what});
   }
 
@@ -168,6 +184,16 @@ class Versus {
     return fmt::format("see what it says: joulery run -- {}", command);
   }
 
+  void tell_interruption() const {
+    const std::size_t whole = sides_[0].group.runs.size();
+    const Palette colors = palette(application_, Stream::err);
+    std::string text = fmt::format("{}interrupted{}; {} pair{} of {} {} stored", colors.yellow, colors.reset,
+                                   whole, whole == 1 ? "" : "s", pairs_, whole == 1 ? "is" : "are");
+    // With a comparison at hand its own last line says how to see it again.
+    if (whole > 0 && arguments_.has("quiet")) text += fmt::format(": joulery compare {}", session_);
+    static_cast<void>(print(Stream::err, text + "\n"));
+  }
+
   void tell_failure(bool ends) {
     if (ends) failure_->message += "; no more pairs are run, for it would fail again";
     print_error(*failure_, palette(application_, Stream::err));
@@ -175,6 +201,7 @@ class Versus {
   }
 
   VerbResult report() {
+    if (interrupted_) tell_interruption();
     if (sides_[0].group.runs.empty()) return code_;
     app::ComparisonOptions options;
     options.margin = margin_;
@@ -213,6 +240,7 @@ class Versus {
   int pairs_ = 0;
   int warmup_ = 0;
   bool stop_ = false;
+  bool interrupted_ = false;
   int launch_failure_ = 0;
   int code_ = kExitOk;
   std::optional<Error> failure_;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include <cctype>
 #include <sstream>
 
 #include "base/text.hpp"
@@ -42,6 +43,22 @@ void flatten(const toml::table& table, const std::string& prefix, int depth,
   }
 }
 
+/// The commonest mistake is a text without quotes; the parser takes its first letter for something else.
+std::string text_hint(std::string_view text, std::size_t line_number) {
+  const auto lines = split(text, '\n');
+  if (line_number == 0 || line_number > lines.size()) return {};
+  const std::string_view line = lines[line_number - 1];
+  const auto equals = line.find('=');
+  if (equals == std::string_view::npos) return {};
+  const std::string_view key = trim(line.substr(0, equals));
+  const std::string_view value = trim(line.substr(equals + 1));
+  constexpr std::size_t kLongestShown = 60;
+  const bool bare = !value.empty() && value.size() <= kLongestShown &&
+                    std::isalpha(static_cast<unsigned char>(value.front())) != 0 &&
+                    value.find_first_of("\"'#") == std::string_view::npos;
+  return bare ? fmt::format("a text needs quotes: {} = \"{}\"", printable(key), printable(value)) : "";
+}
+
 }  // namespace
 
 Result<std::vector<TomlEntry>> parse_toml(std::string_view text, const std::string& name) {
@@ -49,7 +66,8 @@ Result<std::vector<TomlEntry>> parse_toml(std::string_view text, const std::stri
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
     return user_error(fmt::format("{}:{}:{}: not valid TOML: {}", name, error.source().begin.line,
-                                  error.source().begin.column, printable(error.description())));
+                                  error.source().begin.column, printable(error.description())),
+                      text_hint(text, error.source().begin.line));
   }
   std::vector<TomlEntry> entries;
   flatten(parsed.table(), "", 0, entries);

@@ -132,8 +132,9 @@ class Calculation {
     if (usage_.per) footprint_.per = *usage_.per;
     footprint_.sci_operational = (usage_.sci_energy * site().pue * site().intensity).grams();
     footprint_.sci = sci_score(footprint_.sci_operational, footprint_.embodied, footprint_.per.count);
-    Factor energy = make_factor("energy", "energy of what is reserved", usage_.sci_energy,
-                                1 / kJoulesPerKilowattHour, "kWh");
+    Factor energy =
+        make_factor("energy", usage_.reserved ? "energy of what is reserved" : "energy of the run's share",
+                    usage_.sci_energy, 1 / kJoulesPerKilowattHour, "kWh");
     energy.basis = (usage_.reserved ? "the whole machine, active and idle"
                                     : "active energy and the proportional share of idle") +
                    (energy.basis.empty() ? std::string() : "; " + energy.basis);

@@ -184,7 +184,9 @@ class SiteFinder {
     }
     const bool whole = own && site_.zone.kind == Zone::Kind::country;
     const Provenance provenance = whole ? Provenance::derived : Provenance::assumed;
+    const bool world = site_.zone.kind == Zone::Kind::world;
     const std::string place = !own    ? "the world, as that of the place is not known"
+                              : world ? "the world"
                               : whole ? "the country"
                                       : "the whole country, as that of the zone is not known";
     const double per_joule = 1 / kJoulesPerKilowattHour;

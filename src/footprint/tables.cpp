@@ -43,6 +43,17 @@ Status check_field(const ColumnRule& rule, const std::string& field, const std::
   return {};
 }
 
+Status check_is_folder(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0)
+    return user_error(fmt::format("the data folder '{}' does not exist", printable(path)),
+                      "--data (data in joulery.toml) names a folder of CSV tables");
+  if (S_ISDIR(info.st_mode)) return {};
+  return user_error(
+      fmt::format("'{}' is no folder", printable(path)),
+      "--data (data in joulery.toml) names a folder of CSV tables; one file alone: `joulery data import`");
+}
+
 bool is_file(const std::string& path) {
   struct stat info{};
   return ::stat(path.c_str(), &info) == 0 && !S_ISDIR(info.st_mode);
@@ -198,6 +209,7 @@ Result<const Table*> DataSet::table(TableId id) const {
 
 Status DataSet::check() const {
   if (!folders_.override_folder.empty()) {
+    JOULERY_CHECK_OK(check_is_folder(folders_.override_folder));
     bool any = false;
     std::vector<std::string> names;
     for (const TableDefinition& definition : table_definitions()) {

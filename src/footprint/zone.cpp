@@ -97,7 +97,8 @@ class ZoneFinder {
       Zone zone{.kind = Zone::Kind::country, .id = iso3, .name = row.text("name"), .country_iso3 = iso3};
       for (const Table::Row& state : states_.rows()) {
         if (to_lower(state.text("state")) == lower || to_lower(state.text("name")) == lower) {
-          zone.note = fmt::format("zone '{}' is taken for {}; for {} write US-{}", lower, zone.name,
+          zone.note = fmt::format("zone '{}' is taken for {}; for {} write US-{}",
+                                  to_lower(row.text("iso2")) == lower ? row.text("iso2") : lower, zone.name,
                                   state.text("name"), state.text("state"));
         }
       }

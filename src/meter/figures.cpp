@@ -270,11 +270,15 @@ void add_warnings(const power::Sampler& sampler, MeteredRun& result) {
   }
   if (result.left_running != 0) {
     warn(result.left_running > 0
-             ? fmt::format("{} of its processes still run; what they use from now on is not counted",
-                           result.left_running)
+             ? fmt::format("{} of its processes still run{}; what {} from now on is not counted",
+                           result.left_running, result.left_running == 1 ? "s" : "",
+                           result.left_running == 1 ? "it uses" : "they use")
              : "some of its processes still run; what they use from now on is not counted",
-         "--wait tree waits for them as long as run.grace_seconds says (JOULERY_RUN_GRACE_SECONDS, "
-         "joulery.toml)");
+         result.waited_for_tree
+             ? "to wait longer raise run.grace_seconds, such as JOULERY_RUN_GRACE_SECONDS=60; a daemon never "
+               "ends"
+             : "--wait tree waits for them as long as run.grace_seconds says (JOULERY_RUN_GRACE_SECONDS, "
+               "joulery.toml)");
   }
   if (result.missed_ticks > 0 && result.missed_ticks > result.ticks / 20) {
     warn(fmt::format("{} of {} samples were late or lost", result.missed_ticks,

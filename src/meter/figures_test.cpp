@@ -176,6 +176,16 @@ TEST_F(Figures, StealLeftOversAndSleepAreSaid) {
                                  HasSubstr("3 of its processes still run")));
 }
 
+TEST_F(Figures, LeftOversOfATreeThatWasWaitedForAskForMoreTime) {
+  result_.left_running = 1;
+  result_.waited_for_tree = true;
+  meter(1);
+  ASSERT_EQ(result_.warnings.size(), 1U);
+  EXPECT_THAT(result_.warnings[0].text, HasSubstr("1 of its processes still runs; what it uses"));
+  EXPECT_THAT(result_.warnings[0].hint, HasSubstr("raise run.grace_seconds"));
+  EXPECT_EQ(result_.warnings[0].hint.find("--wait tree"), std::string::npos);
+}
+
 TEST_F(Figures, RootThatGaveWayToItsPartsIsSaid) {
   meter(1, 5, 100, 20);
   EXPECT_THAT(warnings(), ElementsAre(HasSubstr("its parts count instead")));

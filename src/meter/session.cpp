@@ -422,6 +422,7 @@ void Session::conclude(MeteredRun& result) const {
 void Session::finish(const SupervisionResult& supervision) {
   result_.child = supervision.child;
   result_.left_running = supervision.left_running;
+  result_.waited_for_tree = supervision.wait == WaitMode::tree;
   result_.interrupted_by = supervision.interrupted_by;
   tick();
   if (gpus_) gpus_->finish();

@@ -138,6 +138,8 @@ struct MeteredRun {
   HostFacts host;
   ChildResult child;
   int left_running = 0;
+  /// All that the command left behind was waited for, for as long as the grace is.
+  bool waited_for_tree = false;
   int interrupted_by = 0;
   /// From the command's start to the end of the metered window, suspend not counted.
   double duration_seconds = 0;

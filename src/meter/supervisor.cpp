@@ -167,6 +167,7 @@ Result<SupervisionResult> EventLoop::run(HeldChild& child, Attribution& attribut
   last_interrupt_ = 0;
   grace_poll_milliseconds_ = 1;
   result_ = {};
+  result_.wait = options_.wait;
   next_tick_ns_ = now_ns() + period_ns_;
   // It may have ended before, and its SIGCHLD been taken.
   reap();

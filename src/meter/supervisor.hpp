@@ -64,6 +64,8 @@ struct SupervisionResult {
   ChildResult child;
   /// Processes of the workload that still run: -1 if there are some and their number is unknown.
   int left_running = 0;
+  /// What was waited for.
+  WaitMode wait = WaitMode::child;
   /// SIGINT, SIGTERM, SIGQUIT or SIGHUP if such a signal ended the command, or our waiting after it; else 0,
   /// also if the command took the signal and went on. A series of runs ends there.
   int interrupted_by = 0;

@@ -91,7 +91,10 @@ class FilterParser {
     return user_error(fmt::format("filter: {} at column {}", what, at.column), std::move(hint));
   }
   static std::string shown(const Token& token) {
-    return token.kind == Token::Kind::end ? "the end" : "'" + printable(token.raw.substr(0, 60)) + "'";
+    if (token.kind == Token::Kind::end) return "the end";
+    const std::string raw = printable(token.raw.substr(0, 60));
+    const bool quoted = token.kind == Token::Kind::text || token.kind == Token::Kind::quoted_key;
+    return quoted ? raw : "'" + raw + "'";
   }
   bool keyword(const char* word) const {
     return token_.kind == Token::Kind::word && to_lower(token_.raw) == word;
@@ -194,6 +197,8 @@ Status FilterParser::attribute_named(const std::string& name, const Token& at, R
       "attributes are run_id, run_name, status, user_id, experiment, host_id, artifact_uri, start_time, "
       "end_time; write metrics., params. or tags. before other names";
   if (const auto near = did_you_mean(wanted, names)) hint = fmt::format("did you mean '{}'?", *near);
+  // As the lists of runs call it.
+  if (wanted == "name") hint = "did you mean 'run_name'?";
   return wrong(fmt::format("runs have no attribute '{}'", printable(name.substr(0, 60))), at, hint);
 }
 

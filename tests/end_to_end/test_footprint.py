@@ -94,7 +94,7 @@ def test_sci_for_ai_is_one_score_of_two(joulery):
         (["--price", "-1 EUR"], "negative"),
         (["--price", "99 EUR"], "more than a kWh costs anywhere"),
         (["--price", "0.2"], "no currency"),
-        (["--data", "/no/such/folder"], "none of the tables"),
+        (["--data", "/no/such/folder"], "does not exist"),
     ],
 )
 def test_bad_input_is_told_before_the_command_runs(joulery, flags, words):

@@ -53,7 +53,7 @@ def test_what_cannot_be_read_is_said(joulery):
     file = joulery.home / "emissions.csv"
     file.write_text(f"{HEADER}\n{ROW.replace('60.5', 'long')}\n{ROW}\n2026-01-31T12")
     result = joulery("import", file)
-    assert "1 new runs" in result.stderr
+    assert "1 new run," in result.stderr
     assert "row 1 is left out: duration is 'long'" in result.stderr
     assert "row 3 is left out: the last line is cut off" in result.stderr
     file.write_text(f"{HEADER}\n{ROW.replace('60.5', 'long')}\n{ROW.replace('2026-01-31', '2026-02-31')}\n")

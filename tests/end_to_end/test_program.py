@@ -1,11 +1,14 @@
 """Help, settings, completions, manual page, doctor."""
 
 import contextlib
+import json
 import os
 import pty
 import re
 import shutil
+import signal
 import subprocess
+import time
 
 
 def test_help_leads_with_examples(joulery):
@@ -23,6 +26,85 @@ def test_typos_are_answered(joulery):
     assert "joulery run -- python3" in joulery("python3", code=2).stderr
     assert "did you mean '--limit'?" in joulery("runs", "--limt", "3", code=2).stderr
     assert "did you mean 'show'?" in joulery("config", "shwo", code=2).stderr
+
+
+def test_help_with_what_there_is_not_is_an_error(joulery):
+    assert "did you mean 'joulery help show'?" in joulery("help", "shwo", code=2).stderr
+    assert "joulery help" in joulery("help", "nosuch", code=2).stderr
+    assert joulery("help", "help").stdout == joulery("help").stdout
+
+
+def test_a_flag_before_any_command_is_what_is_wrong(joulery):
+    said = joulery("--colour", "never", code=2).stderr
+    assert "knows no '--colour'" in said and "did you mean '--color'?" in said
+    said = joulery("--zone", "FR", code=2).stderr
+    assert "knows no '--zone'" in said and "joulery run --zone" in said
+    joulery("run", "-q", "--", "true")
+    assert joulery("--json", "runs").stdout.startswith("{")
+
+
+def test_shells_that_are_not_known_are_no_typos(joulery):
+    said = joulery("completions", "csh", code=2).stderr
+    assert "bash, zsh, fish" in said and "did you mean" not in said
+
+
+def test_a_text_without_quotes_in_a_config_file(joulery):
+    (joulery.home / "joulery.toml").write_text("pue = 1.2\nzone = FR\n")
+    said = joulery("run", "--", "true", code=None).stderr
+    assert "joulery.toml:2" in said and 'a text needs quotes: zone = "FR"' in said
+    (joulery.home / "joulery.toml").write_text("zone = [\n")
+    assert "needs quotes" not in joulery("runs", code=2).stderr
+
+
+def test_a_data_folder_that_is_none(joulery):
+    assert "'/nonexist' does not exist" in joulery("run", "--data", "/nonexist", "--", "true", code=2).stderr
+    assert "'/etc/passwd' is no folder" in joulery("run", "--data", "/etc/passwd", "--", "true", code=2).stderr
+
+
+def test_tags_that_the_meter_writes_are_refused(joulery):
+    said = joulery("run", "--tag", "joulery.attribution=foo", "--", "true", code=2).stderr
+    assert "'joulery.'" in said
+    said = joulery("run", "--tag", "mlflow.runName=zz", "--", "true", code=2).stderr
+    assert "--name NAME" in said
+    joulery("run", "--tag", "mlflow.user=zz", "--", "true", code=2)
+    # MLflow's other tags are the user's to give.
+    joulery("run", "--tag", "mlflow.note.content=why", "--tag", "joulery=1", "--", "true")
+    tags = joulery.json("show", schema="show")["run"]["tags"]
+    assert tags["mlflow.note.content"] == "why" and tags["joulery"] == "1"
+
+
+def interrupt(joulery, *arguments, after):
+    """Ctrl-C: the signal reaches joulery and the command alike."""
+    process = joulery.start("run", *arguments, start_new_session=True)
+    said = b""
+    while after.encode() not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)
+    said += process.communicate(timeout=60)[1]
+    return process.returncode, said.decode()
+
+
+def test_an_interrupted_comparison_keeps_its_pairs(joulery):
+    code, said = interrupt(joulery, "--versus", "sleep 0.2", "sleep 0.8", "--repeat", "50", after="pair 1 of 50")
+    assert code == 130
+    assert re.search(r"^interrupted; \d+ pairs? of 50 (is|are) stored", said, re.M)
+    assert "error:" not in said and "fail again" not in said
+    said = joulery("run", "--versus", "$HOME/x", "true", code=127).stderr
+    assert "no shell is run" in said and "sh -c" in said
+    code, said = interrupt(joulery, "--versus", "sleep 20", "sleep 20", after="5 pairs")
+    assert code == 130 and "interrupted; 0 pairs of 5 are stored" in said and "error:" not in said
+
+
+def test_an_interrupted_series_keeps_its_runs(joulery):
+    code, said = interrupt(joulery, "--repeat", "50", "--", "sleep", "0.7", after="run ")
+    assert code == 130
+    found = re.search(r"^interrupted; (\d+) runs? of 50 (is|are) stored whole, as series (\w+)$", said, re.M)
+    assert int(found[1]) >= 1 and "error:" not in said
+    runs = json.loads(joulery("export", "--json", found[3]).stdout)["runs"]
+    assert [run["status"] for run in runs].count("FINISHED") == int(found[1])
 
 
 def test_a_wrong_key_in_a_config_file(joulery):
@@ -61,7 +143,44 @@ def test_manual_page_has_no_formatting_errors(joulery):
         assert result.stderr == ""
 
 
-def shown_on_a_terminal(joulery, *arguments, env):
+def test_manual_page_shows_what_is_to_be_typed(joulery):
+    page = joulery("man").stdout
+    for line in page.splitlines():
+        # roff would take them for the ends of an argument, and print neither.
+        assert '"' not in line or line.startswith(".TH"), line
+    if shutil.which("groff"):
+        shown = subprocess.run(
+            ["groff", "-man", "-Tutf8", "-P-cbou", "-rLL=200n"], input=page, capture_output=True, text=True, check=True
+        ).stdout
+        assert 'joulery run --per "1000 images" -- ./infer' in shown
+        assert "--where \"tags.task = 'digits'\"" in shown
+        assert "`joulery" not in page and "~/.config" in shown
+
+
+def test_exit_codes_are_told_alike_everywhere(joulery):
+    manual = " ".join(joulery("man").stdout.split())
+    for text in (manual, " ".join(joulery("--help").stdout.split())):
+        for code in ("0 success", "2 usage", "3 the environment", "70 internal", "128+N", "125 if", "126 if", "127 if"):
+            assert code in text
+    own = " ".join(joulery("run", "--help").stdout.split())
+    assert "2 if its own flags are wrong" in own
+    joulery("run", "--hz", "nonsense", "--", "true", code=2)
+    joulery("run", "--", "no-such-command", code=127)
+
+
+def test_help_fits_a_terminal_of_80_columns(joulery):
+    verbs = re.findall(r"^  (?!joulery)(\w+) ", joulery("--help").stdout, re.M)
+    assert "run" in verbs
+    for verb in ("", *verbs):
+        text = joulery("help", *verb.split()).stdout
+        for line in text.splitlines():
+            # What is to be typed stays whole.
+            assert len(line) <= 80 or line.lstrip().startswith(("joulery ", "source ", "usage:")), line
+    said = shown_on_a_terminal(joulery, "run", "--data", "/nonexistent", "--", "true", env={}, code=2)
+    assert max(len(line) for line in said.splitlines()) <= 80
+
+
+def shown_on_a_terminal(joulery, *arguments, env, code=0):
     master, slave = pty.openpty()
     process = joulery.start(*arguments, env=env, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
@@ -70,7 +189,7 @@ def shown_on_a_terminal(joulery, *arguments, env):
         while part := os.read(master, 65536):
             shown += part
     os.close(master)
-    assert process.wait(30) == 0
+    assert process.wait(30) == code
     return shown.decode()
 
 

@@ -1,6 +1,7 @@
 """The record: what `run` stored can be found, shown, exported, removed; and survives what goes wrong."""
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -161,6 +162,16 @@ def test_rm_of_what_is_as_asked_for_says_so(joulery):
     document = joulery.json("rm", run, schema="rm")
     assert document["run_ids"] == [] and document["unchanged_run_ids"] == [run]
     assert len(joulery.json("runs", schema="runs")["runs"]) == 2
+
+
+def test_a_file_with_nothing_but_a_heading(joulery):
+    file = joulery.home / "emissions.csv"
+    file.write_text("timestamp,project_name,run_id,duration,emissions,energy_consumed\n")
+    assert "a heading and no rows" in joulery("import", file).stderr
+    packed = joulery.home / "emissions.csv.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    said = joulery("import", packed, code=2).stderr
+    assert "is compressed (gzip)" in said and "gunzip" in said
 
 
 def test_filters_take_dates_and_tell_of_metrics_that_no_run_has(joulery):
@@ -358,71 +369,6 @@ def test_a_corrupt_store_is_refused_and_kept(joulery, damage):
     assert store.read_bytes() == broken
     store.rename(store.with_suffix(".bad"))
     assert joulery.json("show", schema="show")["run"]["name"] == "after"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
-def test_a_full_disk_costs_no_command_its_exit_code(joulery):
-    disk = joulery.home / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False).returncode != 0:
-        pytest.skip("can't mount here")
-    try:
-        (disk / "filler").write_bytes(b"x" * 60_000)
-        full = joulery("run", "--store", disk / "j.db", "--", "sh", "-c", "exit 7", code=7)
-        assert "wall time" in full.stderr
-        assert "safe in" in full.stderr
-        joulery("run", "--", "sh", "-c", "exit 8", code=8, env={"JOULERY_SPOOL": str(disk / "spool")})
-        (disk / "filler").unlink()
-    finally:
-        subprocess.run(["umount", disk], check=True)
-    assert "cut off" not in joulery("runs", code=None).stderr
-    # The store's disk has room, so the run is there with its figures.
-    shown = joulery.json("show", schema="show")
-    assert shown["run"]["status"] == "FAILED" and shown["evidence"]
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
-@pytest.mark.parametrize("kilobytes", [4, 32])
-def test_a_spool_that_is_full_keeps_the_power_series_or_says_that_it_is_lost(joulery, kilobytes):
-    disk = joulery.home / "disk"
-    disk.mkdir()
-    size = f"size={kilobytes}k"
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", disk], check=False).returncode != 0:
-        pytest.skip("can't mount here")
-    try:
-        (disk / "filler").write_bytes(b"x" * (kilobytes // 8 * 4096))
-        spool = {"JOULERY_SPOOL": str(disk / "spool")}
-        run = joulery("run", "--hz", "200", "--", "sleep", "1", env=spool)
-    finally:
-        subprocess.run(["umount", disk], check=True)
-    shown = joulery.json("show", schema="show")
-    assert shown["run"]["status"] == "FINISHED" and shown["evidence"]
-    samples = joulery("export", "last", "--what", "power").stdout.count("\n") - 1
-    assert samples > 100 or "power series of this run is lost" in run.stderr
-
-
-@pytest.mark.parametrize("store", ["/proc/nowhere/x.db", ".", "/etc/passwd", "/dev/null/x.db", "/dev/null"])
-def test_a_store_that_can_not_be_is_refused_before_the_command_runs(joulery, store):
-    refused = joulery("run", "--store", store, "--", "echo", "ran", code=2)
-    assert "--store: " in refused.stderr and "nothing was run" in refused.stderr
-    assert "ran" not in refused.stdout
-    assert "nothing was run" in joulery("run", "--versus", "true", "true", "--store", store, code=2).stderr
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
-def test_a_read_only_home(joulery):
-    home = joulery.home / "readonly"
-    home.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", home], check=False).returncode != 0:
-        pytest.skip("can't mount here")
-    try:
-        result = joulery("run", "--", "sh", "-c", "exit 9", code=9, env={"HOME": str(home)})
-        assert "wall time" in result.stderr and "safe in" in result.stderr
-        assert "Read-only" in joulery("doctor", code=3, env={"HOME": str(home)}).stdout
-    finally:
-        subprocess.run(["umount", home], check=True)
-    shown = joulery.json("show", schema="show", env={"HOME": str(home)})
-    assert shown["run"]["status"] == "FAILED"
 
 
 def test_store_from_a_setting_or_a_flag(joulery):

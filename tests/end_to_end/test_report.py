@@ -3,6 +3,7 @@
 import html.parser
 import itertools
 import json
+import re
 import signal
 import sqlite3
 import sys
@@ -187,6 +188,43 @@ def test_a_series_by_its_id(joulery):
     assert "The series as a whole" in page.words
 
 
+def test_the_score_of_sci_for_ai_is_seen_wherever_figures_are(joulery):
+    said = joulery("run", "--sci-ai", "consumer", "--per", "100 tokens", "--", *BUSY).stderr
+    assert re.search(r"SCI for AI +[\d.]+ \wg +assumed +[\d.]+ \wg to [\d.]+ \wg, .*consumer score", said)
+    assert "operation and monitoring" in said
+    assert "SCI for AI" in joulery("show").stdout
+    why = joulery("show", "--why", "last", "sci").stdout
+    assert re.search(r"SCI for AI, consumer score: \S+ g per token \(\S+ to \S+\), assumed", why)
+    assert "energy of the run's share" in why and "what is reserved" not in why
+    page = report(joulery)
+    assert "SCI for AI, consumer score" in page.words and "per token: operation and monitoring" in page.words
+    joulery("run", "--reserved", "--", *BUSY)
+    assert "energy of what is reserved" in joulery("show", "--why", "last", "sci").stdout
+    assert "SCI for AI" not in joulery("show").stdout and "SCI for AI" not in report(joulery).words
+
+
+def test_numbers_of_things_read_as_they_are_said(joulery):
+    said = joulery("run", "--per", "1 images", "--", *BUSY).stderr
+    assert "of 1 image;" in said and "of 1 image" in report(joulery).words
+    assert "of 1000 units;" in joulery("run", "--per", "1000", "--", *BUSY).stderr
+    joulery("run", "--per", "6 matmuls", "--", *BUSY)
+    page = report(joulery)
+    assert "one of 6 matmuls" in page.words
+    shares = re.findall(r"\. (?:The run at work|Its share|Other programs|Idle)[^%]*?(\d+) %", page.words)
+    if shares:
+        assert sum(map(int, shares[:4])) == 100
+
+
+def test_a_series_by_its_name(joulery):
+    joulery("run", "--name", "old", "--repeat", "3", "--", "true")
+    joulery("run", "--name", "new", "--repeat", "2", "--", "true")
+    assert "What 3 runs cost" in report(joulery, "old").words
+    assert "What 5 runs cost" in report(joulery, "old", "new").words
+    joulery("run", "--name", "old", "--", "true")
+    said = joulery("report", "old", "--html", "-", code=2).stderr
+    assert "more than one run is named 'old'" in said and "joulery runs \"run_name = 'old'\"" in said
+
+
 def test_where_the_page_goes(joulery):
     joulery("run", "--", "true")
     assert joulery("report", "--html", "-").stdout.startswith("<!DOCTYPE html>")
@@ -194,8 +232,12 @@ def test_where_the_page_goes(joulery):
     assert "is a folder" in result.stderr and "report.html" in result.stderr
     result = joulery("report", code=2)
     assert "hint: joulery report --html report.html" in result.stderr
-    result = joulery("report", "--html", joulery.home / "none/there.html", code=3)
-    assert "No such file" in result.stderr
+    result = joulery("report", "--html", joulery.home / "none/there.html", code=2)
+    assert "there is no folder" in result.stderr and "mkdir -p" in result.stderr
+    # As for every file that we write.
+    for words in (("run", "-o"), ("export", "-o")):
+        tail = ("--", "true") if words[0] == "run" else ()
+        assert "mkdir -p" in joulery(*words, joulery.home / "none/there", *tail, code=2).stderr
     # What was there stays if the new page can't be made.
     page = joulery.home / "kept.html"
     page.write_text("old")

@@ -246,11 +246,10 @@ Result<std::int64_t> SqliteStore::resolve_run(const std::string& id) {
   if (named.size() > 1) {
     return user_error(fmt::format("more than one run is named '{}', such as {} and {}", printable(id),
                                   named[0].second, named[1].second),
-                      "name it by its id; list them with: joulery runs");
-  }
-  if (id.size() < kMinPrefix && is_plausible_run_id(id)) {
-    return user_error(fmt::format("'{}' is too little of a run's id", id),
-                      fmt::format("give at least {} digits; list runs with: joulery runs", kMinPrefix));
+                      id.find_first_of("'\"`$\\") == std::string::npos
+                          ? fmt::format("name it by its id; list them with: joulery runs \"run_name = '{}'\"",
+                                        printable(id))
+                          : "name it by its id; list them with: joulery runs");
   }
   if (!is_plausible_run_id(id)) return unknown_run(id);
   const std::string beyond = id + "{";  // after every character that an id may have
@@ -258,6 +257,10 @@ Result<std::int64_t> SqliteStore::resolve_run(const std::string& id) {
                  database_->prepare("SELECT id, uuid FROM runs WHERE uuid >= ? AND uuid < ? LIMIT 2"));
   by_prefix.bind(id).bind(beyond);
   JOULERY_ASSIGN(const auto starting, first_two(by_prefix));
+  if (!starting.empty() && id.size() < kMinPrefix) {
+    return user_error(fmt::format("'{}' is too little of a run's id", id),
+                      fmt::format("give at least {} digits; list runs with: joulery runs", kMinPrefix));
+  }
   if (starting.size() == 1) return starting[0].first;
   if (starting.size() > 1) {
     return user_error(fmt::format("more than one run starts with '{}', such as {} and {}", id,

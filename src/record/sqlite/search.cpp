@@ -281,8 +281,13 @@ Result<std::string> SqliteStore::experiment_condition(const std::vector<std::str
     std::vector<std::string> candidates;
     for (const Experiment& experiment : known) candidates.push_back(experiment.name);
     const auto near = did_you_mean(name, candidates);
+    constexpr std::size_t kMostListed = 10;
+    const bool few = !candidates.empty() && candidates.size() <= kMostListed;
     return user_error(fmt::format("there is no experiment '{}'", printable(name)),
-                      near ? fmt::format("did you mean '{}'?", printable(*near)) : "");
+                      near  ? fmt::format("did you mean '{}'?", printable(*near))
+                      : few ? fmt::format("there {} {}", candidates.size() == 1 ? "is" : "are",
+                                          printable(fmt::format("{}", fmt::join(candidates, ", "))))
+                            : std::string("`joulery runs --json` tells the experiment of each run"));
   }
   return fmt::format(" AND r.experiment IN ({})", fmt::join(rows, ", "));
 }

@@ -1,0 +1,33 @@
+#include "cli/output_file.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/files.hpp"
+#include "base/text.hpp"
+
+namespace joulery::cli {
+
+Status check_output_file(const std::string& flag, const std::string& file) {
+  if (file.empty()) return user_error(flag + " needs the name of a file");
+  struct stat info{};
+  if (file.back() == '/' || (::stat(file.c_str(), &info) == 0 && S_ISDIR(info.st_mode))) {
+    return user_error(fmt::format("{}: '{}' is a folder", flag, printable(file)), "name a file in it");
+  }
+  const auto slash = file.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : file.substr(0, slash);
+  if (::stat(folder.c_str(), &info) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+    return user_error(fmt::format("{}: can't write '{}': there is no folder '{}'", flag, printable(file),
+                                  printable(folder)),
+                      fmt::format("make it first: mkdir -p '{}'", printable(folder)));
+  }
+  if (::access(folder.c_str(), W_OK) == 0) return {};
+  return environment_error(
+      fmt::format("{}: can't write into '{}': {}", flag, printable(folder), errno_text(errno)),
+      "name a file in a folder that is yours");
+}
+
+}  // namespace joulery::cli
