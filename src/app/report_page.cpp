@@ -233,7 +233,84 @@ std::string short_id(const RunReport& run) {
   return run.run.id.substr(0, 12);
 }
 
+/// Of all runs together, as far as it is known of them.
+std::string cost_of_all(const Report& report) {
+  std::size_t known = 0;
+  double joules = 0;
+  double grams = 0;
+  const RunReport* costliest = nullptr;
+  for (const RunReport& run : report.runs) {
+    if (!run.energy) continue;
+    ++known;
+    joules += run.energy->value;
+    if (run.carbon) grams += run.carbon->value;
+    if (costliest == nullptr || run.energy->value > costliest->energy->value) costliest = &run;
+  }
+  if (costliest == nullptr) return "How much electricity these runs used is unknown.";
+  std::string text = known == report.runs.size()
+                         ? fmt::format("The {} runs", known)
+                         : fmt::format("{} of the {} runs, of which it is known,", known, report.runs.size());
+  text += fmt::format(" used about {} of electricity together", amount_text(joules, "J", 2));
+  if (grams > 0) text += fmt::format(", which emitted about {} of CO2e", amount_text(grams, "g", 2));
+  return text + fmt::format(". Most of it went to \u201c{}\u201d ({}): {}.", costliest->run.name,
+                            short_id(*costliest), figure_text(*costliest->energy));
+}
+
+std::string sureness_of_all(const Report& report) {
+  const RunReport* least_sure = nullptr;
+  const auto factor = [](const RunReport& run) {
+    const ReportFigure& energy = *run.energy;
+    if (!energy.has_range || energy.value <= 0) return INFINITY;
+    return float(std::max(energy.high / energy.value, energy.low > 0 ? energy.value / energy.low : INFINITY));
+  };
+  for (const RunReport& run : report.runs) {
+    if (run.energy && (least_sure == nullptr || factor(run) > factor(*least_sure))) least_sure = &run;
+  }
+  if (least_sure == nullptr) return "Nothing was measured that could be sure or not.";
+  return fmt::format(
+      "The least sure of them is \u201c{}\u201d ({}), whose energy is {}. {} What runs of one machine are "
+      "off by "
+      "together cancels where they are compared.",
+      least_sure->run.name, short_id(*least_sure), provenance_name(least_sure->energy->provenance),
+      sureness(*least_sure->energy));
+}
+
+/// What a comparison says, else what would save most on the costliest run.
+std::string what_to_do(const Report& report) {
+  if (report.comparison) {
+    const Comparison& both = *report.comparison;
+    const FigureComparison* told = nullptr;
+    for (const FigureComparison& figure : both.figures) {
+      if (figure.verdict == Verdict::unknown) continue;
+      if (told == nullptr || figure.key == "energy_joules") told = &figure;
+    }
+    if (told != nullptr) {
+      return fmt::format("A is \u201c{}\u201d, B is \u201c{}\u201d: {}.", both.a.label, both.b.label,
+                         told->text);
+    }
+  }
+  const RunReport* costliest = nullptr;
+  const Advice* best = nullptr;
+  for (const RunReport& run : report.runs) {
+    if (!run.energy || (costliest != nullptr && run.energy->value <= costliest->energy->value)) continue;
+    costliest = &run;
+    best = run.advice.empty() ? nullptr : &run.advice.front();
+  }
+  if (best == nullptr) return "Nothing in these runs\u2019 figures calls for anything.";
+  return fmt::format("For \u201c{}\u201d, the costliest: {}: {}.", costliest->run.name, best->title,
+                     best->effect);
+}
+
+void write_short_of_several(const Report& report, HtmlWriter& page) {
+  page.open("dl", {{"class", "short"}});
+  page.element("dt", "What did they cost?").element("dd", cost_of_all(report));
+  page.element("dt", "How sure is that?").element("dd", sureness_of_all(report));
+  page.element("dt", report.comparison ? "Which is cheaper?" : "What should I do?");
+  page.element("dd", what_to_do(report)).close();
+}
+
 void write_several(const Report& report, HtmlWriter& page) {
+  write_short_of_several(report, page);
   page.element("h2", "The runs side by side");
   write_summary_table(report, page);
   if (report.comparison) write_comparison(*report.comparison, page);

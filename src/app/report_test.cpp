@@ -322,6 +322,10 @@ TEST_F(ReportTest, TwoRunsAreComparedAndASeriesHasMeans) {
   EXPECT_EQ(both.means[2].provenance, "modelled");
   const std::string html = report_page(both);
   EXPECT_THAT(html, HasSubstr("<h2>The runs side by side</h2>"));
+  // The short answers come first.
+  EXPECT_LT(html.find("What did they cost?"), html.find("The runs side by side"));
+  EXPECT_THAT(html, HasSubstr("runs used about"));
+  EXPECT_THAT(html, HasSubstr("The least sure of them is"));
   EXPECT_THAT(html, HasSubstr("id=\"run2\""));
 }
 
