@@ -30,7 +30,15 @@ class SupervisorTest : public testing::Test {
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     folder_ = pattern;
   }
-  void TearDown() override { fs::remove_all(folder_); }
+  void TearDown() override {
+    // A command that was hung up on may still be writing.
+    std::error_code error;
+    const bool removed = eventually([&] {
+      fs::remove_all(folder_, error);
+      return !fs::exists(folder_, error);
+    });
+    EXPECT_TRUE(removed) << error.message();
+  }
 
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
   std::string content(const std::string& name) const {
