@@ -287,7 +287,13 @@ Result<std::vector<Run>> SqliteStore::load_runs(const std::vector<std::int64_t>&
     while (true) {
       JOULERY_ASSIGN(const bool row, select.step());
       if (!row) return {};
-      JOULERY_CHECK_OK(take(select, *by_row.at(select.integer(0))));
+      const auto run = by_row.find(select.integer(0));
+      // A damaged index can lead to a row that was not asked for.
+      if (run == by_row.end()) {
+        return environment_error(fmt::format("the store '{}' is damaged: run {} is not where it should be",
+                                             printable(database_->path()), select.integer(0)));
+      }
+      JOULERY_CHECK_OK(take(select, *run->second));
     }
   };
   JOULERY_CHECK_OK(
