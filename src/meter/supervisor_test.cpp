@@ -335,6 +335,18 @@ class TerminalTest : public SupervisorTest {
     }
   }
   void type(char key) const { ASSERT_EQ(::write(terminal_, &key, 1), 1); }
+  /// Whether the supervising process is past its stop. Where it stops it lets through the signal that stops
+  /// it, and no other; where it waits for signals the kernel shows all of them as let through.
+  bool is_back_at_work() const {
+    std::ifstream file("/proc/" + std::to_string(std::stoi(content("job"))) + "/status");
+    const std::string blocked = "SigBlk:";
+    for (std::string line; std::getline(file, line);) {
+      if (!line.starts_with(blocked)) continue;
+      const auto mask = std::stoull(line.substr(blocked.size()), nullptr, 16);
+      return (mask >> (SIGTSTP - 1) & 1) == (mask >> (SIGINT - 1) & 1);
+    }
+    return false;
+  }
   void TearDown() override {
     if (terminal_ >= 0) ::close(terminal_);
     SupervisorTest::TearDown();
@@ -383,6 +395,8 @@ TEST_F(TerminalTest, ControlZStopsBothAndContinueGoesOn) {
     std::ofstream(path("go")) << "go";
     expected += "continued\n";
     ASSERT_TRUE(eventually([&] { return content("events") == expected; })) << content("events");
+    // A second stop before that would be one with the first.
+    ASSERT_TRUE(eventually([&] { return is_back_at_work(); }));
   }
   std::ofstream(path("queue")) << "go on\n";
   EXPECT_EQ(exit_code(leader_), 17);
