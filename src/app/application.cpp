@@ -103,41 +103,16 @@ Status Application::check_named_store() const {
   const config::Setting& setting = config_.get("store");
   if (setting.origin == config::Origin::built_in) return {};
   JOULERY_ASSIGN(const std::string path, store_path());
-  const auto refuse = [&](const std::string& what) {
-    return user_error(fmt::format("{}: {}", setting.where, what),
+  if (const Status place = record::check_sqlite_place(path); !place) {
+    return user_error(fmt::format("{}: {}", setting.where, place.error().message),
                       "nothing was run; name a file: --store runs.db");
-  };
-  const std::string name = printable(path);
-  struct stat info{};
-  if (::stat(path.c_str(), &info) == 0) {
-    if (!S_ISREG(info.st_mode)) return refuse(fmt::format("'{}' is not a file", name));
-    constexpr std::string_view kMagic = "SQLite format 3";
-    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    std::array<char, kMagic.size()> head{};
-    const ssize_t got = file.valid() ? ::read(file.get(), head.data(), head.size()) : -1;
-    if (got < 0) return refuse(fmt::format("can't read '{}': {}", name, errno_text(errno)));
-    if (got > 0 && std::string_view(head.data(), static_cast<std::size_t>(got)) != kMagic)
-      return refuse(fmt::format("'{}' is not a Joulery store", name));
-    if (::access(path.c_str(), W_OK) != 0)
-      return refuse(fmt::format("can't write '{}': {}", name, errno_text(errno)));
-    return {};
   }
-  const auto slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  if (const Status made = make_directories(folder, 0700); !made) return refuse(made.error().message);
-  if (::access(folder.c_str(), W_OK | X_OK) != 0)
-    return refuse(fmt::format("can't make a store in '{}': {}", printable(folder), errno_text(errno)));
   return {};
 }
 
 Result<std::unique_ptr<record::Store>> Application::open_store(StoreAccess access,
                                                                record::IngestReport* recovered) {
   JOULERY_ASSIGN(const std::string path, store_path());
-  struct stat info{};
-  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
-    return user_error(fmt::format("the store '{}' is not a file", printable(path)),
-                      "name a file: --store runs.db");
-  }
   const std::string spool = config_.text("spool");
   const std::string tag = record::spool_tag(path);
   const bool spooled = record::has_spools(spool, tag);

@@ -218,16 +218,18 @@ Result<ComparedRun> load_compared_run(record::Store& store, const record::Run& r
 Result<RunGroup> find_group(record::Store& store, const std::string& operand, bool single) {
   if (!single && operand.find('\'') == std::string::npos) {
     // A name that many runs have is no ambiguity here: they are the repeats.
-    const std::string column = is_run_id(operand) ? "tags.`joulery.series`" : "attributes.run_name";
+    const std::string column =
+        is_run_id(operand) ? fmt::format("tags.`{}`", kSeriesTag) : "attributes.run_name";
     if (operand != "last") {
       JOULERY_ASSIGN(const auto runs, search(store, column + " = " + filter_text(operand)));
       if (!runs.empty()) return make_group(store, operand, runs);
     }
   }
   JOULERY_ASSIGN(const record::Run run, store.run(operand));
-  const std::string series = tag(run, "joulery.series");
+  const std::string series = tag(run, kSeriesTag);
   if (single || series.empty()) return make_group(store, run.name, {run});
-  JOULERY_ASSIGN(const auto runs, search(store, "tags.`joulery.series` = " + filter_text(series)));
+  JOULERY_ASSIGN(const auto runs,
+                 search(store, fmt::format("tags.`{}` = {}", kSeriesTag, filter_text(series))));
   return make_group(store, run.name, runs);
 }
 

@@ -12,6 +12,10 @@
 
 namespace joulery::app {
 
+/// Tags by which runs of `joulery run --repeat` find each other.
+constexpr const char* kSeriesTag = "joulery.series";             // id of the series
+constexpr const char* kSeriesIndexTag = "joulery.series_index";  // 1, 2, …
+
 /// Tags by which runs of `joulery run --versus` find each other.
 constexpr const char* kVersusTag = "joulery.versus";             // id of the whole session
 constexpr const char* kVersusSideTag = "joulery.versus_side";    // "A" or "B"

@@ -409,8 +409,8 @@ Result<std::vector<meter::Warning>> leave_out_empty_groups(std::vector<RunGroup>
       continue;
     }
     const std::size_t count = group.left_out.size();
-    warnings.push_back({fmt::format("'{}' is left out: none of its {} run{} ended well",
-                                    printable(group.label), count, count == 1 ? "" : "s"),
+    warnings.push_back({fmt::format("'{}' is left out: none of its {} ended well", printable(group.label),
+                                    format_count(double(count), "runs")),
                         kOnlyGoodRuns});
   }
   if (left.size() < 2) {

@@ -12,8 +12,6 @@
 namespace joulery::app {
 namespace {
 
-constexpr const char* kSeriesTag = "joulery.series";
-
 std::vector<record::Run> runs_that(record::Store& store, const std::string& filter) {
   record::RunQuery query;
   query.metric_prefix = record::kOwnMetricPrefix;
@@ -82,9 +80,8 @@ Result<record::Run> find_one_run(record::Store& store, const std::string& name) 
   const bool session =
       !several.front().tags.contains(kSeriesTag) || several.front().tags.at(kSeriesTag) != name;
   return user_error(
-      fmt::format("{} is a {} of {} run{}, not one run", name,
-                  session ? "session of `run --versus`" : "series", several.size(),
-                  several.size() == 1 ? "" : "s"),
+      fmt::format("{} is a {} of {}, not one run", name, session ? "session of `run --versus`" : "series",
+                  format_count(double(several.size()), "runs")),
       fmt::format("all of it: joulery {}; its last run: joulery show {}",
                   session ? "compare " + name : "report " + name + " --html series.html", several.back().id));
 }

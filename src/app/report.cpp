@@ -7,6 +7,7 @@
 #include <set>
 
 #include "app/application.hpp"
+#include "app/compared_run.hpp"
 #include "app/named_runs.hpp"
 #include "base/text.hpp"
 #include "stats/summary.hpp"
@@ -14,7 +15,6 @@
 namespace joulery::app {
 namespace {
 
-constexpr const char* kSeriesTag = "joulery.series";
 /// Points of a line where there is room, and rows of the table beside it.
 constexpr std::size_t kMostPoints = 600;
 constexpr std::size_t kTableRows = 12;

@@ -6,6 +6,7 @@
 #include <set>
 #include <string_view>
 
+#include "app/compared_run.hpp"
 #include "app/report.hpp"
 #include "base/text.hpp"
 #include "footprint/intensity.hpp"
@@ -120,9 +121,9 @@ void advise_on_idle_gpus(const RunReport& run, std::vector<Advice>& all) {
   Advice advice = saves("idle_gpus", "energy_joules", 0, std::min(most, 1.0));
   advice.title = run.gpus.size() == 1 ? "Keep the GPU busier" : "Keep the GPUs busier, or take fewer";
   advice.text = fmt::format(
-      "{} % of this run\u2019s energy is what its share of {} GPU{} draws when idle: {}. Larger batches, "
+      "{} % of this run\u2019s energy is what its share of {} draws when idle: {}. Larger batches, "
       "faster loading of data or another job beside it use that; at full use {} of it would be left.",
-      percent(idle / run.energy->value), run.gpus.size(), run.gpus.size() == 1 ? "" : "s",
+      percent(idle / run.energy->value), format_count(double(run.gpus.size()), "GPUs"),
       amount_text(idle, "J", 2), amount_text(unavoidable, "J", 2));
   advice.effect = saving("its energy", *run.energy, 0, advice.share_high);
   all.push_back(std::move(advice));
@@ -418,8 +419,7 @@ void advise_on_unknown_energy(const RunReport& run, std::vector<Advice>& all) {
 
 void advise_on_repeats(const RunReport& run, std::vector<Advice>& all) {
   const auto has = [&](const char* key) { return run.run.tags.contains(key); };
-  if (run.failed || has("joulery.series") || has(kVersusTag) || has("joulery.source") ||
-      !run.duration_seconds)
+  if (run.failed || has(kSeriesTag) || has(kVersusTag) || has("joulery.source") || !run.duration_seconds)
     return;
   constexpr double kLongest = 86400;
   constexpr int kRuns = 5;

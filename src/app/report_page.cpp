@@ -114,20 +114,31 @@ void write_cost_cards(const RunReport& run, HtmlWriter& page) {
   page.close();
 }
 
+/// How many times more or less than shown the truth may be; infinite if that is not known.
+struct Doubt {
+  double less = INFINITY;
+  double more = INFINITY;
+  double most() const { return std::max(less, more); }
+};
+
+Doubt doubt_of(const ReportFigure& figure) {
+  if (!figure.has_range || figure.value <= 0) return {};
+  return {.less = figure.low > 0 ? figure.value / figure.low : INFINITY, .more = figure.high / figure.value};
+}
+
 /// "Rough: it may be up to 2.9 times less or 2.1 times more."
 std::string sureness(const ReportFigure& figure) {
-  if (!figure.has_range || figure.value <= 0) return "How far it may be off is not known.";
-  const double more = figure.high / figure.value;
-  const double less = figure.low > 0 ? figure.value / figure.low : INFINITY;
-  const double factor = std::max(more, less);
-  if (factor < 1.0005) return "No range: it is taken as it is.";
-  if (factor <= 1.5) {
-    return fmt::format("{}: within \u2212{:.0f} and +{:.0f} %.", factor <= 1.1 ? "Sure" : "Fairly sure",
-                       std::ceil(100 * (1 - figure.low / figure.value)), std::ceil(100 * (more - 1)));
+  const Doubt doubt = doubt_of(figure);
+  if (!std::isfinite(doubt.more)) return "How far it may be off is not known.";
+  if (doubt.most() < 1.0005) return "No range: it is taken as it is.";
+  if (doubt.most() <= 1.5) {
+    return fmt::format("{}: within \u2212{:.0f} and +{:.0f} %.", doubt.most() <= 1.1 ? "Sure" : "Fairly sure",
+                       std::ceil(100 * (1 - 1 / doubt.less)), std::ceil(100 * (doubt.more - 1)));
   }
-  return fmt::format("{}: the truth may be {} or {:.2g} times more.",
-                     factor <= 4 ? "Rough" : "Only its order of magnitude",
-                     std::isfinite(less) ? fmt::format("up to {:.2g} times less", less) : "nothing", more);
+  return fmt::format(
+      "{}: the truth may be {} or {:.2g} times more.",
+      doubt.most() <= 4 ? "Rough" : "Only its order of magnitude",
+      std::isfinite(doubt.less) ? fmt::format("up to {:.2g} times less", doubt.less) : "nothing", doubt.more);
 }
 
 std::string cost_sentence(const RunReport& run) {
@@ -233,44 +244,61 @@ std::string short_id(const RunReport& run) {
   return run.run.id.substr(0, 12);
 }
 
+/// The run that used most; null if it is known of none.
+const RunReport* costliest(const Report& report) {
+  const RunReport* most = nullptr;
+  for (const RunReport& run : report.runs) {
+    if (run.energy && (most == nullptr || run.energy->value > most->energy->value)) most = &run;
+  }
+  return most;
+}
+
+/// "2.31 kJ of electricity (modelled)", of all runs of which it is known; `of_runs` counts them.
+std::string sum_text(const Report& report, std::optional<ReportFigure> RunReport::* figure, const char* unit,
+                     const char* what, std::size_t& of_runs) {
+  double sum = 0;
+  Provenance worst = Provenance::measured;
+  of_runs = 0;
+  for (const RunReport& run : report.runs) {
+    if (!(run.*figure)) continue;
+    ++of_runs;
+    sum += (run.*figure)->value;
+    worst = std::max(worst, (run.*figure)->provenance);
+  }
+  return fmt::format("{} of {} ({})", amount_text(sum, unit, 2), what, provenance_name(worst));
+}
+
 /// Of all runs together, as far as it is known of them.
 std::string cost_of_all(const Report& report) {
+  const RunReport* most = costliest(report);
+  if (most == nullptr) return "How much electricity these runs used is unknown.";
+  const std::size_t all = report.runs.size();
   std::size_t known = 0;
-  double joules = 0;
-  double grams = 0;
-  const RunReport* costliest = nullptr;
-  for (const RunReport& run : report.runs) {
-    if (!run.energy) continue;
-    ++known;
-    joules += run.energy->value;
-    if (run.carbon) grams += run.carbon->value;
-    if (costliest == nullptr || run.energy->value > costliest->energy->value) costliest = &run;
+  const std::string energy = sum_text(report, &RunReport::energy, "J", "electricity", known);
+  std::string text = known == all ? fmt::format("The {} runs", known)
+                                  : fmt::format("{} of the {} runs, of which it is known,", known, all);
+  text += fmt::format(" used about {} together", energy);
+  const std::size_t with_energy = known;
+  const std::string carbon = sum_text(report, &RunReport::carbon, "g", "CO2e", known);
+  if (known > 0) {
+    text += fmt::format(", which emitted about {}{}", carbon,
+                        known == with_energy ? "" : fmt::format(", as far as {} of them tell", known));
   }
-  if (costliest == nullptr) return "How much electricity these runs used is unknown.";
-  std::string text = known == report.runs.size()
-                         ? fmt::format("The {} runs", known)
-                         : fmt::format("{} of the {} runs, of which it is known,", known, report.runs.size());
-  text += fmt::format(" used about {} of electricity together", amount_text(joules, "J", 2));
-  if (grams > 0) text += fmt::format(", which emitted about {} of CO2e", amount_text(grams, "g", 2));
-  return text + fmt::format(". Most of it went to \u201c{}\u201d ({}): {}.", costliest->run.name,
-                            short_id(*costliest), figure_text(*costliest->energy));
+  return text + fmt::format(". \u201c{}\u201d ({}) used most: {}.", most->run.name, short_id(*most),
+                            figure_text(*most->energy));
 }
 
 std::string sureness_of_all(const Report& report) {
   const RunReport* least_sure = nullptr;
-  const auto factor = [](const RunReport& run) {
-    const ReportFigure& energy = *run.energy;
-    if (!energy.has_range || energy.value <= 0) return INFINITY;
-    return float(std::max(energy.high / energy.value, energy.low > 0 ? energy.value / energy.low : INFINITY));
-  };
   for (const RunReport& run : report.runs) {
-    if (run.energy && (least_sure == nullptr || factor(run) > factor(*least_sure))) least_sure = &run;
+    if (!run.energy) continue;
+    if (least_sure == nullptr || doubt_of(*run.energy).most() > doubt_of(*least_sure->energy).most())
+      least_sure = &run;
   }
   if (least_sure == nullptr) return "Nothing was measured that could be sure or not.";
   return fmt::format(
       "The least sure of them is \u201c{}\u201d ({}), whose energy is {}. {} What runs of one machine are "
-      "off by "
-      "together cancels where they are compared.",
+      "off by together cancels where they are compared.",
       least_sure->run.name, short_id(*least_sure), provenance_name(least_sure->energy->provenance),
       sureness(*least_sure->energy));
 }
@@ -289,16 +317,11 @@ std::string what_to_do(const Report& report) {
                          told->text);
     }
   }
-  const RunReport* costliest = nullptr;
-  const Advice* best = nullptr;
-  for (const RunReport& run : report.runs) {
-    if (!run.energy || (costliest != nullptr && run.energy->value <= costliest->energy->value)) continue;
-    costliest = &run;
-    best = run.advice.empty() ? nullptr : &run.advice.front();
-  }
-  if (best == nullptr) return "Nothing in these runs\u2019 figures calls for anything.";
-  return fmt::format("For \u201c{}\u201d, the costliest: {}: {}.", costliest->run.name, best->title,
-                     best->effect);
+  const RunReport* most = costliest(report);
+  if (most == nullptr || most->advice.empty())
+    return "Nothing in these runs\u2019 figures calls for anything.";
+  const Advice& best = most->advice.front();
+  return fmt::format("For \u201c{}\u201d, the costliest: {}: {}.", most->run.name, best.title, best.effect);
 }
 
 void write_short_of_several(const Report& report, HtmlWriter& page) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "app/comparison.hpp"
+#include "base/text.hpp"
 
 namespace joulery::app {
 namespace {
@@ -68,9 +69,9 @@ std::string reach(const Interval& range) {
 
 std::string more_runs(const FigureComparison& figure) {
   const std::size_t have = std::min(figure.repeated->count_a, figure.repeated->count_b);
-  const std::size_t more = *figure.runs_needed - have;
-  if (figure.repeated->paired) return fmt::format("{} more pair{}", more, more == 1 ? "" : "s");
-  return fmt::format("{} more run{} of each", more, more == 1 ? "" : "s");
+  const double more = double(*figure.runs_needed - have);
+  return figure.repeated->paired ? format_count(more, "more pairs")
+                                 : format_count(more, "more runs") + " of each";
 }
 
 /// "one run each says nothing of chance: repeat them, 4 more of each would do".

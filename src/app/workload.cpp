@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "app/compared_run.hpp"
 #include "app/documents.hpp"
 #include "base/ids.hpp"
 #include "base/text.hpp"
@@ -102,7 +103,8 @@ bool store_run(Application& application, meter::SessionResult& result, const std
   if (stored) return true;
   std::string hint = stored.error().hint;
   if (spooled) {
-    hint += fmt::format("{}the run is safe in {}", hint.empty() ? "" : "; ", printable(path));
+    hint += fmt::format("{}the run is safe in {}{}", hint.empty() ? "" : "; ", printable(path),
+                        document_spooled ? "" : ", but not how its figures are known");
     // The spool is for one store: no command on another takes it.
     if (const auto place = application.store_path(); comes_later && place)
       hint += fmt::format("; the next joulery command on the store {} moves it in", printable(*place));
@@ -210,8 +212,8 @@ meter::LaunchResult<WorkloadOutcome> run_workload(Application& application, mete
   options.user = application.user();
   options.tags = request.tags;
   if (request.repeat > 1 || request.warmup > 0) {
-    options.tags["joulery.series"] = series_id;
-    options.tags["joulery.series_index"] = fmt::format("{}", index);
+    options.tags[kSeriesTag] = series_id;
+    options.tags[kSeriesIndexTag] = fmt::format("{}", index);
   }
   const std::string& sensor_root = application.sensors().prefix();
   if (!sensor_root.empty()) options.tags["joulery.system_root"] = printable(sensor_root);

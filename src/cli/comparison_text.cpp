@@ -14,9 +14,9 @@ std::string group_line(const char* side, const app::RunGroup& group, const Palet
   if (what.size() > kLongestShown) what = what.substr(0, kLongestShown) + " …";
   // "A" and "B" of a session say nothing more.
   const bool labelled = group.label != side && group.label != what;
-  return fmt::format("  {}{}{}  {}{}  {}{} run{}{}\n", colors.bold, side, colors.reset,
-                     labelled ? printable(group.label) + ": " : "", what, colors.dim, group.runs.size(),
-                     group.runs.size() == 1 ? "" : "s", colors.reset);
+  return fmt::format("  {}{}{}  {}{}  {}{}{}\n", colors.bold, side, colors.reset,
+                     labelled ? printable(group.label) + ": " : "", what, colors.dim,
+                     format_count(double(group.runs.size()), "runs"), colors.reset);
 }
 
 /// A modelled figure never stands alone: ~ says that it is none of a counter.
@@ -70,8 +70,8 @@ std::string_view color_of(app::Verdict verdict, const Palette& colors) {
 std::string one_comparison(const app::Comparison& comparison, const Palette& colors) {
   std::string text = "\n" + group_line("A", comparison.a, colors) + group_line("B", comparison.b, colors);
   if (comparison.paired) {
-    text += fmt::format("  {}in {} pair{}, interleaved{}\n", colors.dim, comparison.a.runs.size(),
-                        comparison.a.runs.size() == 1 ? "" : "s", colors.reset);
+    text += fmt::format("  {}in {}, interleaved{}\n", colors.dim,
+                        format_count(double(comparison.a.runs.size()), "pairs"), colors.reset);
   }
   if (!comparison.per_unit.empty()) {
     text += fmt::format("  {}of one {} each{}\n", colors.dim, printable(singular(comparison.per_unit)),

@@ -107,7 +107,8 @@ Status check_choice(const Arguments& arguments, const char* flag, const std::vec
 VerbResult export_verb(app::Application& application, const Arguments& arguments) {
   JOULERY_CHECK_OK(check_choice(arguments, "format", {"csv", "json"}));
   JOULERY_CHECK_OK(check_choice(arguments, "what", {"runs", "power"}));
-  if (const auto file = arguments.value("output")) JOULERY_CHECK_OK(check_output_file("--output", *file));
+  if (const auto file = arguments.value("output"))
+    JOULERY_CHECK_OK(check_output_file("--output", *file, "runs.csv"));
   const bool json = arguments.has("json") || arguments.value("format").value_or("csv") == "json";
   const bool power = arguments.value("what").value_or("runs") == "power";
   JOULERY_ASSIGN(const auto store,

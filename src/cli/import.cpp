@@ -22,8 +22,8 @@ bool took_none(const app::CodeCarbonImport& report) {
 
 std::string report_text(const std::string& file, const app::CodeCarbonImport& report) {
   std::string text =
-      fmt::format("{}: {} new run{}, {} with later figures, {} there already\n", printable(file),
-                  report.added, report.added == 1 ? "" : "s", report.updated, report.unchanged);
+      fmt::format("{}: {}, {} with later figures, {} there already\n", printable(file),
+                  format_count(double(report.added), "new runs"), report.updated, report.unchanged);
   if (report.superseded > 0)
     text += report.superseded == 1
                 ? std::string("  1 row is an earlier state of one of these runs\n")

@@ -11,11 +11,13 @@
 
 namespace joulery::cli {
 
-Status check_output_file(const std::string& flag, const std::string& file) {
-  if (file.empty()) return user_error(flag + " needs the name of a file");
+Status check_output_file(const std::string& flag, const std::string& file, const std::string& example) {
+  if (file.empty()) return user_error(flag + " needs the name of a file", flag + " " + example);
   struct stat info{};
   if (file.back() == '/' || (::stat(file.c_str(), &info) == 0 && S_ISDIR(info.st_mode))) {
-    return user_error(fmt::format("{}: '{}' is a folder", flag, printable(file)), "name a file in it");
+    return user_error(fmt::format("{}: '{}' is a folder", flag, printable(file)),
+                      fmt::format("name a file in it: {} {}{}{}", flag, printable(file),
+                                  file.back() == '/' ? "" : "/", example));
   }
   const auto slash = file.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : file.substr(0, slash);

@@ -79,10 +79,10 @@ VerbResult gc_verb(app::Application& application, const Arguments& arguments) {
                                              {"bytes_freed", removed.bytes_freed}};
     JOULERY_CHECK_OK(print(Stream::out, document.dump(2) + "\n"));
   } else {
-    JOULERY_CHECK_OK(print(Stream::err, fmt::format("removed {} run{} and {} experiment{}, {} freed\n",
-                                                    removed.runs, removed.runs == 1 ? "" : "s",
-                                                    removed.experiments, removed.experiments == 1 ? "" : "s",
-                                                    format_bytes(double(removed.bytes_freed)))));
+    JOULERY_CHECK_OK(print(
+        Stream::err, fmt::format("removed {} and {}, {} freed\n", format_count(double(removed.runs), "runs"),
+                                 format_count(double(removed.experiments), "experiments"),
+                                 format_bytes(double(removed.bytes_freed)))));
   }
   return kExitOk;
 }

@@ -1,7 +1,6 @@
 #include "app/report.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include "base/files.hpp"
 #include "base/text.hpp"
@@ -10,22 +9,6 @@
 #include "cli/verb.hpp"
 
 namespace joulery::cli {
-namespace {
-
-Status check_target(const std::string& file) {
-  struct stat info{};
-  if (file == "-") return {};
-  if (file.empty())
-    return user_error("--html needs the name of a file", "--html report.html, or - for stdout");
-  if (file.back() == '/' || (::stat(file.c_str(), &info) == 0 && S_ISDIR(info.st_mode))) {
-    return user_error(
-        fmt::format("'{}' is a folder", printable(file)),
-        fmt::format("name the file: --html {}{}report.html", printable(file), file.back() == '/' ? "" : "/"));
-  }
-  return check_output_file("--html", file);
-}
-
-}  // namespace
 
 VerbResult report_verb(app::Application& application, const Arguments& arguments) {
   const auto file = arguments.value("html");
@@ -34,7 +17,7 @@ VerbResult report_verb(app::Application& application, const Arguments& arguments
     return user_error("joulery report needs to know where the page goes",
                       "joulery report --html report.html");
   }
-  if (file) JOULERY_CHECK_OK(check_target(*file));
+  if (file && *file != "-") JOULERY_CHECK_OK(check_output_file("--html", *file, "report.html"));
   if (json && file && *file == "-")
     return user_error("the page and the JSON can't both go to stdout", "--html FILE, or leave one out");
   JOULERY_ASSIGN(const auto store,

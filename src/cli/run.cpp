@@ -258,8 +258,8 @@ std::string end_of_series(const meter::MeteredRun& run, int index, int repeat, c
                        run.child.shell_code());
   }
   const int whole = index - 1;
-  return fmt::format("interrupted; {} run{} of {} {} stored whole, as series {}\n", whole,
-                     whole == 1 ? "" : "s", repeat, whole == 1 ? "is" : "are", series_id);
+  return fmt::format("interrupted; {} of {} {} stored whole, as series {}\n", format_count(whole, "runs"),
+                     repeat, whole == 1 ? "is" : "are", series_id);
 }
 
 /// `number`: which of the warm-ups, from 1.
@@ -282,7 +282,7 @@ Status deliver(const Arguments& arguments, const std::string& text) {
 
 Status check_output(const Arguments& arguments) {
   const auto file = arguments.value("output");
-  return file ? check_output_file("--output", *file) : Status();
+  return file ? check_output_file("--output", *file, "run.json") : Status();
 }
 
 VerbResult run_verb(app::Application& application, const Arguments& arguments) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/compared_run.hpp"
 #include "app/documents.hpp"
 #include "app/footprint_documents.hpp"
 #include "app/named_runs.hpp"
@@ -58,7 +59,7 @@ std::string details_text(const app::RunDetails& details, const Palette& colors) 
                         printable(details.host->cpu_model), colors.reset);
   }
   text += "\n";
-  if (const auto series = run.tags.find("joulery.series"); series != run.tags.end()) {
+  if (const auto series = run.tags.find(app::kSeriesTag); series != run.tags.end()) {
     text += fmt::format("  {}series {}{}\n", colors.dim, printable(series->second), colors.reset);
   }
   for (const auto& [key, value] : run.tags) {

@@ -50,7 +50,7 @@ class Versus {
   VerbResult run() {
     JOULERY_CHECK_OK(read());
     JOULERY_ASSIGN(supervisor_, app::make_supervisor(application_));
-    note(fmt::format("{} pair{}, seed {}\n", pairs_, pairs_ == 1 ? "" : "s", seed_));
+    note(fmt::format("{}, seed {}\n", format_count(pairs_, "pairs"), seed_));
     PairOrder order(seed_);
     int failed_in_a_row = 0;
     for (int pair = 1 - warmup_; pair <= pairs_ && !stop_; ++pair) {
@@ -187,8 +187,8 @@ class Versus {
   void tell_interruption() const {
     const std::size_t whole = sides_[0].group.runs.size();
     const Palette colors = palette(application_, Stream::err);
-    std::string text = fmt::format("{}interrupted{}; {} pair{} of {} {} stored", colors.yellow, colors.reset,
-                                   whole, whole == 1 ? "" : "s", pairs_, whole == 1 ? "is" : "are");
+    std::string text = fmt::format("{}interrupted{}; {} of {} {} stored", colors.yellow, colors.reset,
+                                   format_count(double(whole), "pairs"), pairs_, whole == 1 ? "is" : "are");
     // With a comparison at hand its own last line says how to see it again.
     if (whole > 0 && arguments_.has("quiet")) text += fmt::format(": joulery compare {}", session_);
     static_cast<void>(print(Stream::err, text + "\n"));

@@ -83,7 +83,7 @@ class Bill {
     JOULERY_ASSIGN(const Kilograms die, component("cpu_die"));
     JOULERY_ASSIGN(const Kilograms flat, component("cpu_additional"));
     double packages = std::max(1, hardware_.cpu_packages);
-    std::string basis = fmt::format("{} package{}", packages, packages == 1 ? "" : "s");
+    std::string basis = format_count(packages, "packages");
     if (hardware_.virtual_machine) {
       packages = std::min(packages, hardware_.cpu_threads / kPackageThreads);
       basis = fmt::format("{} threads of packages with {} (assumed)", hardware_.cpu_threads, kPackageThreads);

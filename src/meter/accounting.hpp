@@ -71,6 +71,7 @@ class EnergyAccount {
   /// 0 if there was none. Energy that came late makes no peak.
   double peak_watts() const { return peak_watts_; }
   /// Over less than this power can't be told; more from one moment on, if a counter turns out to be slower.
+  double peak_seconds() const { return peak_seconds_; }
   void set_peak_seconds(double seconds) { peak_seconds_ = std::max(peak_seconds_, seconds); }
 
  private:

@@ -19,9 +19,6 @@ constexpr double kShareError = 0.25;
 /// Power that was filled in is at most this many times off where no bound of the device's power is known.
 constexpr double kFilledInError = 3;
 
-/// Peaks are means over at least this, as EnergyAccount takes them.
-constexpr double kLeastPeakSeconds = 0.2;
-
 /// A sensor that answers a moment late misses nothing that matters.
 constexpr double kLeastUnknownSeconds = 0.4;
 constexpr double kLeastUnknownUpdates = 4;
@@ -146,7 +143,6 @@ void fill_figures(const power::Sampler& sampler, MeteredRun& result) {
   }
   result.energy_machine = machine;
   result.machine_mean_watts = seconds > 0 ? machine.value() / seconds : 0;
-  result.machine_peak_seconds = std::min(std::max(kLeastPeakSeconds, sampler.peak_seconds()), seconds);
 
   // Every part of what is shared by CPU time is shared by the same rule, so parts keep their sources.
   const SharedEnergy rest = share_energy(

@@ -69,6 +69,37 @@ class Figures : public testing::Test {
     fill_figures(*bench_.sampler, result_);
     add_warnings(*bench_.sampler, result_);
   }
+  /// Two seconds at 30 W, then eight in which the only counter, of at most 100 W, tells nothing.
+  power::SourceInfo run_with_a_counter_that_dies() {
+    power::SourceInfo info = package();
+    info.max_plausible_watts = 100;
+    const auto counter = bench_.add(info, 5000);
+    bench_.start();
+    for (int i = 0; i < 20; ++i) bench_.step({3}, 0.1);
+    counter->valid = false;
+    for (int i = 0; i < 80; ++i) bench_.tick(0.1);
+    result_.duration_seconds = 10;
+    return info;
+  }
+  /// Three seconds at 30 W, beside a device that tells nothing at all.
+  void run_beside_a_dead_device(const power::SourceInfo& lost) {
+    bench_.add(package(), 5000);
+    bench_.add(lost, 9000)->valid = false;
+    bench_.start();
+    EnergyAccount account;
+    for (int i = 0; i < 30; ++i) {
+      const power::Tick& tick = bench_.step({3, 0}, 0.1);
+      account.add({.seconds = 0.1,
+                   .end_seconds = 0.1 * i,
+                   .machine_joules = tick.machine_joules,
+                   .busy_seconds = 0.1,
+                   .workload_seconds = 0.1});
+    }
+    result_.duration_seconds = 3;
+    result_.rest =
+        split_account(account, {.watts = 10, .low_watts = 10, .high_watts = 10, .basis = {}}, policy_);
+    fill_figures(*bench_.sampler, result_);
+  }
   /// Of the record; -1 if it is not there.
   double value(const std::string& key) const {
     for (const auto& metric : result_.run.metrics) {
@@ -204,14 +235,7 @@ TEST_F(Figures, EnergyByPowerSummedOverTimeIsSaid) {
 }
 
 TEST_F(Figures, FilledInEnergyMayBeNothingOrTheMostThatTheDeviceCanDraw) {
-  power::SourceInfo info = package();
-  info.max_plausible_watts = 100;
-  const auto counter = bench_.add(info, 5000);
-  bench_.start();
-  for (int i = 0; i < 20; ++i) bench_.step({3}, 0.1);
-  counter->valid = false;
-  for (int i = 0; i < 80; ++i) bench_.tick(0.1);
-  result_.duration_seconds = 10;
+  const power::SourceInfo info = run_with_a_counter_that_dies();
   fill_figures(*bench_.sampler, result_);
   const Quantity<Joules>& energy = result_.devices[0].energy;
   EXPECT_NEAR(energy.value(), 300, 1);
@@ -223,14 +247,7 @@ TEST_F(Figures, FilledInEnergyMayBeNothingOrTheMostThatTheDeviceCanDraw) {
 }
 
 TEST_F(Figures, WhatWasFilledInIsNotMultipliedByADoubtOfTheCounter) {
-  power::SourceInfo info = package();
-  info.max_plausible_watts = 100;
-  const auto counter = bench_.add(info, 5000);
-  bench_.start();
-  for (int i = 0; i < 20; ++i) bench_.step({3}, 0.1);
-  counter->valid = false;
-  for (int i = 0; i < 80; ++i) bench_.tick(0.1);
-  result_.duration_seconds = 10;
+  const power::SourceInfo info = run_with_a_counter_that_dies();
   GpuReport gpu;
   gpu.share.device_id = info.device_id;
   gpu.share.check = {.counter_joules = 600, .power_joules = 20, .seconds = 1, .power_stands_in = true};
@@ -283,28 +300,29 @@ TEST_F(Figures, ADeviceThatGaveNothingAtAllIsInTheRangeOfTheSums) {
   power::SourceInfo lost = package();
   lost.device_id = lost.name = "card";
   lost.max_plausible_watts = 300;
-  bench_.add(package(), 5000);
-  bench_.add(lost, 9000)->valid = false;
-  bench_.start();
-  EnergyAccount account;
-  for (int i = 0; i < 30; ++i) {
-    const power::Tick& tick = bench_.step({3, 0}, 0.1);
-    account.add({.seconds = 0.1,
-                 .end_seconds = 0.1 * i,
-                 .machine_joules = tick.machine_joules,
-                 .busy_seconds = 0.1,
-                 .workload_seconds = 0.1});
-  }
-  result_.duration_seconds = 3;
-  result_.rest =
-      split_account(account, {.watts = 10, .low_watts = 10, .high_watts = 10, .basis = {}}, policy_);
-  fill_figures(*bench_.sampler, result_);
+  run_beside_a_dead_device(lost);
   EXPECT_FALSE(result_.devices[1].known());
   for (const Quantity<Joules>& energy : {result_.energy_machine, result_.energy}) {
     EXPECT_NEAR(energy.value(), 90, 1e-6);
     EXPECT_GE(energy.interval().high, 90 + 3 * 300);
     EXPECT_EQ(energy.provenance(), Provenance::assumed);
     EXPECT_THAT(energy.basis(), HasSubstr("nothing is known of 3.00 s of card"));
+  }
+}
+
+TEST_F(Figures, AZoneThatTheCpuDoesNotHaveWidensNothing) {
+  power::SourceInfo zone = package();
+  zone.device_id = "rapl:package-0:dram";
+  zone.name = "memory";
+  zone.scope = power::Scope::dram;
+  zone.max_plausible_watts = 300;
+  run_beside_a_dead_device(zone);
+  ASSERT_TRUE(result_.devices[1].is_root) << "it counts, so that only its kind keeps it out";
+  EXPECT_FALSE(result_.devices[1].known());
+  for (const Quantity<Joules>& energy : {result_.energy_machine, result_.energy}) {
+    EXPECT_NEAR(energy.value(), 90, 1e-6);
+    EXPECT_LT(energy.interval().high, 100);
+    EXPECT_THAT(energy.basis(), Not(HasSubstr("nothing is known")));
   }
 }
 

@@ -84,9 +84,15 @@ const DeviceReport* find_device(const MeteredRun& result, const std::string& id)
   return found == result.devices.end() ? nullptr : &*found;
 }
 
+/// The account of a GPU, if it has one.
+const GpuReport* find_gpu(const MeteredRun& result, const std::string& id) {
+  const auto found = std::find_if(result.gpus.begin(), result.gpus.end(),
+                                  [&](const GpuReport& gpu) { return gpu.share.device_id == id; });
+  return found == result.gpus.end() ? nullptr : &*found;
+}
+
 bool has_account(const MeteredRun& result, const std::string& id) {
-  return std::any_of(result.gpus.begin(), result.gpus.end(),
-                     [&](const GpuReport& gpu) { return gpu.share.device_id == id; });
+  return find_gpu(result, id) != nullptr;
 }
 
 /// The same energy with another value, as the accounts have it: what may be off in it stays as it is.
@@ -206,13 +212,11 @@ Quantity<Joules> energy_without_gpus(const MeteredRun& result) {
 }
 
 void mark_power_that_stands_in(const MeteredRun& result, power::SourceInfo& info) {
-  const auto found = std::find_if(result.gpus.begin(), result.gpus.end(), [&](const GpuReport& gpu) {
-    return gpu.share.device_id == info.device_id;
-  });
-  if (found == result.gpus.end() || info.integrated || !found->share.check.power_stands_in) return;
+  const GpuReport* gpu = find_gpu(result, info.device_id);
+  if (gpu == nullptr || info.integrated || !gpu->share.check.power_stands_in) return;
   info.provenance = std::max(info.provenance, Provenance::derived);
-  info.accuracy_low = std::min(info.accuracy_low, found->share.check.power_accuracy_low);
-  info.accuracy_high = std::max(info.accuracy_high, found->share.check.power_accuracy_high);
+  info.accuracy_low = std::min(info.accuracy_low, gpu->share.check.power_accuracy_low);
+  info.accuracy_high = std::max(info.accuracy_high, gpu->share.check.power_accuracy_high);
   info.accuracy_basis += info.accuracy_basis.empty() ? "" : "; ";
   info.accuracy_basis += "its power summed over time, as its energy counter seems to count in a wrong unit";
 }
@@ -220,11 +224,9 @@ void mark_power_that_stands_in(const MeteredRun& result, power::SourceInfo& info
 void add_disagreement(const MeteredRun& result, const DeviceReport& device,
                       std::vector<SystematicSource>& sources) {
   const power::SourceInfo& info = device.info;
-  const auto found = std::find_if(result.gpus.begin(), result.gpus.end(), [&](const GpuReport& gpu) {
-    return gpu.share.device_id == info.device_id;
-  });
-  if (found == result.gpus.end()) return;
-  const power::GpuDevice::CrossCheck& check = found->share.check;
+  const GpuReport* gpu = find_gpu(result, info.device_id);
+  if (gpu == nullptr) return;
+  const power::GpuDevice::CrossCheck& check = gpu->share.check;
   // Of a counter that died of something else there is nothing to compare.
   if (info.integrated && !check.counter_given_up) return;
   const bool by_power = check.power_stands_in || check.counter_given_up;

@@ -404,6 +404,7 @@ void Session::conclude(MeteredRun& result) const {
   result.idle_watts_high = result.rest.idle.high_watts;
   result.idle_basis = result.rest.idle.basis;
   conclude_gpus(result);
+  result.machine_peak_seconds = std::min(account_.peak_seconds(), result.duration_seconds);
   if (result.duration_seconds > 0) {
     result.machine_peak_watts = std::max(gpus_ ? gpus_->machine_peak_watts() : account_.peak_watts(),
                                          result.split.machine_joules / result.duration_seconds);

@@ -342,8 +342,7 @@ void explain(const SystemRoot& root, const RaplMachine& machine, const Findings&
              bool has_acpi_meter, ProbeResult& result) {
   if (!result.sources.empty()) {
     result.state = ProbeResult::State::available;
-    result.reason = fmt::format("{} sensor{} of energy or power", result.sources.size(),
-                                result.sources.size() == 1 ? "" : "s");
+    result.reason = format_count(double(result.sources.size()), "sensors") + " of energy or power";
   } else if (findings.denied > 0) {
     result.reason = "sensors of energy or power found, but only root may read them";
   } else if (findings.doubtful.empty()) {

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 
+#include "base/text.hpp"
 #include "power/cpu_topology.hpp"
 
 namespace joulery::power {
@@ -167,8 +168,7 @@ void open_place(const SystemRoot& root, const MachineIdentity& identity, const R
 void explain(const Findings& findings, ProbeResult& result) {
   if (!result.sources.empty()) {
     result.state = ProbeResult::State::available;
-    result.reason = fmt::format("{} energy register{} readable", result.sources.size(),
-                                result.sources.size() == 1 ? "" : "s");
+    result.reason = format_count(double(result.sources.size()), "energy registers") + " readable";
     if (findings.denied > 0) {
       result.state = ProbeResult::State::limited;
       result.reason += fmt::format(", {} CPUs closed to this user", findings.denied);

@@ -167,10 +167,9 @@ void NvmlGpu::describe_sharing() {
     facts_.sharing = "by what each process uses of the multiprocessors over time";
   } else if (facts_.mig && !instances_.empty() && tells_holders) {
     facts_.sharing = fmt::format(
-        "by MIG instance: the whole GPU's energy in proportion to the multiprocessors of the {} instance{} "
-        "in "
-        "use; an instance's own use and energy are not told",
-        instances_.size(), instances_.size() == 1 ? "" : "s");
+        "by MIG instance: the whole GPU's energy in proportion to the multiprocessors of the {} in use; "
+        "an instance's own use and energy are not told",
+        format_count(double(instances_.size()), "instances"));
   } else if (tells_holders) {
     facts_.sharing = fmt::format(
         "the whole device, while a process of the workload holds it: use by process is not told ({})",

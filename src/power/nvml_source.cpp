@@ -297,8 +297,8 @@ NvmlProbe probe_nvml(const SystemRoot& root, NvmlLibrary* library) {
   result.enable = findings.remedy;
   const int known = findings.by_counter + findings.by_power;
   result.reason = count == 0 ? fmt::format("driver {} sees no GPU", api.driver_version())
-                             : fmt::format("driver {}, {} of {} GPU{} readable", api.driver_version(), known,
-                                           count, count == 1 ? "" : "s");
+                             : fmt::format("driver {}, {} of {} readable", api.driver_version(), known,
+                                           format_count(count, "GPUs"));
   for (const std::string& problem : findings.problems) result.reason += "; " + problem;
   if (known > 0) {
     result.state = findings.problems.empty() ? ProbeResult::State::available : ProbeResult::State::limited;

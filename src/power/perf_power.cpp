@@ -194,8 +194,7 @@ RaplProbe probe_perf_power(const SystemRoot& root, SystemCalls& calls, const Rap
   }
   if (!result.sources.empty()) {
     result.state = findings.denied > 0 ? ProbeResult::State::limited : ProbeResult::State::available;
-    result.reason = fmt::format("{} energy counter{} of 64 bits opened", result.sources.size(),
-                                result.sources.size() == 1 ? "" : "s");
+    result.reason = format_count(double(result.sources.size()), "energy counters") + " of 64 bits opened";
     if (root.exists(std::string(kDevices) + "power_core")) {
       result.reason += "; power_core counts each core too, which would cost a read per core and is left out";
     }

@@ -82,7 +82,7 @@ double package_threads(const MachineIdentity& identity, const TdpRow& row, bool 
 }
 
 std::string slice_text(double cpus) {
-  return fmt::format("{:.4g} thread{}", cpus, cpus == 1 ? "" : "s");
+  return fmt::format("{:.4g} {}", cpus, cpus == 1 ? "thread" : "threads");
 }
 
 }  // namespace

@@ -201,16 +201,14 @@ RaplProbe probe_powercap(const SystemRoot& root, const RaplMachine& machine) {
   if (result.sources.empty()) {
     if (findings.denied > 0) {
       result.state = ProbeResult::State::limited;
-      result.reason = fmt::format("{} RAPL zone{} found, but only root may read energy_uj", findings.zones,
-                                  findings.zones == 1 ? "" : "s");
+      result.reason = format_count(findings.zones, "RAPL zones") + " found, but only root may read energy_uj";
     } else {
       result.reason = fmt::format("energy_uj can't be read: {}", errno_text(findings.last_error));
     }
     return probe;
   }
   result.state = ProbeResult::State::available;
-  result.reason =
-      fmt::format("{} RAPL zone{} readable", result.sources.size(), result.sources.size() == 1 ? "" : "s");
+  result.reason = format_count(double(result.sources.size()), "RAPL zones") + " readable";
   if (findings.denied > 0) {
     result.state = ProbeResult::State::limited;
     result.reason += fmt::format(", {} readable by root only", findings.denied);

@@ -180,4 +180,9 @@ struct SqliteStoreOptions {
 Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path,
                                                  const SqliteStoreOptions& options = {});
 
+/// A quick look at whether a SQLite store is at `path` or can be made there, without opening it. Makes the
+/// folder that it would be in. User error for what is not a file or plainly no store, environment error for
+/// what is closed to us.
+Status check_sqlite_place(const std::string& path);
+
 }  // namespace joulery::record

@@ -7,35 +7,39 @@ import subprocess
 
 import pytest
 
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
-def test_a_full_disk_costs_no_command_its_exit_code(joulery):
-    disk = joulery.home / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False).returncode != 0:
+
+@contextlib.contextmanager
+def mounted(folder, options):
+    """A file system in memory at `folder`, while the context lasts."""
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=False).returncode != 0:
         pytest.skip("can't mount here")
     try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@as_root
+def test_a_full_disk_costs_no_command_its_exit_code(joulery):
+    with mounted(joulery.home / "disk", "size=64k") as disk:
         (disk / "filler").write_bytes(b"x" * 60_000)
         full = joulery("run", "--store", disk / "j.db", "--", "sh", "-c", "exit 7", code=7)
         assert "wall time" in full.stderr
         assert "safe in" in full.stderr
         joulery("run", "--", "sh", "-c", "exit 8", code=8, env={"JOULERY_SPOOL": str(disk / "spool")})
         (disk / "filler").unlink()
-    finally:
-        subprocess.run(["umount", disk], check=True)
     assert "cut off" not in joulery("runs", code=None).stderr
     # The store's disk has room, so the run is there with its figures.
     shown = joulery.json("show", schema="show")
     assert shown["run"]["status"] == "FAILED" and shown["evidence"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+@as_root
 def test_a_full_store_says_once_that_it_keeps_runs_back(joulery):
-    disk = joulery.home / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=False).returncode != 0:
-        pytest.skip("can't mount here")
-    try:
+    with mounted(joulery.home / "disk", "size=2m") as disk:
         joulery("run", "-q", "--store", disk / "j.db", "--", "true")
         with contextlib.suppress(OSError), open(disk / "filler", "wb", buffering=0) as filler:
             while True:
@@ -46,24 +50,15 @@ def test_a_full_store_says_once_that_it_keeps_runs_back(joulery):
         assert len(re.findall("^note:", said, re.M)) == 1 and "3 runs are kept in" in said, said
         (disk / "filler").unlink()
         assert joulery("runs", "--store", disk / "j.db").stdout.count("FINISHED") == 4
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+@as_root
 @pytest.mark.parametrize("kilobytes", [4, 32])
 def test_a_spool_that_is_full_keeps_the_power_series_or_says_that_it_is_lost(joulery, kilobytes):
-    disk = joulery.home / "disk"
-    disk.mkdir()
-    size = f"size={kilobytes}k"
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", disk], check=False).returncode != 0:
-        pytest.skip("can't mount here")
-    try:
+    with mounted(joulery.home / "disk", f"size={kilobytes}k") as disk:
         (disk / "filler").write_bytes(b"x" * (kilobytes // 8 * 4096))
         spool = {"JOULERY_SPOOL": str(disk / "spool")}
         run = joulery("run", "--hz", "200", "--", "sleep", "1", env=spool)
-    finally:
-        subprocess.run(["umount", disk], check=True)
     shown = joulery.json("show", schema="show")
     assert shown["run"]["status"] == "FINISHED" and shown["evidence"]
     samples = joulery("export", "last", "--what", "power").stdout.count("\n") - 1
@@ -78,17 +73,11 @@ def test_a_store_that_can_not_be_is_refused_before_the_command_runs(joulery, sto
     assert "nothing was run" in joulery("run", "--versus", "true", "true", "--store", store, code=2).stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+@as_root
 def test_a_read_only_home(joulery):
-    home = joulery.home / "readonly"
-    home.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", home], check=False).returncode != 0:
-        pytest.skip("can't mount here")
-    try:
+    with mounted(joulery.home / "readonly", "ro") as home:
         result = joulery("run", "--", "sh", "-c", "exit 9", code=9, env={"HOME": str(home)})
         assert "wall time" in result.stderr and "safe in" in result.stderr
         assert "Read-only" in joulery("doctor", code=3, env={"HOME": str(home)}).stdout
-    finally:
-        subprocess.run(["umount", home], check=True)
     shown = joulery.json("show", schema="show", env={"HOME": str(home)})
     assert shown["run"]["status"] == "FAILED"

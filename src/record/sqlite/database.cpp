@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cmath>
 #include <limits>
@@ -37,15 +38,38 @@ std::string immutable_uri(const std::string& path) {
   return uri + "?immutable=1";
 }
 
-std::string recovery_hint(const std::string& path) {
-  return fmt::format(
-      "the file is left as it is; rescue what can be read with: sqlite3 '{0}' .recover | sqlite3 "
-      "recovered.db, or move it "
-      "away to start a new store: mv '{0}' '{0}.damaged' (runs not yet stored stay in the spool)",
-      printable(path));
+/// A name such as ":memory:" means something else to SQLite; with a folder before it, it is a file.
+std::string file_of(const std::string& path) {
+  return path.front() == '/' ? path : "./" + path;
+}
+
+/// What is there, if anything is, must be a file that is no shorter than a database.
+Status check_file(const std::string& path) {
+  if (path.empty() || path.find('\0') != std::string::npos)
+    return user_error(fmt::format("'{}' is no path for a store", printable(path)));
+  struct stat info{};
+  if (::stat(file_of(path).c_str(), &info) != 0) return {};
+  if (!S_ISREG(info.st_mode)) {
+    return user_error(fmt::format("the store '{}' is not a file", printable(path)),
+                      "name a file: --store runs.db");
+  }
+  if (info.st_size > 0 && info.st_size < kSmallestDatabase) {
+    return environment_error(fmt::format("'{}' is not a Joulery store, or is damaged: it has {} bytes",
+                                         printable(path), info.st_size),
+                             recovery_hint(path));
+  }
+  return {};
 }
 
 }  // namespace
+
+std::string recovery_hint(const std::string& path) {
+  return fmt::format(
+      "the file is left as it is; rescue what can be read with: sqlite3 '{0}' .recover | sqlite3 "
+      "recovered.db, or move it away to start a new store: mv '{0}' '{0}.damaged' (runs not yet stored stay "
+      "in the spool)",
+      printable(path));
+}
 
 Statement::Statement(Statement&& other) noexcept
     : database_(other.database_), handle_(other.handle_), next_(other.next_), code_(other.code_) {
@@ -127,12 +151,31 @@ std::span<const std::uint8_t> Statement::blob(int column) const {
   return {data, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column))};
 }
 
-Result<std::unique_ptr<Database>> Database::open(const std::string& path, const OpenOptions& options) {
-  if (path.empty() || path.find('\0') != std::string::npos) {
-    return user_error(fmt::format("'{}' is no path for a store", printable(path)));
+Status Database::check_place(const std::string& path) {
+  JOULERY_CHECK_OK(check_file(path));
+  const std::string file = file_of(path);
+  const std::string name = printable(path);
+  const FileDescriptor there(::open(file.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  if (there.valid()) {
+    constexpr std::string_view kMagic = "SQLite format 3";
+    std::array<char, kMagic.size()> head{};
+    const ssize_t got = ::read(there.get(), head.data(), head.size());
+    if (got < 0) return environment_error(fmt::format("can't read '{}': {}", name, errno_text(errno)));
+    if (got > 0 && std::string_view(head.data(), head.size()) != kMagic)
+      return user_error(fmt::format("'{}' is not a Joulery store", name));
+    return {};
   }
-  // A name such as ":memory:" means something else to SQLite; with a folder before it, it is a file.
-  const std::string file = path.front() == '/' ? path : "./" + path;
+  if (errno != ENOENT) return environment_error(fmt::format("can't write '{}': {}", name, errno_text(errno)));
+  const std::string folder = file.substr(0, file.rfind('/') + 1);
+  JOULERY_CHECK_OK(make_directories(folder, 0700));
+  if (::access(folder.c_str(), W_OK | X_OK) == 0) return {};
+  return environment_error(
+      fmt::format("can't make a store in '{}': {}", printable(folder), errno_text(errno)));
+}
+
+Result<std::unique_ptr<Database>> Database::open(const std::string& path, const OpenOptions& options) {
+  JOULERY_CHECK_OK(check_file(path));
+  const std::string file = file_of(path);
   if (options.create && !options.read_only) {
     // Made here, so that its mode (which SQLite copies to its journals) does not hang on the umask.
     const FileDescriptor made(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -143,12 +186,6 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
     }
   } else if (::access(file.c_str(), F_OK) != 0) {
     return environment_error(fmt::format("there is no store '{}': {}", printable(path), errno_text(errno)));
-  }
-  struct stat info{};
-  if (::stat(file.c_str(), &info) == 0 && info.st_size > 0 && info.st_size < kSmallestDatabase) {
-    return environment_error(fmt::format("'{}' is not a Joulery store, or is damaged: it has {} bytes",
-                                         printable(path), info.st_size),
-                             recovery_hint(path));
   }
   sqlite3* handle = nullptr;
   const int flags = (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX |

@@ -63,6 +63,9 @@ class Statement {
   int code_ = 0;
 };
 
+/// What to do with a damaged store.
+std::string recovery_hint(const std::string& path);
+
 struct OpenOptions {
   bool create = true;
   bool read_only = false;
@@ -75,6 +78,8 @@ class Database {
  public:
   /// `path` is a file and nothing else: no URI, no special name.
   static Result<std::unique_ptr<Database>> open(const std::string& path, const OpenOptions& options);
+  /// See check_sqlite_place.
+  static Status check_place(const std::string& path);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;

@@ -311,6 +311,39 @@ TEST_F(DamageTest, ZeroedPages) {
   EXPECT_GT(refused_, 5);
 }
 
+TEST_F(DamageTest, AnIndexInTheWrongOrderGivesNoRunWhatIsAnothers) {
+  constexpr std::size_t kPage = 4096;
+  constexpr char kLeafOfIndex = 0x0A;
+  constexpr std::size_t kHead = 8;
+  int noticed = 0;
+  for (std::size_t start = 0; start + kPage <= intact_.size(); start += kPage) {
+    if (intact_[start] != kLeafOfIndex) continue;
+    std::string bytes = intact_;
+    const auto entries =
+        static_cast<unsigned char>(bytes[start + 3]) * 256U + static_cast<unsigned char>(bytes[start + 4]);
+    const auto pointers = bytes.begin() + static_cast<std::ptrdiff_t>(start + kHead);
+    for (unsigned i = 0; i < entries / 2; ++i) {
+      const auto other = pointers + 2 * static_cast<std::ptrdiff_t>(entries - 1 - i);
+      std::swap_ranges(pointers + 2 * i, pointers + 2 * i + 2, other);
+    }
+    write_bytes(path(), bytes);
+    auto store = must(open_sqlite_store(path(), {.read_only = true}));
+    for (int i = 0; i < 12; ++i) {
+      const std::string id = sha256_hex(std::to_string(i)).substr(0, 32);
+      const auto run = store->run(id);
+      if (run) {
+        EXPECT_EQ(run->id, id);
+        // What a damaged index hides is missing; what it shows must be this run's.
+        if (run->tags.contains("t")) EXPECT_EQ(run->tags.at("t"), std::to_string(i));
+      } else if (run.error().message.find("not where it should be") != std::string::npos) {
+        EXPECT_EQ(run.error().kind, Error::Kind::environment);
+        ++noticed;
+      }
+    }
+  }
+  EXPECT_GT(noticed, 0);
+}
+
 TEST_F(DamageTest, ChangedEvidenceIsNoticed) {
   {
     auto database = must(Database::open(path(), {}));

@@ -218,16 +218,13 @@ std::unexpected<Error> SqliteStore::unknown_run(const std::string& id) {
   return user_error(message, "list them with: joulery runs");
 }
 
+std::unexpected<Error> SqliteStore::misplaced(std::int64_t row) const {
+  return environment_error(fmt::format("the store '{}' is damaged: run {} is not where it should be",
+                                       printable(database_->path()), row),
+                           sqlite::recovery_hint(database_->path()));
+}
+
 Result<std::int64_t> SqliteStore::resolve_run(const std::string& id) {
-  JOULERY_ASSIGN(const auto exact, find("SELECT id FROM runs WHERE uuid = ?", id));
-  if (exact) return *exact;
-  if (id == "last") {
-    JOULERY_ASSIGN(const std::int64_t last,
-                   database_->integer("SELECT coalesce((SELECT id FROM runs WHERE deleted = 0 "
-                                      "ORDER BY start_utc_ns DESC, uuid DESC LIMIT 1), -1)"));
-    if (last >= 0) return last;
-    return user_error("there is no run yet", "make one with: joulery run -- CMD");
-  }
   const auto first_two =
       [&](Statement& statement) -> Result<std::vector<std::pair<std::int64_t, std::string>>> {
     std::vector<std::pair<std::int64_t, std::string>> found;
@@ -237,6 +234,20 @@ Result<std::int64_t> SqliteStore::resolve_run(const std::string& id) {
       found.emplace_back(statement.integer(0), statement.text(1));
     }
   };
+  JOULERY_ASSIGN(Statement exact, database_->prepare("SELECT id, uuid FROM runs WHERE uuid = ?"));
+  exact.bind(id);
+  JOULERY_ASSIGN(const auto same, first_two(exact));
+  if (!same.empty()) {
+    if (same[0].second != id) return misplaced(same[0].first);
+    return same[0].first;
+  }
+  if (id == "last") {
+    JOULERY_ASSIGN(const std::int64_t last,
+                   database_->integer("SELECT coalesce((SELECT id FROM runs WHERE deleted = 0 "
+                                      "ORDER BY start_utc_ns DESC, uuid DESC LIMIT 1), -1)"));
+    if (last >= 0) return last;
+    return user_error("there is no run yet", "make one with: joulery run -- CMD");
+  }
   JOULERY_ASSIGN(Statement by_name,
                  database_->prepare("SELECT id, uuid FROM runs WHERE name = ? ORDER BY deleted, "
                                     "start_utc_ns DESC LIMIT 2"));
@@ -257,6 +268,9 @@ Result<std::int64_t> SqliteStore::resolve_run(const std::string& id) {
                  database_->prepare("SELECT id, uuid FROM runs WHERE uuid >= ? AND uuid < ? LIMIT 2"));
   by_prefix.bind(id).bind(beyond);
   JOULERY_ASSIGN(const auto starting, first_two(by_prefix));
+  for (const auto& [row, uuid] : starting) {
+    if (!uuid.starts_with(id)) return misplaced(row);
+  }
   if (!starting.empty() && id.size() < kMinPrefix) {
     return user_error(fmt::format("'{}' is too little of a run's id", id),
                       fmt::format("give at least {} digits; list runs with: joulery runs", kMinPrefix));
@@ -288,11 +302,7 @@ Result<std::vector<Run>> SqliteStore::load_runs(const std::vector<std::int64_t>&
       JOULERY_ASSIGN(const bool row, select.step());
       if (!row) return {};
       const auto run = by_row.find(select.integer(0));
-      // A damaged index can lead to a row that was not asked for.
-      if (run == by_row.end()) {
-        return environment_error(fmt::format("the store '{}' is damaged: run {} is not where it should be",
-                                             printable(database_->path()), select.integer(0)));
-      }
+      if (run == by_row.end()) return misplaced(select.integer(0));
       JOULERY_CHECK_OK(take(select, *run->second));
     }
   };

@@ -99,6 +99,10 @@ Result<const std::string*> SqliteStore::key_name(std::int64_t id) {
 
 }  // namespace sqlite
 
+Status check_sqlite_place(const std::string& path) {
+  return sqlite::Database::check_place(path);
+}
+
 Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path, const SqliteStoreOptions& options) {
   using sqlite::Database;
   if (options.create && !options.read_only) JOULERY_CHECK_OK(make_directories(sqlite::folder_of(path), 0700));

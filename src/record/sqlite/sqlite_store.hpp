@@ -72,6 +72,8 @@ class SqliteStore final : public Store {
   Result<std::int64_t> host_row(const std::string& id);
   /// Row of what a person typed: an id, its start, a name, or "last".
   Result<std::int64_t> resolve_run(const std::string& id);
+  /// The error for a row of the table of runs that a damaged index led to, though nobody asked for it.
+  std::unexpected<Error> misplaced(std::int64_t row) const;
   std::unexpected<Error> unknown_run(const std::string& id);
   Status set_deleted(const std::string& id, bool deleted);
   Status put_run_fields(const Run& run, std::int64_t& row);
