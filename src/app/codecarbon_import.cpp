@@ -304,15 +304,17 @@ class PutRuns final : public record::Store::TransactionBody {
     JOULERY_CHECK_OK(choose(store));
     JOULERY_CHECK_OK(store.expect_runs(chosen_.size()));
     // The next rows are made ready while the store takes these.
-    std::future<Batch> next = std::async([this] { return prepare(0); });
+    const auto prepared = [this](std::size_t at) { return std::async([this, at] { return prepare(at); }); };
+    std::future<Batch> next = prepared(0);
     for (std::size_t at = 0; at < chosen_.size(); at += kBatch) {
       const Batch batch = next.get();
-      next = std::async([this, at] { return prepare(at + kBatch); });
+      if (at + kBatch < chosen_.size()) next = prepared(at + kBatch);
       JOULERY_CHECK_OK(store.put_runs(batch.runs));
       for (const record::Evidence& row : batch.rows) JOULERY_CHECK_OK(store.put_evidence(row));
     }
     return {};
   }
+  std::size_t most_runs() const override { return candidates_.size(); }
 
  private:
   static constexpr std::size_t kBatch = 1000;

@@ -149,6 +149,9 @@ class Store {
    public:
     virtual ~TransactionBody() = default;
     virtual Status run(Store& store) = 0;
+    /// At most so many runs may come, if it is known that there may be thousands. A store may then keep all
+    /// others out until they are in.
+    virtual std::size_t most_runs() const { return 0; }
   };
   virtual Status transaction(TransactionBody& body) = 0;
 };

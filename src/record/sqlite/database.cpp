@@ -61,6 +61,21 @@ Status check_file(const std::string& path) {
   return {};
 }
 
+constexpr int kConnectionFlags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+
+/// What a writer that was killed left half written is undone by the next to read, which must be able to
+/// write.
+void roll_back(const std::string& file, int busy_timeout_ms) {
+  sqlite3* handle = nullptr;
+  if (sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | kConnectionFlags, nullptr) ==
+      SQLITE_OK) {
+    sqlite3_busy_timeout(handle, busy_timeout_ms);
+    // Where this fails, so does the next read, which says why.
+    sqlite3_exec(handle, "PRAGMA schema_version", nullptr, nullptr, nullptr);
+  }
+  sqlite3_close(handle);
+}
+
 }  // namespace
 
 std::string recovery_hint(const std::string& path) {
@@ -187,15 +202,22 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   } else if (::access(file.c_str(), F_OK) != 0) {
     return environment_error(fmt::format("there is no store '{}': {}", printable(path), errno_text(errno)));
   }
+  // SQLite counts its memory under a lock at each allocation, which nobody asks for. Too late if something
+  // else in this process uses it already.
+  [[maybe_unused]] static const int uncounted = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   sqlite3* handle = nullptr;
-  const int flags = (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX |
-                    SQLITE_OPEN_EXRESCODE;
+  const int flags = (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | kConnectionFlags;
   int code = sqlite3_open_v2(file.c_str(), &handle, flags, nullptr);
   std::unique_ptr<Database> database(new Database(path, handle));
   if (code != SQLITE_OK) return database->error(code);
-  if (options.read_only && ::access((file + "-wal").c_str(), F_OK) != 0) {
-    // Reading a WAL store needs a lock file beside it. Where none can be made, nobody else can write either.
-    if (!database->integer("PRAGMA schema_version") && (database->last_code() & 0xFF) == SQLITE_CANTOPEN) {
+  if (options.read_only && ::access((file + "-wal").c_str(), F_OK) != 0 &&
+      !database->integer("PRAGMA schema_version")) {
+    const int refused = database->last_code();
+    if (refused == SQLITE_READONLY_ROLLBACK) {
+      roll_back(file, options.busy_timeout_ms);
+    } else if ((refused & 0xFF) == SQLITE_CANTOPEN) {
+      // Reading a WAL store needs a lock file beside it. Where none can be made, nobody else can write
+      // either.
       sqlite3* immutable = nullptr;
       code = sqlite3_open_v2(immutable_uri(file).c_str(), &immutable, flags | SQLITE_OPEN_URI, nullptr);
       database = nullptr;
@@ -346,6 +368,14 @@ std::unexpected<Error> Database::error(int code) const {
       return environment_error(fmt::format("no space left for the store '{}'", where),
                                "free some space on that disk, then try again; nothing was changed");
     case SQLITE_READONLY:
+      if (code == SQLITE_READONLY_ROLLBACK) {
+        return environment_error(
+            fmt::format(
+                "the store '{}' can't be read: a program that wrote to it was killed, and what it left "
+                "half written must be undone first",
+                where),
+            "run any joulery command as somebody who may write the file and its folder: joulery runs");
+      }
       return environment_error(
           fmt::format("the store '{}' can't be written: {}", where, said),
           "make the file and its folder writable, or choose another store with --store PATH");

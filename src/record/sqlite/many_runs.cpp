@@ -60,11 +60,17 @@ bool is_plain(const Run& run) {
 
 }  // namespace
 
-Status SqliteStore::expect_runs(std::size_t count) {
+Result<bool> SqliteStore::is_many(std::size_t runs) {
   constexpr std::size_t kWorthIt = 10'000;
-  if (depth_ == 0 || count < kWorthIt || !put_off_indexes_.empty()) return {};
+  if (runs < kWorthIt) return false;
   JOULERY_ASSIGN(const std::int64_t there, database_->integer("SELECT count(*) FROM runs"));
-  if (static_cast<std::int64_t>(count) < there) return {};
+  return static_cast<std::int64_t>(runs) >= there;
+}
+
+Status SqliteStore::expect_runs(std::size_t count) {
+  if (depth_ == 0 || !put_off_indexes_.empty()) return {};
+  JOULERY_ASSIGN(const bool many, is_many(count));
+  if (!many) return {};
   JOULERY_ASSIGN(Statement select,
                  database_->prepare("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT "
                                     "NULL AND tbl_name IN ('runs', 'tags', 'metrics')"));

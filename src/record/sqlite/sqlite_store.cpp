@@ -57,6 +57,10 @@ Status SqliteStore::write(const std::function<Status()>& body) {
 Status SqliteStore::transaction(TransactionBody& body) {
   if (depth_ > 0) return body.run(*this);
   failed_.reset();
+  JOULERY_ASSIGN(const bool many, wal_ ? is_many(body.most_runs()) : false);
+  // What is new in the file is then written once, not to the WAL and from there again. Fails while anybody
+  // else has the store open, and then the WAL does.
+  if (many) static_cast<void>(set_journal(*database_, false, 0));
   if (wal_) JOULERY_CHECK_OK(database_->execute("PRAGMA synchronous=FULL"));
   const auto status = database_->transact([&]() -> Status {
     ++depth_;
@@ -67,6 +71,8 @@ Status SqliteStore::transaction(TransactionBody& body) {
   });
   // Undone with all else if it failed.
   put_off_indexes_.clear();
+  // Where it fails, the next to open the store does it.
+  if (many) static_cast<void>(set_journal(*database_, true, 0));
   if (wal_) JOULERY_CHECK_OK(database_->execute("PRAGMA synchronous=NORMAL"));
   return status;
 }

@@ -71,6 +71,8 @@ class SqliteStore final : public Store {
   Result<std::int64_t> experiment_row(const std::string& name);
   Result<std::int64_t> host_row(const std::string& id);
   /// Row of what a person typed: an id, its start, a name, or "last".
+  /// Is it worth changing the whole store for so many new runs?
+  Result<bool> is_many(std::size_t runs);
   Result<std::int64_t> resolve_run(const std::string& id);
   /// The error for a row of the table of runs that a damaged index led to, though nobody asked for it.
   std::unexpected<Error> misplaced(std::int64_t row) const;
