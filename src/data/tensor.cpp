@@ -12,30 +12,9 @@
 namespace joulery::data {
 namespace {
 
-struct TypeFacts {
-  const char* name;
-  std::size_t width;
-};
-constexpr std::array<TypeFacts, kDataTypes> kTypes{{{"unknown", 0},
-                                                    {"f32", 4},
-                                                    {"f16", 2},
-                                                    {"bf16", 2},
-                                                    {"f64", 8},
-                                                    {"i8", 1},
-                                                    {"i16", 2},
-                                                    {"i32", 4},
-                                                    {"i64", 8},
-                                                    {"u8", 1},
-                                                    {"u16", 2},
-                                                    {"u32", 4},
-                                                    {"u64", 8},
-                                                    {"bool", 1}}};
+constexpr std::array<const char*, kDataTypes> kNames{"unknown", "f32", "f16", "bf16", "f64", "i8",  "i16",
+                                                     "i32",     "i64", "u8",  "u16",  "u32", "u64", "bool"};
 constexpr std::size_t kAlignment = 64;
-
-const TypeFacts& facts(DataType type) {
-  const auto index = static_cast<std::size_t>(type);
-  return kTypes[index < kTypes.size() ? index : 0];
-}
 
 /// A float of any width is NaN or infinite when all bits of its exponent are set.
 template <class Word>
@@ -51,17 +30,14 @@ bool any_with_full_exponent(const TensorView& view, Word exponent) {
 
 }  // namespace
 
-std::size_t byte_width(DataType type) {
-  return facts(type).width;
-}
-
 const char* data_type_name(DataType type) {
-  return facts(type).name;
+  const auto index = static_cast<std::size_t>(type);
+  return kNames[index < kNames.size() ? index : 0];
 }
 
 std::optional<DataType> parse_data_type(std::string_view name) {
-  for (std::size_t i = 1; i < kTypes.size(); ++i) {
-    if (name == kTypes[i].name) return static_cast<DataType>(i);
+  for (std::size_t i = 1; i < kNames.size(); ++i) {
+    if (name == kNames[i]) return static_cast<DataType>(i);
   }
   return std::nullopt;
 }

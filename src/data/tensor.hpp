@@ -35,7 +35,11 @@ enum class DataType : std::uint8_t {
 constexpr int kDataTypes = 14;
 
 /// Bytes of one element; 0 for unknown.
-std::size_t byte_width(DataType type);
+constexpr std::size_t byte_width(DataType type) {
+  constexpr std::array<std::uint8_t, kDataTypes> kWidths{0, 4, 2, 2, 8, 1, 2, 4, 8, 1, 2, 4, 8, 1};
+  const auto index = static_cast<std::size_t>(type);
+  return index < kWidths.size() ? kWidths[index] : 0;
+}
 /// "f32", "i64", "bool"; "unknown".
 const char* data_type_name(DataType type);
 std::optional<DataType> parse_data_type(std::string_view name);
