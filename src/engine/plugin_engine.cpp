@@ -1,12 +1,14 @@
+#include "engine/plugin_engine.hpp"
+
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "base/dynamic_library.hpp"
 #include "base/text.hpp"
-#include "engine/engine.hpp"
 #include "engine/options.hpp"
 #include "engine/output_capture.hpp"
 #include "engine/plugin.hpp"
@@ -193,8 +195,8 @@ class PluginSession final : public Session {
 
 class PluginEngine final : public Engine {
  public:
-  PluginEngine(const JouleryEngineApi* api, void* engine, EngineInfo info)
-      : api_(api), engine_(engine), info_(std::move(info)) {
+  PluginEngine(const JouleryEngineApi* api, void* engine, EngineInfo info, bool captures)
+      : api_(api), engine_(engine), info_(std::move(info)), captures_(captures) {
     api_->describe(
         engine_,
         [](void* context, const char* key, const char* value, std::int32_t) {
@@ -225,11 +227,12 @@ class PluginEngine final : public Engine {
                                        .pin_threads = options.pin_threads ? 1 : 0,
                                        .spin = options.spin ? 1 : 0,
                                        .flush_denormals = options.flush_denormals ? 1 : 0};
-    const OutputCapture capture;
+    std::optional<OutputCapture> capture;
+    if (captures_) capture.emplace();
     JouleryEngineError error = empty_error();
     void* session = nullptr;
     if (api_->load(engine_, &source, &wanted, &session, &error) != 0) {
-      return std::unexpected(error_of(error, last_lines(capture.text())));
+      return std::unexpected(error_of(error, capture ? last_lines(capture->text()) : std::string()));
     }
     auto loaded = std::make_unique<PluginSession>(api_, session);
     JOULERY_CHECK_OK(loaded->prepare(options));
@@ -251,6 +254,7 @@ class PluginEngine final : public Engine {
   const JouleryEngineApi* api_;
   void* engine_;
   EngineInfo info_;
+  bool captures_;
 };
 
 Result<const JouleryEngineApi*> load_plugin(const EngineLocation& location) {
@@ -271,23 +275,29 @@ Result<const JouleryEngineApi*> load_plugin(const EngineLocation& location) {
   return api;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Engine>> open_engine(const EngineLocation& location) {
+Result<std::unique_ptr<Engine>> open(const EngineLocation& location, bool captures) {
   JOULERY_CHECK_OK(check_library_is_trusted(location.library));
-  const OutputCapture capture;
+  std::optional<OutputCapture> capture;
+  if (captures) capture.emplace();
   JOULERY_ASSIGN(const JouleryEngineApi* api, load_plugin(location));
   JouleryEngineError error = empty_error();
   void* engine = nullptr;
   if (api->open(location.library.c_str(), &engine, &error) != 0) {
-    return std::unexpected(error_of(error, last_lines(capture.text())));
+    return std::unexpected(error_of(error, capture ? last_lines(capture->text()) : std::string()));
   }
-  return std::make_unique<PluginEngine>(api, engine,
-                                        EngineInfo{.name = location.name,
-                                                   .version = {},
-                                                   .library = location.library,
-                                                   .devices = {},
-                                                   .precisions = {}});
+  EngineInfo info{
+      .name = location.name, .version = {}, .library = location.library, .devices = {}, .precisions = {}};
+  return std::make_unique<PluginEngine>(api, engine, std::move(info), captures);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> open_engine(const EngineLocation& location) {
+  return open(location, true);
+}
+
+Result<std::unique_ptr<Engine>> open_engine_uncaptured(const EngineLocation& location) {
+  return open(location, false);
 }
 
 }  // namespace joulery::engine
