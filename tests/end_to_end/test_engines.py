@@ -248,7 +248,7 @@ def test_engines_lists_what_the_environment_has(joulery):
         assert engine["found_in"] == "the active Python environment"
         assert engine["version"] == importlib.metadata.version(name)
         assert os.path.realpath(ENGINES[name]) == engine["library"]
-        assert [device["name"] for device in engine["devices"]][0] == "CPU"
+        assert engine["devices"][0]["name"] == "CPU"
         assert "f32" in [precision["name"] for precision in engine["precisions"]]
     assert document["missing"] == []
     result = joulery("engines", env={"VIRTUAL_ENV": sys.prefix})
