@@ -29,8 +29,9 @@ namespace {
 
 using namespace joulery;
 
-constexpr int kBlocks = 400;
-constexpr int kCallsPerBlock = 500;
+constexpr int kBlocks = 2000;
+constexpr int kWarmUpBlocks = 100;
+constexpr int kCallsPerBlock = 100;
 
 double now_ns() {
   timespec time{};
@@ -67,26 +68,30 @@ double block_ns(const Call& call) {
 }
 
 struct Estimate {
-  double mean = 0;
+  double median = 0;
   double bound = 0;
 };
 
-/// Mean of the pairs' differences, and the upper end of its one-sided 95 % interval by the normal
-/// approximation; neighbouring pairs are pooled in tens, because their noise is related.
+double median_of(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+/// Median of the pairs' differences, and the upper end of its one-sided 95 % interval by order statistics: it
+/// assumes no shape, and other programs' bursts do not move it. Neighbouring pairs are pooled in tens first,
+/// because their noise is related.
 Estimate estimate(const std::vector<double>& differences) {
   constexpr std::size_t kPool = 10;
   std::vector<double> pooled;
   for (std::size_t i = 0; i + kPool <= differences.size(); i += kPool) {
-    double sum = 0;
-    for (std::size_t k = 0; k < kPool; ++k) sum += differences[i + k];
-    pooled.push_back(sum / kPool);
+    const auto start = differences.begin() + static_cast<std::ptrdiff_t>(i);
+    pooled.push_back(median_of({start, start + kPool}));
   }
-  double mean = 0;
-  for (const double value : pooled) mean += value / static_cast<double>(pooled.size());
-  double square = 0;
-  for (const double value : pooled) square += (value - mean) * (value - mean);
+  std::ranges::sort(pooled);
   const auto count = static_cast<double>(pooled.size());
-  return {.mean = mean, .bound = mean + 1.685 * std::sqrt(square / (count - 1) / count)};
+  const auto rank = static_cast<std::size_t>(std::ceil(count / 2 + 1.645 * std::sqrt(count) / 2));
+  return {.median = pooled[pooled.size() / 2], .bound = pooled[std::min(rank, pooled.size() - 1)]};
 }
 
 #ifdef JOULERY_HAS_ONNXRUNTIME
@@ -145,6 +150,49 @@ std::unique_ptr<engine::Session> load(engine::Engine& opened, const std::string&
   return std::move(*session);
 }
 
+#ifdef JOULERY_HAS_ONNXRUNTIME
+void compare_with_bare_loop(engine::Session& session, BareSession& bare) {
+  std::vector<double> differences;
+  std::vector<double> bare_times;
+  const auto ours = [&] { static_cast<void>(session.run()); };
+  const auto theirs = [&] { bare.run(); };
+  for (int i = 0; i < kBlocks + kWarmUpBlocks; ++i) {
+    // ABBA, so that a drift hits both alike.
+    const double a1 = block_ns(ours);
+    const double b1 = block_ns(theirs);
+    const double b2 = block_ns(theirs);
+    const double a2 = block_ns(ours);
+    if (i < kWarmUpBlocks) continue;
+    differences.push_back((a1 + a2 - b1 - b2) / 2);
+    bare_times.push_back((b1 + b2) / 2);
+  }
+  const Estimate result = estimate(differences);
+  say(fmt::format("bare C loop: median {:.0f} ns a call", median_of(bare_times)));
+  say(fmt::format(
+      "Session::run over it: {:+.1f} ns a call, upper 95 % bound {:.1f} ns ({} ABBA blocks of {} calls)",
+      result.median, result.bound, kBlocks, 2 * kCallsPerBlock));
+}
+#endif
+
+int measure_contained(const engine::EngineLocation& location, const std::string& worker,
+                      const std::string& model, const data::Tensor& x, const data::Tensor& y) {
+  auto contained =
+      engine::open_contained_engine(location, {.path = worker, .arguments = {"engine-worker"}}, {});
+  if (!contained) {
+    say(contained.error().message);
+    return 3;
+  }
+  const double load_start = now_ns();
+  const auto session = load(**contained, model, x, y);
+  const double load_ms = (now_ns() - load_start) / 1e6;
+  if (session == nullptr) return 3;
+  std::vector<double> times;
+  for (int i = 0; i < 200; ++i) times.push_back(block_ns([&] { static_cast<void>(session->run()); }));
+  say(fmt::format("contained: median {:.1f} us a call; process, library and model in {:.0f} ms",
+                  median_of(times) / 1e3, load_ms));
+  return 0;
+}
+
 int bench(const std::map<std::string, std::string>& flags) {
   const std::string plugins = flags.contains("plugins") ? flags.at("plugins") : own_library_directory();
   const engine::EngineLocation location{
@@ -171,49 +219,12 @@ int bench(const std::map<std::string, std::string>& flags) {
     say("the bare session can't be made");
     return 3;
   }
-  std::vector<double> differences;
-  std::vector<double> bare_times;
-  const auto ours = [&] { static_cast<void>(session->run()); };
-  const auto theirs = [&] { bare.run(); };
-  for (int i = 0; i < 20; ++i) {
-    block_ns(ours);
-    block_ns(theirs);
-  }
-  for (int i = 0; i < kBlocks; ++i) {
-    // ABBA, so that a drift hits both alike.
-    const double a1 = block_ns(ours);
-    const double b1 = block_ns(theirs);
-    const double b2 = block_ns(theirs);
-    const double a2 = block_ns(ours);
-    differences.push_back((a1 + a2 - b1 - b2) / 2);
-    bare_times.push_back((b1 + b2) / 2);
-  }
-  std::ranges::nth_element(bare_times, bare_times.begin() + kBlocks / 2);
-  const Estimate result = estimate(differences);
-  say(fmt::format("bare C loop: median {:.0f} ns a call", bare_times[kBlocks / 2]));
-  say(fmt::format(
-      "Session::run over it: {:+.1f} ns a call, upper 95 % bound {:.1f} ns ({} ABBA blocks of {} calls)",
-      result.mean, result.bound, kBlocks, 2 * kCallsPerBlock));
+  compare_with_bare_loop(*session, bare);
 #else
   say("built without the header of ONNX Runtime: no bare loop to compare with");
 #endif
   if (::access(flags.at("worker").c_str(), X_OK) != 0) return 0;
-  auto contained = engine::open_contained_engine(
-      location, {.path = flags.at("worker"), .arguments = {"engine-worker"}}, {});
-  if (!contained) {
-    say(contained.error().message);
-    return 3;
-  }
-  const double load_start = now_ns();
-  const auto apart = load(**contained, model, *x, *y);
-  const double load_ms = (now_ns() - load_start) / 1e6;
-  if (apart == nullptr) return 3;
-  std::vector<double> times;
-  for (int i = 0; i < 40; ++i) times.push_back(block_ns([&] { static_cast<void>(apart->run()); }));
-  std::ranges::nth_element(times, times.begin() + 20);
-  say(fmt::format("contained: median {:.1f} us a call; process, library and model in {:.0f} ms",
-                  times[20] / 1e3, load_ms));
-  return 0;
+  return measure_contained(location, flags.at("worker"), model, *x, *y);
 }
 
 }  // namespace
