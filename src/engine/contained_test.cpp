@@ -14,7 +14,6 @@
 namespace joulery::engine {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 #if defined(__has_feature)

@@ -16,7 +16,7 @@ inline int fail(JouleryEngineError* error, Blame blame, std::string_view message
                 std::string_view hint = {}) {
   const auto fill = [](char* text, std::size_t size, std::string_view content) {
     const std::size_t length = std::min(size - 1, content.size());
-    std::copy_n(content.data(), length, text);
+    std::ranges::copy(content.substr(0, length), text);
     text[length] = '\0';
   };
   error->kind = static_cast<std::int32_t>(blame);

@@ -139,7 +139,7 @@ TEST(CpuFeatureTexts, TellWhatSpeedsUpAPrecision) {
   EXPECT_THAT(arm.speeding_up("i8"), ElementsAre("i8mm", "asimddp"));
   EXPECT_THAT(arm.speeding_up("f16"), ElementsAre("asimdhp"));
   EXPECT_TRUE(parse_cpu_features("").flags.empty());
-  EXPECT_TRUE(parse_cpu_features(std::string("flags\0:\xff avx2", 14)).flags.empty());
+  EXPECT_TRUE(parse_cpu_features(std::string_view("flags\0:\xff avx2", 13)).flags.empty());
 }
 
 }  // namespace
