@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "engine/fake_engine_fixture.hpp"
 
@@ -34,7 +36,11 @@ class ContainedTest : public FakeEngineTest {
   }
 
   Result<std::unique_ptr<Engine>> open(const std::string& library = "libfake.so") {
-    return open_contained_engine(location(library), {.path = JOULERY_ENGINE_WORKER}, limits_);
+    // A sanitizer would make an exit with a report of what is a crash.
+    const std::vector<std::string> environment{"ASAN_OPTIONS=handle_segv=0:handle_abort=0",
+                                               "TSAN_OPTIONS=handle_segv=0:handle_abort=0"};
+    return open_contained_engine(location(library),
+                                 {.path = JOULERY_ENGINE_WORKER, .environment = environment}, limits_);
   }
 
   /// Loads a model in an engine that lives as long as the test.

@@ -12,7 +12,7 @@ namespace joulery::engine {
 
 /// The program that becomes a worker: it must call serve_engine().
 struct WorkerProgram {
-  std::string path;
+  std::string path = {};
   std::vector<std::string> arguments = {};
   /// Every variable as NAME=VALUE; nothing is added.
   std::vector<std::string> environment = {};
