@@ -111,6 +111,8 @@ std::string Library::reason(ov_status_e status) const {
   if (status == OK) return {};
   const char* text = functions_.ov_get_last_err_msg();
   std::string message = text == nullptr ? "" : text;
+  // Undocumented: it is a copy, and ours.
+  if (text != nullptr) functions_.ov_free(text);
   // It puts its own source lines first, and newlines in between.
   std::ranges::replace(message, '\n', ' ');
   while (!message.empty() && message.back() == ' ') message.pop_back();

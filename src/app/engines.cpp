@@ -80,7 +80,8 @@ bool EnginesReport::usable() const {
 engine::WorkerProgram engine_worker(const Application& application) {
   // Whatever became of the file that we were started from, this is still us.
   engine::WorkerProgram program{.path = "/proc/self/exe", .arguments = {kEngineWorkerVerb}};
-  for (const char* name : {"LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
+  for (const char* name :
+       {"LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "TBB_ENABLE_SANITIZERS"}) {
     const std::string value = application.environment().get(name);
     if (!value.empty()) program.environment.push_back(std::string(name) + "=" + value);
   }

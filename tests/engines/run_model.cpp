@@ -67,7 +67,9 @@ Result<std::unique_ptr<Engine>> open(const Flags& flags) {
                                 .library = value(flags, "library"),
                                 .plugin_directory = value(flags, "plugins")};
   const std::string worker = value(flags, "worker");
-  return worker.empty() ? open_engine(location) : open_contained_engine(location, {.path = worker}, {});
+  if (worker.empty()) return open_engine(location);
+  // For OpenVINO in a program that was built with a sanitizer.
+  return open_contained_engine(location, {.path = worker, .environment = {"TBB_ENABLE_SANITIZERS=1"}}, {});
 }
 
 /// Runs on the raw bytes of --input files, in the order of the model's inputs.

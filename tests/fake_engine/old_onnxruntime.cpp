@@ -1,13 +1,14 @@
 // A release of ONNX Runtime from before everything that joulery uses.
-extern "C" {
+#include <cstdint>
 
-struct OldBase {
-  const void* (*get_api)(unsigned version);
-  const char* (*version)();
+struct OrtApi;
+struct OrtApiBase {
+  const OrtApi* (*get_api)(std::uint32_t version) noexcept;
+  const char* (*version)() noexcept;
 };
 
-__attribute__((visibility("default"))) const OldBase* OrtGetApiBase() {
-  static const OldBase kBase{[](unsigned) -> const void* { return nullptr; }, [] { return "1.8.2"; }};
+extern "C" __attribute__((visibility("default"))) const OrtApiBase* OrtGetApiBase() {
+  static const OrtApiBase kBase{[](std::uint32_t) noexcept -> const OrtApi* { return nullptr; },
+                                []() noexcept { return "1.8.2"; }};
   return &kBase;
-}
 }
