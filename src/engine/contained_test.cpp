@@ -151,6 +151,16 @@ TEST_F(ContainedTest, AHangIsEnded) {
   EXPECT_THAT(open("hang_open.so").error().message, HasSubstr("did not answer"));
 }
 
+TEST_F(ContainedTest, AWorkerThatReadsNothingIsEnded) {
+  limits_.load_timeout_seconds = 0.3;
+  EngineLocation place = location();
+  // More than a socket holds.
+  place.plugin_directory = std::string(2 << 20, 'x');
+  const auto engine = open_contained_engine(place, {.path = "/bin/sleep", .arguments = {"60"}}, limits_);
+  ASSERT_FALSE(engine);
+  EXPECT_THAT(engine.error().message, HasSubstr("did not answer"));
+}
+
 TEST_F(ContainedTest, CpuTimeIsLimited) {
   limits_.cpu_seconds = 1;
   const Status status = run("burn_run");

@@ -41,6 +41,15 @@ Result<const ShapeOverride*> find_override(const Port& input, std::size_t input_
   return found;
 }
 
+/// What a user could write for an input: 1 where the model leaves a dimension open.
+std::string example_of(const Port& port) {
+  std::string dimensions;
+  for (const std::int64_t dimension : port.shape.dimensions()) {
+    dimensions += fmt::format("{}{}", dimensions.empty() ? "" : ",", dimension < 0 ? 1 : dimension);
+  }
+  return fmt::format("--shape {}:{}", printable(port.name), dimensions);
+}
+
 /// Every override must be for an input that is there.
 Status check_override_names(std::span<const Port> inputs, const SessionOptions& options) {
   std::vector<std::string> names;
@@ -49,7 +58,7 @@ Status check_override_names(std::span<const Port> inputs, const SessionOptions& 
     if (override.input.empty() && inputs.size() != 1) {
       return user_error(
           fmt::format("the model has {} inputs: a shape must say which it is for", inputs.size()),
-          fmt::format("for example --shape {}:{}", names.empty() ? "NAME" : names.front(), "1,8"));
+          inputs.empty() ? "" : fmt::format("for example {}", example_of(inputs.front())));
     }
     const bool known = override.input.empty() || std::ranges::any_of(inputs, [&](const Port& input) {
                          return input.name == override.input;
@@ -139,7 +148,7 @@ Status check_binding(const Port& port, const data::TensorView& tensor, const cha
   if (!tensor.shape.is_known()) {
     return user_error(fmt::format("{} '{}' is of shape {}: its unknown dimensions must be given", what,
                                   printable(port.name), tensor.shape.text()),
-                      fmt::format("for example --shape {}:1,{}", printable(port.name), "8"));
+                      fmt::format("for example {}", example_of(port)));
   }
   if (!port.shape.admits(tensor.shape)) {
     return user_error(fmt::format("{} '{}' is of shape {}, which a tensor of shape {} does not fit", what,

@@ -68,7 +68,7 @@ TEST(ResolvedInputs, NamesMustBeThoseOfTheModel) {
   EXPECT_EQ(refused.error().hint, "did you mean 'tokens'?");
   refused = resolve_inputs(inputs, {.shapes = {{"", {1}}}});
   ASSERT_FALSE(refused);
-  EXPECT_THAT(refused.error().hint, HasSubstr("--shape tokens:"));
+  EXPECT_THAT(refused.error().hint, HasSubstr("--shape tokens:1"));
   refused = resolve_inputs(inputs, {.shapes = {{"mask", {1}}, {"mask", {2}}}});
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message, HasSubstr("two shapes"));

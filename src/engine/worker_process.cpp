@@ -190,18 +190,35 @@ void WorkerProcess::drain_output() {
   if (got == 0) output_.reset();
 }
 
-bool WorkerProcess::read_exactly(char* to, std::size_t size, std::int64_t deadline_ns, bool& timed_out) {
-  while (size > 0) {
+/// Waits until the channel can be read from or written to, and takes in what the worker prints meanwhile.
+bool WorkerProcess::wait_for_channel(short event, std::int64_t deadline_ns, bool& timed_out) {
+  for (;;) {
     const std::int64_t left = deadline_ns - SystemClock().monotonic_ns();
     if (left <= 0) {
       timed_out = true;
       return false;
     }
-    std::array<pollfd, 2> waited{pollfd{channel_.get(), POLLIN, 0}, pollfd{output_.get(), POLLIN, 0}};
+    std::array<pollfd, 2> waited{pollfd{channel_.get(), event, 0}, pollfd{output_.get(), POLLIN, 0}};
     const int milliseconds = static_cast<int>(std::min<std::int64_t>(left / 1'000'000 + 1, 60'000));
     if (::poll(waited.data(), waited.size(), milliseconds) < 0 && errno != EINTR) return false;
     if (output_.valid() && waited[1].revents != 0) drain_output();
-    if (waited[0].revents == 0) continue;
+    if (waited[0].revents != 0) return true;
+  }
+}
+
+bool WorkerProcess::send_all(std::string_view bytes, std::int64_t deadline_ns, bool& timed_out) {
+  while (!bytes.empty()) {
+    const ssize_t sent = ::send(channel_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0) bytes.remove_prefix(static_cast<std::size_t>(sent));
+    if (sent >= 0 || errno == EINTR) continue;
+    if (errno != EAGAIN || !wait_for_channel(POLLOUT, deadline_ns, timed_out)) return false;
+  }
+  return true;
+}
+
+bool WorkerProcess::read_exactly(char* to, std::size_t size, std::int64_t deadline_ns, bool& timed_out) {
+  while (size > 0) {
+    if (!wait_for_channel(POLLIN, deadline_ns, timed_out)) return false;
     const ssize_t got = ::recv(channel_.get(), to, size, MSG_DONTWAIT);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return false;
     if (got < 0) continue;
@@ -261,17 +278,10 @@ Result<std::string> WorkerProcess::request(MessageKind kind, const std::string& 
                          .kind = static_cast<std::uint32_t>(kind)};
   std::string bytes(reinterpret_cast<const char*>(&head), sizeof(head));
   bytes += payload;
-  std::string_view rest = bytes;
   bool timed_out = false;
   MessageHead answer;
   std::string content;
-  bool whole = true;
-  while (!rest.empty() && whole) {
-    const ssize_t sent = ::send(channel_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
-    if (sent > 0) rest.remove_prefix(static_cast<std::size_t>(sent));
-    whole = sent > 0 || errno == EINTR;
-  }
-  whole = whole && receive(deadline, answer, content, timed_out);
+  const bool whole = send_all(bytes, deadline, timed_out) && receive(deadline, answer, content, timed_out);
   if (timed_out) {
     reap(false);
     return std::unexpected(

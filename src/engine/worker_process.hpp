@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/files.hpp"
@@ -59,6 +60,8 @@ class WorkerProcess {
  private:
   WorkerProcess() = default;
   bool receive(std::int64_t deadline_ns, MessageHead& head, std::string& payload, bool& timed_out);
+  bool wait_for_channel(short event, std::int64_t deadline_ns, bool& timed_out);
+  bool send_all(std::string_view bytes, std::int64_t deadline_ns, bool& timed_out);
   bool read_exactly(char* to, std::size_t size, std::int64_t deadline_ns, bool& timed_out);
   void drain_output();
   Error ended(const char* doing);

@@ -229,6 +229,14 @@ def test_an_operator_that_nobody_knows_is_no_fault_of_the_file(engine, tmp_path)
         assert "hint: it lacks an operator of the model: try another engine" in answer.stderr
 
 
+def test_a_model_from_the_future_wants_a_newer_engine(network, tmp_path):
+    model = onnx.load(network)
+    model.ir_version = 99
+    onnx.save(model, network)
+    answer = run("onnxruntime", network, samples(1), tmp_path, code=3)
+    assert "pip install --upgrade onnxruntime" in answer.stderr
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_damaged_model_is_the_users(engine, network, tmp_path):
     whole = network.read_bytes()
