@@ -112,7 +112,7 @@ debian_source() { # debian_source: the machine's own source of Debian packages a
 }
 
 fetch_onnxruntime_header() {
-  local uri state package
+  local uri state packages
   uri=$(debian_source) || { echo "$uri"; return 1; }
   state=$PWD/.deps/onnxruntime.part
   rm -rf "$state"
@@ -124,8 +124,8 @@ fetch_onnxruntime_header() {
   # apt ends with success when it could not reach anything: whether there is a package tells more.
   "${apt[@]}" update
   (cd "$state" && "${apt[@]}" download libonnxruntime-dev)
-  package=$(echo "$state"/libonnxruntime-dev_*.deb)
-  dpkg -x "$package" "$state/root"
+  packages=("$state"/libonnxruntime-dev_*.deb)
+  dpkg -x "${packages[0]}" "$state/root"
   [[ -e $state/root/usr/include/onnxruntime/onnxruntime_c_api.h ]]
   rm -rf "$onnxruntime_folder"
   mv "$state/root" "$onnxruntime_folder"
