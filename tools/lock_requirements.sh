@@ -27,5 +27,7 @@ lock requirements-test.txt "What the end-to-end tests need." pytest jsonschema r
 # What it needs itself is in requirements-native.txt already.
 uv_options=--no-deps lock requirements-frameworks.txt \
   "What examples/frameworks trains with, on top of requirements-native.txt." lightgbm
+uv_options=--no-deps lock requirements-engines.txt \
+  "An engine beside onnxruntime, with its C headers; on top of requirements-native.txt." openvino
 lock requirements-peers-codecarbon.txt "A tool that bench/peers compares with." codecarbon
 lock requirements-peers-zeus.txt "A tool that bench/peers compares with." zeus

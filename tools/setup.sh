@@ -63,14 +63,73 @@ set_up() { # set_up FOR
   case $1 in
     demo) python_environment .deps/venv requirements-native.txt ;;
     test | coverage)
-      python_environment .deps/venv requirements-native.txt requirements-test.txt requirements-frameworks.txt
+      python_environment .deps/venv requirements-native.txt requirements-test.txt requirements-frameworks.txt \
+        requirements-engines.txt
       ;;
-    bench) peer_environments ;;
+    bench)
+      python_environment .deps/venv requirements-native.txt requirements-engines.txt
+      peer_environments
+      ;;
     all)
-      python_environment .deps/venv requirements-native.txt requirements-test.txt requirements-frameworks.txt
+      python_environment .deps/venv requirements-native.txt requirements-test.txt requirements-frameworks.txt \
+        requirements-engines.txt
       peer_environments
       ;;
   esac
+  case $1 in
+    test | coverage | bench | all) onnxruntime_header ;;
+  esac
+}
+
+readonly onnxruntime_folder=.deps/onnxruntime
+
+# The header of ONNX Runtime's C interface. Debian 12 and Ubuntu 24.04 have no package with it: then it is taken out
+# of the one of Debian's next release, which is downloaded by apt with a state of its own and never installed. Without
+# it all but one plug-in is built, so that a failure is a note and tried again next time.
+onnxruntime_header() {
+  local header=onnxruntime/onnxruntime_c_api.h
+  [[ -e /usr/include/$header || -e $onnxruntime_folder/usr/include/$header ]] && return
+  if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
+    echo "note: without onnxruntime_c_api.h in /usr/include/onnxruntime the plug-in for ONNX Runtime is not built"
+    return
+  fi
+  try_step "header of ONNX Runtime" fetch_onnxruntime_header
+  ((step_code == 0)) && return
+  echo "note: the header of ONNX Runtime can't be had now, so that its plug-in is not built; ./dev setup tries again"
+  echo "      the log has the reason: $(log_of "header of ONNX Runtime")"
+}
+
+debian_source() { # debian_source: the machine's own source of Debian packages and its keyring
+  local uri
+  uri=$(awk '/^URIs:/ && /debian/ && !/security/ {print $2; exit}' /etc/apt/sources.list.d/*.sources 2>/dev/null)
+  [[ -n $uri ]] || uri=$(awk '/^deb / {for (i = 2; i <= NF; ++i) if ($i ~ /^[a-z+]+:\/\/.*debian/ && $i !~ /security/) {print $i; exit}}' \
+    /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null)
+  if [[ -z $uri || ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]]; then
+    echo "this machine has no source of Debian packages with its keyring"
+    return 1
+  fi
+  echo "$uri"
+}
+
+fetch_onnxruntime_header() {
+  local uri state packages
+  uri=$(debian_source) || { echo "$uri"; return 1; }
+  state=$PWD/.deps/onnxruntime.part
+  rm -rf "$state"
+  mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/root"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri trixie main" >"$state/list"
+  local -a apt=(apt-get -o "Dir::Etc::sourcelist=$state/list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$state/lists"
+    -o "Dir::Cache=$state/cache" -o APT::Sandbox::User= -o Acquire::Retries=2 -o Acquire::http::Timeout=20
+    -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
+  # apt ends with success when it could not reach anything: whether there is a package tells more.
+  "${apt[@]}" update
+  (cd "$state" && "${apt[@]}" download libonnxruntime-dev)
+  packages=("$state"/libonnxruntime-dev_*.deb)
+  dpkg -x "${packages[0]}" "$state/root"
+  [[ -e $state/root/usr/include/onnxruntime/onnxruntime_c_api.h ]]
+  rm -rf "$onnxruntime_folder"
+  mv "$state/root" "$onnxruntime_folder"
+  rm -rf "$state"
 }
 
 # One for each: in a shared one, what one of them brings would change how the other behaves.

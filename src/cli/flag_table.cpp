@@ -214,6 +214,33 @@ Verb data_verb() {
       .most_operands = 2};
 }
 
+Verb engines_verb() {
+  return {.name = "engines",
+          .summary = "inference engines that can run models here",
+          .usage = "engines [FLAGS]",
+          .examples = {{"joulery engines", "each with its version, devices, precisions and what is missing"},
+                       {"joulery engines --engine-path /opt/onnxruntime/lib", "also those of a folder"}},
+          .flags = {{.name = "engine-path",
+                     .value = "DIR",
+                     .help = "look in DIR first: absolute, yours or root's, writable by nobody else",
+                     .takes_file = true},
+                    json_flag()},
+          .details =
+              "Looked for in the active Python environment, in .deps of the source tree, among the user's "
+              "and the system's Python packages, and where the system keeps libraries. Each library is "
+              "opened in a process of its own. Exit code 3 if none can be used.\n"};
+}
+
+/// How this program starts itself to run an engine apart. Not for people.
+Verb engine_worker_verb() {
+  return {.name = "engine-worker",
+          .summary = "an engine in a process of its own",
+          .usage = "engine-worker",
+          .examples = {},
+          .flags = {},
+          .internal = true};
+}
+
 std::vector<Verb> make_verbs() {
   std::vector<Verb> all;
   all.push_back(run_verb());
@@ -334,6 +361,7 @@ std::vector<Verb> make_verbs() {
        .most_operands = 1,
        .operand_choices = {"show"}});
   all.push_back(data_verb());
+  all.push_back(engines_verb());
   all.push_back({.name = "completions",
                  .summary = "completions for a shell",
                  .usage = "completions SHELL",
@@ -357,6 +385,7 @@ std::vector<Verb> make_verbs() {
                  .fewest_operands = 1,
                  .most_operands = 2,
                  .internal = true});
+  all.push_back(engine_worker_verb());
   return all;
 }
 

@@ -11,12 +11,14 @@
 #include <map>
 #include <optional>
 
+#include "app/engines.hpp"
 #include "base/text.hpp"
 #include "cli/arguments.hpp"
 #include "cli/completions.hpp"
 #include "cli/help.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
+#include "engine/worker.hpp"
 
 namespace joulery::cli {
 namespace {
@@ -72,6 +74,7 @@ VerbResult dispatch(app::Application& application, const Arguments& arguments) {
   if (name == "rm") return remove_verb(application, arguments);
   if (name == "gc") return gc_verb(application, arguments);
   if (name == "data") return data_verb(application, arguments);
+  if (name == "engines") return engines_verb(application, arguments);
   if (name == "config") return config_verb(application, arguments);
   return kExitInternal;
 }
@@ -131,6 +134,9 @@ int run_program(int argc, char** argv, char** variables) {
     if (const auto code = without_settings(*arguments, variables)) {
       // Nothing is metered, so that even with `run --help` these are no codes of `run`.
       return *code ? **code : fail(nullptr, code->error(), {});
+    }
+    if (arguments->verb != nullptr && arguments->verb->name == app::kEngineWorkerVerb) {
+      return engine::serve_engine();
     }
     if (arguments->verb != nullptr && arguments->verb->internal) {
       complete_quietly(*arguments, variables, signals);

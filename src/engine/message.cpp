@@ -1,0 +1,244 @@
+#include "engine/message.hpp"
+
+#include <array>
+
+#include "base/text.hpp"
+
+namespace joulery::engine {
+namespace {
+
+constexpr std::uint64_t kMostItems = 4096;
+
+void write_ports(MessageWriter& writer, const std::vector<Port>& ports) {
+  writer.number(static_cast<std::int64_t>(ports.size()));
+  for (const Port& port : ports) {
+    writer.text(port.name);
+    writer.number(static_cast<std::int64_t>(port.type));
+    writer.shape(port.shape);
+  }
+}
+
+data::DataType read_type(MessageReader& reader) {
+  return static_cast<data::DataType>(reader.count(data::kDataTypes - 1));
+}
+
+void read_ports(MessageReader& reader, std::vector<Port>& ports) {
+  const std::uint64_t count = reader.count(kMostItems);
+  for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
+    Port port;
+    port.name = reader.text();
+    port.type = read_type(reader);
+    port.shape = reader.shape();
+    ports.push_back(std::move(port));
+  }
+}
+
+}  // namespace
+
+void MessageWriter::shape(const data::Shape& value) {
+  number(static_cast<std::int64_t>(value.rank()));
+  for (const std::int64_t dimension : value.dimensions()) number(dimension);
+}
+
+void MessageReader::fail() {
+  ok_ = false;
+  rest_ = {};
+}
+
+std::int64_t MessageReader::number() {
+  std::int64_t value = 0;
+  if (rest_.size() < sizeof(value)) {
+    fail();
+    return 0;
+  }
+  std::memcpy(&value, rest_.data(), sizeof(value));
+  rest_.remove_prefix(sizeof(value));
+  return value;
+}
+
+std::uint64_t MessageReader::count(std::uint64_t most) {
+  const std::int64_t value = number();
+  if (value >= 0 && static_cast<std::uint64_t>(value) <= most) return static_cast<std::uint64_t>(value);
+  fail();
+  return 0;
+}
+
+std::string MessageReader::text() {
+  const std::uint64_t size = count(rest_.size());
+  if (size > rest_.size()) {
+    fail();
+    return {};
+  }
+  std::string value(rest_.substr(0, size));
+  rest_.remove_prefix(size);
+  return value;
+}
+
+data::Shape MessageReader::shape() {
+  std::array<std::int64_t, data::kMostDimensions> dimensions{};
+  const std::uint64_t rank = count(data::kMostDimensions);
+  for (std::uint64_t i = 0; i < rank; ++i) dimensions[i] = number();
+  const auto shape = data::Shape::create({dimensions.data(), rank});
+  if (shape) return *shape;
+  fail();
+  return {};
+}
+
+std::string encode(const EngineLocation& location) {
+  MessageWriter writer;
+  writer.text(location.name);
+  writer.text(location.library);
+  writer.text(location.plugin_directory);
+  return writer.take();
+}
+
+bool decode(std::string_view bytes, EngineLocation& location) {
+  MessageReader reader(bytes);
+  location.name = reader.text();
+  location.library = reader.text();
+  location.plugin_directory = reader.text();
+  return reader.finished();
+}
+
+std::string encode(const EngineInfo& info) {
+  MessageWriter writer;
+  writer.text(info.version);
+  writer.number(static_cast<std::int64_t>(info.devices.size()));
+  for (const Device& device : info.devices) {
+    writer.text(device.name);
+    writer.text(device.description);
+  }
+  writer.number(static_cast<std::int64_t>(info.precisions.size()));
+  for (const std::string& precision : info.precisions) writer.text(precision);
+  return writer.take();
+}
+
+bool decode(std::string_view bytes, EngineInfo& info) {
+  MessageReader reader(bytes);
+  info.version = printable(reader.text());
+  const std::uint64_t devices = reader.count(kMostItems);
+  for (std::uint64_t i = 0; i < devices && reader.ok(); ++i) {
+    std::string name = printable(reader.text());
+    info.devices.push_back({.name = std::move(name), .description = printable(reader.text())});
+  }
+  const std::uint64_t precisions = reader.count(kMostItems);
+  for (std::uint64_t i = 0; i < precisions && reader.ok(); ++i) {
+    info.precisions.push_back(printable(reader.text()));
+  }
+  return reader.finished();
+}
+
+std::string encode(const SessionOptions& options, const std::string& path) {
+  MessageWriter writer;
+  writer.text(path);
+  for (const std::int64_t value :
+       {static_cast<std::int64_t>(options.precision), static_cast<std::int64_t>(options.threads),
+        static_cast<std::int64_t>(options.streams), options.batch, std::int64_t{options.pin_threads},
+        std::int64_t{options.spin}, std::int64_t{options.flush_denormals},
+        static_cast<std::int64_t>(options.optimisation), static_cast<std::int64_t>(options.shapes.size())}) {
+    writer.number(value);
+  }
+  for (const ShapeOverride& override : options.shapes) {
+    writer.text(override.input);
+    writer.shape(override.shape);
+  }
+  return writer.take();
+}
+
+bool decode(std::string_view bytes, SessionOptions& options, std::string& path) {
+  MessageReader reader(bytes);
+  path = reader.text();
+  options.precision = static_cast<Precision>(reader.count(3));
+  options.threads = static_cast<int>(reader.count(1 << 20));
+  options.streams = static_cast<int>(reader.count(1 << 20));
+  options.batch = reader.number();
+  options.pin_threads = reader.count(1) != 0;
+  options.spin = reader.count(1) != 0;
+  options.flush_denormals = reader.count(1) != 0;
+  options.optimisation = static_cast<Optimisation>(reader.count(3));
+  const std::uint64_t shapes = reader.count(kMostItems);
+  for (std::uint64_t i = 0; i < shapes && reader.ok(); ++i) {
+    std::string input = reader.text();
+    options.shapes.push_back({.input = std::move(input), .shape = reader.shape()});
+  }
+  return reader.finished();
+}
+
+std::string encode(const LoadedFacts& facts) {
+  MessageWriter writer;
+  write_ports(writer, facts.inputs);
+  write_ports(writer, facts.outputs);
+  writer.number(static_cast<std::int64_t>(facts.effective.size()));
+  for (const EffectiveOption& option : facts.effective) {
+    writer.text(option.name);
+    writer.text(option.value);
+    writer.number(static_cast<std::int64_t>(option.known));
+  }
+  return writer.take();
+}
+
+bool decode(std::string_view bytes, LoadedFacts& facts) {
+  MessageReader reader(bytes);
+  read_ports(reader, facts.inputs);
+  read_ports(reader, facts.outputs);
+  const std::uint64_t count = reader.count(kMostItems);
+  for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
+    EffectiveOption option;
+    option.name = printable(reader.text());
+    option.value = printable(reader.text());
+    option.known = static_cast<Known>(reader.count(2));
+    facts.effective.push_back(std::move(option));
+  }
+  return reader.finished();
+}
+
+std::string encode(const std::vector<SharedTensor>& tensors) {
+  MessageWriter writer;
+  writer.number(static_cast<std::int64_t>(tensors.size()));
+  for (const SharedTensor& tensor : tensors) {
+    writer.number(tensor.is_output ? 1 : 0);
+    writer.number(tensor.index);
+    writer.number(static_cast<std::int64_t>(tensor.type));
+    writer.shape(tensor.shape);
+    writer.number(static_cast<std::int64_t>(tensor.offset));
+    writer.number(static_cast<std::int64_t>(tensor.bytes));
+  }
+  return writer.take();
+}
+
+bool decode(std::string_view bytes, std::uint64_t shared_size, std::vector<SharedTensor>& tensors) {
+  MessageReader reader(bytes);
+  const std::uint64_t count = reader.count(kMostItems);
+  for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
+    SharedTensor tensor;
+    tensor.is_output = reader.count(1) != 0;
+    tensor.index = static_cast<std::uint32_t>(reader.count(kMostItems));
+    tensor.type = read_type(reader);
+    tensor.shape = reader.shape();
+    tensor.offset = reader.count(shared_size);
+    tensor.bytes = reader.count(shared_size - tensor.offset);
+    const auto needed = data::tensor_bytes(tensor.type, tensor.shape);
+    if (!needed || *needed != tensor.bytes) return false;
+    tensors.push_back(tensor);
+  }
+  return reader.finished();
+}
+
+std::string encode(const Error& error) {
+  MessageWriter writer;
+  writer.number(static_cast<std::int64_t>(error.kind));
+  writer.text(error.message);
+  writer.text(error.hint);
+  return writer.take();
+}
+
+bool decode(std::string_view bytes, Error& error) {
+  constexpr std::size_t kLongestText = 4096;
+  MessageReader reader(bytes);
+  error.kind = static_cast<Error::Kind>(reader.count(2));
+  error.message = printable(reader.text().substr(0, kLongestText));
+  error.hint = printable(reader.text().substr(0, kLongestText));
+  return reader.finished();
+}
+
+}  // namespace joulery::engine

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/engine.hpp"
+
+namespace joulery::engine {
+
+/// What goes between this program and a worker: an 8-byte head (length of the payload, kind), then the
+/// payload. Both run on one machine from one build, so that numbers go in the machine's own order. Whatever
+/// a worker sends may be made up by a model that took it over: reading checks everything.
+enum class MessageKind : std::uint32_t { open = 1, load, bind, run, ok = 100, error };
+
+struct Message {
+  MessageKind kind = MessageKind::error;
+  std::string payload;
+};
+
+struct MessageHead {
+  std::uint32_t length = 0;
+  std::uint32_t kind = 0;
+};
+
+/// Names of thousands of inputs fit well.
+constexpr std::uint32_t kLongestMessage = 4 << 20;
+
+class MessageWriter {
+ public:
+  void number(std::int64_t value) { bytes_.append(reinterpret_cast<const char*>(&value), sizeof(value)); }
+  void text(std::string_view value) {
+    number(static_cast<std::int64_t>(value.size()));
+    bytes_.append(value);
+  }
+  void shape(const data::Shape& value);
+  std::string take() { return std::move(bytes_); }
+
+ private:
+  std::string bytes_;
+};
+
+/// Reads what MessageWriter wrote. After a first wrong byte everything is zero and empty, and ok() is false.
+class MessageReader {
+ public:
+  explicit MessageReader(std::string_view bytes) : rest_(bytes) {}
+  std::int64_t number();
+  /// A number from 0 to `most`.
+  std::uint64_t count(std::uint64_t most);
+  std::string text();
+  data::Shape shape();
+  bool ok() const { return ok_; }
+  /// Is all read, and nothing wrong?
+  bool finished() const { return ok_ && rest_.empty(); }
+
+ private:
+  void fail();
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+/// A tensor that lies in the memory shared with the worker.
+struct SharedTensor {
+  bool is_output = false;
+  std::uint32_t index = 0;
+  data::DataType type = data::DataType::unknown;
+  data::Shape shape;
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// What a loaded model tells.
+struct LoadedFacts {
+  std::vector<Port> inputs;
+  std::vector<Port> outputs;
+  std::vector<EffectiveOption> effective;
+};
+
+std::string encode(const EngineLocation& location);
+std::string encode(const EngineInfo& info);
+std::string encode(const SessionOptions& options, const std::string& path);
+std::string encode(const LoadedFacts& facts);
+std::string encode(const std::vector<SharedTensor>& tensors);
+std::string encode(const Error& error);
+
+// False if the bytes are none of ours.
+bool decode(std::string_view bytes, EngineLocation& location);
+bool decode(std::string_view bytes, EngineInfo& info);
+bool decode(std::string_view bytes, SessionOptions& options, std::string& path);
+bool decode(std::string_view bytes, LoadedFacts& facts);
+/// Also checks each against the size of the shared memory.
+bool decode(std::string_view bytes, std::uint64_t shared_size, std::vector<SharedTensor>& tensors);
+bool decode(std::string_view bytes, Error& error);
+
+}  // namespace joulery::engine

@@ -1,0 +1,5 @@
+#include "engine/worker.hpp"
+
+int main() {
+  return joulery::engine::serve_engine();
+}

@@ -1,0 +1,199 @@
+// An "engine" whose model is a text of words: each makes one of its calls misbehave. Its one operator doubles
+// what comes in.
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "engine/plugin_error.hpp"
+
+namespace {
+
+using joulery::engine::Blame;
+using joulery::engine::fail;
+
+constexpr int kFloat = 1;
+constexpr std::int64_t kColumns = 3;
+
+void say(const std::string& text) {
+  static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
+}
+
+struct FakeSession {
+  std::string words;
+  JoulerySessionOptions options{};
+  JouleryTensor input{};
+  JouleryTensor output{};
+  std::vector<float> kept;
+  std::int64_t rows = -1;
+
+  bool has(const std::string& word) const { return words.find(word) != std::string::npos; }
+};
+
+/// Does at `stage` what a word of the model says.
+void misbehave(const std::string& words, const std::string& stage) {
+  const auto has = [&](const char* what) { return words.find(what + ("_" + stage)) != std::string::npos; };
+  if (has("print")) {
+    static_cast<void>(!::write(STDOUT_FILENO, "noise on stdout\n", 16));
+    say("noise on stderr\n");
+  }
+  if (has("flood")) {
+    for (int i = 0; i < 5000; ++i) say("a line that nobody asked for, again and again and again\n");
+    say("the end of the flood\n");
+  }
+  if (has("write")) {
+    std::ofstream file("/tmp/joulery-fake-engine-was-here");
+    file << "content" << std::flush;
+    say(file ? "a file was written\n" : "no file could be written\n");
+  }
+  if (has("crash")) {
+    say("about to crash\n");
+    ::raise(SIGSEGV);
+  }
+  if (has("abort")) std::abort();
+  if (has("exit")) ::_exit(0);
+  if (has("hang")) {
+    for (;;) ::pause();
+  }
+  if (has("burn")) {
+    for (volatile bool forever = true; forever;) {
+    }
+  }
+  if (has("throw_memory")) throw std::bad_alloc();
+  if (has("allocate")) {
+    std::vector<std::vector<char>> blocks;
+    for (;;) blocks.emplace_back(64 << 20, 'x');
+  }
+  // Descriptor 3 is a worker's channel.
+  if (has("garbage")) static_cast<void>(!::write(3, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 43));
+}
+
+int open(const char* library, void** engine, JouleryEngineError* error) {
+  misbehave(library, "open");
+  if (std::strstr(library, "refuse") != nullptr) {
+    return fail(error, Blame::environment, "this library is refused", "take another");
+  }
+  *engine = new int(0);
+  return 0;
+}
+
+void close(void* engine) {
+  delete static_cast<int*>(engine);
+}
+
+void describe(void*, JouleryFactSink* sink, void* context) {
+  sink(context, "version", "9.8.7\x1b[31m", 0);
+  sink(context, "device", "CPU", 0);
+  sink(context, "device.CPU", "a made-up processor", 0);
+  sink(context, "precision", "f32", 0);
+}
+
+int load(void*, const JouleryModel* model, const JoulerySessionOptions* options, void** session,
+         JouleryEngineError* error) {
+  std::string words;
+  if (model->path != nullptr) {
+    std::ifstream file(model->path);
+    std::stringstream content;
+    content << file.rdbuf();
+    words = content.str();
+  } else {
+    words.assign(static_cast<const char*>(model->bytes), model->size);
+  }
+  misbehave(words, "load");
+  if (words.find("refuse_load") != std::string::npos) {
+    return fail(error, Blame::user, "this model is refused\x1b[2J", "take another");
+  }
+  *session = new FakeSession{.words = words, .options = *options, .kept = {}};
+  return 0;
+}
+
+int prepare(void* session, const JouleryPort* inputs, std::uint32_t, JouleryEngineError*) {
+  auto& fake = *static_cast<FakeSession*>(session);
+  fake.rows = inputs[0].dimensions[0];
+  return 0;
+}
+
+int port(void* session, std::int32_t is_output, std::uint32_t index, JouleryPort* port) {
+  const auto& fake = *static_cast<FakeSession*>(session);
+  if (index > 0) return 0;
+  if (is_output != 0 && fake.has("no_output")) return 0;
+  port->type = is_output != 0 && fake.has("odd_type") ? 77 : kFloat;
+  port->rank = fake.has("deep_output") && is_output != 0 ? 40 : 2;
+  port->dimensions[0] = fake.rows;
+  port->dimensions[1] = kColumns;
+  port->name = is_output != 0 ? "y" : "x";
+  return 1;
+}
+
+void effective(void* session, JouleryFactSink* sink, void* context) {
+  const auto& fake = *static_cast<FakeSession*>(session);
+  sink(context, "threads", std::to_string(fake.options.threads).c_str(), 0);
+  sink(context, "spin", fake.options.spin != 0 ? "true" : "false", 1);
+  sink(context, "flush_denormals", fake.options.flush_denormals != 0 ? "true" : "false", 2);
+}
+
+int bind(void* session, std::int32_t is_output, std::uint32_t, const JouleryTensor* tensor,
+         JouleryEngineError*) {
+  auto& fake = *static_cast<FakeSession*>(session);
+  misbehave(fake.words, "bind");
+  (is_output != 0 ? fake.output : fake.input) = *tensor;
+  return 0;
+}
+
+int run(void* session, JouleryEngineError* error) {
+  auto& fake = *static_cast<FakeSession*>(session);
+  if (fake.words != "good") misbehave(fake.words, "run");
+  if (fake.has("refuse_run")) return fail(error, Blame::environment, "the model can't be run");
+  const auto count = static_cast<std::size_t>(fake.input.dimensions[0] * kColumns);
+  const auto* in = static_cast<const float*>(fake.input.data);
+  if (fake.output.data == nullptr) fake.kept.resize(count);
+  auto* out = fake.output.data == nullptr ? fake.kept.data() : static_cast<float*>(fake.output.data);
+  for (std::size_t i = 0; i < count; ++i) {
+    out[i] = fake.has("nan_run") ? std::numeric_limits<float>::quiet_NaN() : 2 * in[i];
+  }
+  return 0;
+}
+
+int result(void* session, std::uint32_t, JouleryTensor* tensor, JouleryEngineError*) {
+  auto& fake = *static_cast<FakeSession*>(session);
+  *tensor = fake.output.data == nullptr ? fake.input : fake.output;
+  if (fake.output.data == nullptr) tensor->data = fake.kept.data();
+  // Claims that contradict each other, as a program that was taken over could send.
+  if (fake.has("lie_about_shape")) tensor->dimensions[0] = std::int64_t{1} << 40;
+  if (fake.has("lie_about_type")) tensor->type = 8;
+  return 0;
+}
+
+void unload(void* session) {
+  delete static_cast<FakeSession*>(session);
+}
+
+constexpr JouleryEngineApi kApi{.struct_size = sizeof(JouleryEngineApi),
+                                .abi_version = JOULERY_ENGINE_ABI_VERSION,
+                                .name = "fake",
+                                .open = &open,
+                                .close = &close,
+                                .describe = &describe,
+                                .load = &load,
+                                .prepare = &prepare,
+                                .port = &port,
+                                .effective = &effective,
+                                .bind = &bind,
+                                .run = &run,
+                                .result = &result,
+                                .unload = &unload};
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) const JouleryEngineApi* joulery_engine_v1(
+    uint32_t host_abi_version) {
+  return host_abi_version == JOULERY_ENGINE_ABI_VERSION ? &kApi : nullptr;
+}
