@@ -34,10 +34,11 @@ class Walk {
   void model(M& model) {
     if (model.graph.has_value()) graph(*model.graph, {nullptr, "graph"});
     each(model.training, nullptr, "training_info", [this](auto& training, const Place& at) {
-      if (training.initialization.has_value()) graph(*training.initialization, {&at, "initialization"});
-      if (training.algorithm.has_value()) graph(*training.algorithm, {&at, "algorithm"});
+      if (training.initialization.has_value()) this->graph(*training.initialization, {&at, "initialization"});
+      if (training.algorithm.has_value()) this->graph(*training.algorithm, {&at, "algorithm"});
     });
-    each(model.functions, nullptr, "functions", [this](auto& item, const Place& at) { function(item, at); });
+    each(model.functions, nullptr, "functions",
+         [this](auto& item, const Place& at) { this->function(item, at); });
   }
 
   template <class G>
@@ -46,14 +47,14 @@ class Walk {
       visitor_.enter_graph(graph, at, depth_);
     ++depth_;
     each(graph.initializers, &at, "initializer",
-         [this](auto& item, const Place& place) { tensor(item, place); });
+         [this](auto& item, const Place& place) { this->tensor(item, place); });
     each(graph.sparse_initializers, &at, "sparse_initializer",
-         [this](auto& item, const Place& place) { sparse_tensor(item, place); });
-    each(graph.inputs, &at, "input", [this](auto& item, const Place& place) { value(item, place); });
-    each(graph.outputs, &at, "output", [this](auto& item, const Place& place) { value(item, place); });
+         [this](auto& item, const Place& place) { this->sparse_tensor(item, place); });
+    each(graph.inputs, &at, "input", [this](auto& item, const Place& place) { this->value(item, place); });
+    each(graph.outputs, &at, "output", [this](auto& item, const Place& place) { this->value(item, place); });
     each(graph.value_infos, &at, "value_info",
-         [this](auto& item, const Place& place) { value(item, place); });
-    each(graph.nodes, &at, "node", [this](auto& item, const Place& place) { node(item, place); });
+         [this](auto& item, const Place& place) { this->value(item, place); });
+    each(graph.nodes, &at, "node", [this](auto& item, const Place& place) { this->node(item, place); });
     --depth_;
     if constexpr (requires { visitor_.leave_graph(graph, at); }) visitor_.leave_graph(graph, at);
   }
@@ -62,7 +63,7 @@ class Walk {
   void node(N& node, const Place& at) {
     if constexpr (requires { visitor_.node(node, at); }) visitor_.node(node, at);
     each(node.attributes, &at, "attribute",
-         [this](auto& item, const Place& place) { attribute(item, place); });
+         [this](auto& item, const Place& place) { this->attribute(item, place); });
   }
 
  private:
@@ -76,10 +77,10 @@ class Walk {
   void function(F& function, const Place& at) {
     if constexpr (requires { visitor_.function(function, at); }) visitor_.function(function, at);
     each(function.default_attributes, &at, "attribute_proto",
-         [this](auto& item, const Place& place) { attribute(item, place); });
+         [this](auto& item, const Place& place) { this->attribute(item, place); });
     each(function.value_infos, &at, "value_info",
-         [this](auto& item, const Place& place) { value(item, place); });
-    each(function.nodes, &at, "node", [this](auto& item, const Place& place) { node(item, place); });
+         [this](auto& item, const Place& place) { this->value(item, place); });
+    each(function.nodes, &at, "node", [this](auto& item, const Place& place) { this->node(item, place); });
   }
 
   template <class A>
@@ -91,17 +92,17 @@ class Walk {
     if (auto* item = std::get_if<Box<SparseTensor>>(&value)) sparse_tensor(**item, {&at, "sparse_tensor"});
     if (auto* item = std::get_if<Box<Type>>(&value)) type(**item, {&at, "tp"});
     if (auto* list = std::get_if<std::vector<Tensor>>(&value)) {
-      each(*list, &at, "tensors", [this](auto& item, const Place& place) { tensor(item, place); });
+      each(*list, &at, "tensors", [this](auto& item, const Place& place) { this->tensor(item, place); });
     }
     if (auto* list = std::get_if<std::vector<Graph>>(&value)) {
-      each(*list, &at, "graphs", [this](auto& item, const Place& place) { graph(item, place); });
+      each(*list, &at, "graphs", [this](auto& item, const Place& place) { this->graph(item, place); });
     }
     if (auto* list = std::get_if<std::vector<SparseTensor>>(&value)) {
       each(*list, &at, "sparse_tensors",
-           [this](auto& item, const Place& place) { sparse_tensor(item, place); });
+           [this](auto& item, const Place& place) { this->sparse_tensor(item, place); });
     }
     if (auto* list = std::get_if<std::vector<Type>>(&value)) {
-      each(*list, &at, "type_protos", [this](auto& item, const Place& place) { type(item, place); });
+      each(*list, &at, "type_protos", [this](auto& item, const Place& place) { this->type(item, place); });
     }
   }
 
