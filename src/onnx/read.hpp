@@ -12,7 +12,7 @@ namespace joulery::onnx {
 struct ReadLimits {
   /// Of the model's own file, and of each file with external data.
   std::uint64_t file_bytes = 1ULL << 40U;
-  DecodeLimits decode;
+  DecodeLimits decode = {};
   /// False leaves external tensors without their data, and their files unopened.
   bool attach_external = true;
 };
