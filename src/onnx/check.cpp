@@ -189,8 +189,13 @@ class GraphChecker {
     Imports imports;
     for (const OpsetId& opset : opsets) {
       const std::string_view domain = canonical_domain(opset.domain);
-      if (!imports.versions.emplace(domain, opset.version).second) {
-        findings_.critical("opset", where, fmt::format("domain {} is imported twice", quoted(opset.domain)));
+      const auto [first, is_new] = imports.versions.emplace(domain, opset.version);
+      // Exporters do import a domain twice; that only matters if the versions differ.
+      if (!is_new && first->second != opset.version) {
+        findings_.critical("opset", where,
+                           fmt::format("domain {} is imported in versions {} and {}", quoted(opset.domain),
+                                       first->second, opset.version),
+                           "engines differ in which one they take: export the model anew");
       }
       const auto known = std::ranges::find(kDomains, domain, &DomainVersions::domain);
       if (known == kDomains.end()) continue;
