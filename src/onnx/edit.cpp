@@ -83,7 +83,7 @@ void forget_values(Graph& graph, const std::unordered_set<std::string>& gone) {
 
 GraphIndex::GraphIndex(const Graph& graph) {
   const auto take = [&](std::string_view value, std::size_t node) {
-    auto& nodes = consumers_[value];
+    auto& nodes = consumers_[std::string(value)];
     if (nodes.empty() || nodes.back() != node) nodes.push_back(node);
   };
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
@@ -99,7 +99,7 @@ GraphIndex::GraphIndex(const Graph& graph) {
       add_outer_values(inner, used);
       for (const std::string_view value : used) {
         take(value, i);
-        inner_uses_.insert(value);
+        inner_uses_.emplace(value);
       }
     });
   }
@@ -133,6 +133,21 @@ std::string FreshNames::make(std::string_view wish) {
     name = fmt::format("{}_{}", wish, number);
   }
   return name;
+}
+
+bool can_replace(const Graph& graph, std::string_view value, std::string_view other) {
+  bool can = true;
+  for (const Node& node : graph.nodes) {
+    each_subgraph(node, [&](const Graph& inner) {
+      const auto own = own_names(inner);
+      if (own.contains(value)) return;
+      std::unordered_set<std::string_view> used;
+      add_outer_values(inner, used);
+      if (!used.contains(value)) return;
+      can = can && !own.contains(other) && can_replace(inner, value, other);
+    });
+  }
+  return can;
 }
 
 void replace_uses(Graph& graph, const std::string& value, const std::string& other) {

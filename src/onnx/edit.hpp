@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -15,7 +16,7 @@
 
 namespace joulery::onnx {
 
-/// Who makes and who takes the values of one graph. A picture of the graph as it was: an edit makes it stale.
+/// Who makes and who takes the values of one graph. A picture of the graph as it was: edits do not change it.
 class GraphIndex {
  public:
   explicit GraphIndex(const Graph& graph);
@@ -33,9 +34,17 @@ class GraphIndex {
   bool is_unused(std::string_view value) const { return !is_output(value) && consumers(value).empty(); }
 
  private:
-  std::unordered_map<std::string_view, std::size_t> producers_;
-  std::unordered_map<std::string_view, std::vector<std::size_t>> consumers_;
-  std::unordered_set<std::string_view> outputs_, inner_uses_;
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  // Names of its own: an edit may free those of the graph.
+  template <class T>
+  using Map = std::unordered_map<std::string, T, Hash, std::equal_to<>>;
+  using Set = std::unordered_set<std::string, Hash, std::equal_to<>>;
+  Map<std::size_t> producers_;
+  Map<std::vector<std::size_t>> consumers_;
+  Set outputs_, inner_uses_;
 };
 
 /// Values of outside that a graph uses, itself or in its subgraphs.
@@ -51,6 +60,10 @@ class FreshNames {
  private:
   std::unordered_set<std::string> taken_;
 };
+
+/// True if `other` means the same value wherever `value` is taken: no subgraph there has one of its own of
+/// that name.
+bool can_replace(const Graph& graph, std::string_view value, std::string_view other);
 
 /// Everybody who took `value` takes `other`, in subgraphs too. The graph's outputs keep their names: a value
 /// that is an output is not replaced there. A subgraph that has a value of its own called `value` keeps it.

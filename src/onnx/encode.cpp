@@ -388,6 +388,13 @@ std::vector<SharedBytes> encode_model(const Model& model) {
   return writer.take();
 }
 
+SharedBytes encode_node(const Node& node) {
+  WireWriter writer;
+  Emitter<WireWriter> out(writer);
+  put(out, node);
+  return join(writer.take());
+}
+
 std::uint64_t total_size(const std::vector<SharedBytes>& pieces) {
   std::uint64_t size = 0;
   for (const SharedBytes& piece : pieces) size += piece.size();

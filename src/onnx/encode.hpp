@@ -14,6 +14,8 @@ namespace joulery::onnx {
 /// not copied: the pieces are to be written one after the other. An external tensor is written as a
 /// reference, attached or not.
 std::vector<SharedBytes> encode_model(const Model& model);
+/// The same of one node.
+SharedBytes encode_node(const Node& node);
 /// Sum of the pieces' sizes.
 std::uint64_t total_size(const std::vector<SharedBytes>& pieces);
 /// The pieces in one buffer.
