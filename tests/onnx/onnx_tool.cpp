@@ -12,6 +12,7 @@
 #include <string>
 
 #include "onnx/check.hpp"
+#include "onnx/passes/pass.hpp"
 #include "onnx/policy.hpp"
 #include "onnx/read.hpp"
 #include "onnx/tensor_values.hpp"
@@ -74,6 +75,25 @@ int copy(const std::string& from, const std::string& to, const std::string& wher
   return result;
 }
 
+Result<std::size_t> apply_named(const std::string& name, const std::string& from, const std::string& to) {
+  JOULERY_ASSIGN(Model model, read_model(from));
+  JOULERY_CHECK_OK(require_sound(check_model(model), from));
+  auto passes = standard_passes();
+  if (name != "all") std::erase_if(passes, [&](const auto& pass) { return pass->name() != name; });
+  if (passes.empty()) return user_error(fmt::format("no pass is called '{}'", name));
+  JOULERY_ASSIGN(const Change change, apply_passes(model, passes));
+  JOULERY_CHECK_OK(require_sound(check_model(model), to));
+  JOULERY_ASSIGN(const WrittenModel written, write_model(model, to));
+  return change.count;
+}
+
+int passes(const std::string& name, const std::string& from, const std::string& to) {
+  const auto count = apply_named(name, from, to);
+  if (!count) return fail(count.error());
+  print(fmt::format("{}", *count));
+  return 0;
+}
+
 int raw(const std::string& path) {
   auto model = read_model(path);
   if (!model) return fail(model.error());
@@ -94,5 +114,6 @@ int main(int count, char** arguments) {
   if (words.size() == 2 && words[0] == "inspect") return inspect(words[1]);
   if (words.size() == 2 && words[0] == "raw") return raw(words[1]);
   if (words.size() == 4 && words[0] == "copy") return copy(words[1], words[2], words[3]);
+  if (words.size() == 4 && words[0] == "passes") return passes(words[1], words[2], words[3]);
   return 64;
 }
