@@ -43,7 +43,7 @@ Model chain_of_products() {
   graph.name = "main";
   graph.inputs.push_back(value("h0"));
   const Tensor weights = make_tensor("", {kRows, kColumns},
-                                     std::vector<float>(static_cast<std::size_t>(kRows * kColumns), 0.5F));
+                                     std::vector<float>(static_cast<std::size_t>(kRows * kColumns), 0.3F));
   for (int i = 0; i < kTensors; ++i) {
     graph.initializers.push_back(weights);
     graph.initializers.back().name = fmt::format("w{}", i);

@@ -6,8 +6,9 @@ import subprocess
 import warnings
 
 import numpy as np
-import onnx
 import pytest
+
+import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
@@ -169,7 +170,9 @@ def types_model():
     inputs[0].type.denotation = "IMAGE"
     inputs[0].type.tensor_type.shape.dim[0].denotation = "DATA_BATCH"
     inputs[0].type.tensor_type.shape.dim[1].dim_value = 0
-    model = make([helper.make_node("Identity", ["t"], ["y"], name="ä/漢")], inputs, [helper.make_value_info("y", tensor)])
+    model = make(
+        [helper.make_node("Identity", ["t"], ["y"], name="ä/漢")], inputs, [helper.make_value_info("y", tensor)]
+    )
     model.producer_name = "tests"
     model.domain = "org.example"
     model.model_version = 7
@@ -370,8 +373,11 @@ def test_trained_models(tmp_path):
         warnings.simplefilter("ignore")
         for name, (estimator, data) in trained.items():
             estimator.fit(data.data, data.target)
-            models[name] = to_onnx(estimator, data.data[:1].astype(np.float32), options={"zipmap": False} if hasattr(
-                estimator, "predict_proba") else None)
+            models[name] = to_onnx(
+                estimator,
+                data.data[:1].astype(np.float32),
+                options={"zipmap": False} if hasattr(estimator, "predict_proba") else None,
+            )
     round_trip(models, tmp_path)
     for name, (_, data) in trained.items():
         onnx.checker.check_model(tmp_path / "out" / f"{name}.onnx")

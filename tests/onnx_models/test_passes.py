@@ -7,8 +7,9 @@ import subprocess
 import warnings
 
 import numpy as np
-import onnx
 import pytest
+
+import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 ort = pytest.importorskip("onnxruntime")
@@ -76,7 +77,9 @@ def convolutional_network(generator, bias):
         nodes += [
             helper.make_node("Conv", inputs, [f"c{i}"], pads=[1, 1, 1, 1]),
             helper.make_node(
-                "BatchNormalization", [f"c{i}", *(f"{kind}{i}" for kind in ("scale", "shift", "mean", "variance"))], [f"n{i}"]
+                "BatchNormalization",
+                [f"c{i}", *(f"{kind}{i}" for kind in ("scale", "shift", "mean", "variance"))],
+                [f"n{i}"],
             ),
             helper.make_node("Identity", [f"n{i}"], [f"i{i}"]),
             helper.make_node("Relu", [f"i{i}"], [f"r{i}"]),
@@ -116,8 +119,8 @@ def test_a_network_of_convolutions(name, bias, tmp_path):
     feeds = [{"x": images}, {"x": generator.normal(0, 2, (16, 1, 8, 8)).astype(np.float32)}]
     count, changed = apply(name, model, tmp_path)
     assert count > 0
-    smaller = (
-        len(changed.graph.node) < len(model.graph.node) or len(changed.graph.initializer) < len(model.graph.initializer)
+    smaller = len(changed.graph.node) < len(model.graph.node) or len(changed.graph.initializer) < len(
+        model.graph.initializer
     )
     assert smaller
     expect_same(model, changed, feeds, name in EXACT)
