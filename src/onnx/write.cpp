@@ -1,14 +1,11 @@
 #include "onnx/write.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -35,46 +32,6 @@ std::string name_of(const std::string& path) {
   const auto slash = path.rfind('/');
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
-
-/// A new file beside the one that it will replace; gone if it is not committed.
-class TemporaryFile {
- public:
-  static Result<TemporaryFile> create(const std::string& path) {
-    TemporaryFile file(path);
-    file.file_ = FileDescriptor(::mkostemp(file.temporary_.data(), O_CLOEXEC));
-    if (!file.file_.valid()) return file.failed("create", errno);
-    struct stat old{};
-    const mode_t mask = ::umask(0);
-    ::umask(mask);
-    const mode_t mode = ::stat(path.c_str(), &old) == 0 ? old.st_mode & 07777U : 0666U & ~mask;
-    if (::fchmod(file.file_.get(), mode) != 0) return file.failed("set the mode of", errno);
-    return file;
-  }
-  TemporaryFile(TemporaryFile&&) noexcept = default;
-  TemporaryFile& operator=(TemporaryFile&&) = delete;
-  ~TemporaryFile() {
-    if (file_.valid()) ::unlink(temporary_.c_str());
-  }
-  Status write(const SharedBytes& bytes) {
-    if (write_all(file_.get(), as_text(bytes))) return {};
-    return failed("write", errno);
-  }
-  Status commit() {
-    if (::fsync(file_.get()) != 0) return failed("write", errno);
-    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) return failed("replace", errno);
-    file_.reset();
-    return {};
-  }
-
- private:
-  explicit TemporaryFile(const std::string& path) : path_(path), temporary_(path + ".XXXXXX") {}
-  std::unexpected<Error> failed(const char* what, int error) const {
-    return environment_error(fmt::format("can't {} '{}': {}", what, printable(path_), errno_text(error)),
-                             error == ENOSPC ? "free some space on that disk, then try again" : "");
-  }
-  std::string path_, temporary_;
-  FileDescriptor file_;
-};
 
 /// The pieces of a side file, each where it belongs.
 class SideFile {
@@ -146,10 +103,11 @@ void name_side_file(Model& model, const std::string& name) {
   });
 }
 
-Status write_pieces(const std::string& path, const std::vector<SharedBytes>& pieces) {
-  JOULERY_ASSIGN(TemporaryFile file, TemporaryFile::create(path));
-  for (const SharedBytes& piece : pieces) JOULERY_CHECK_OK(file.write(piece));
-  return file.commit();
+std::vector<std::string_view> texts_of(const std::vector<SharedBytes>& pieces) {
+  std::vector<std::string_view> texts;
+  texts.reserve(pieces.size());
+  for (const SharedBytes& piece : pieces) texts.push_back(as_text(piece));
+  return texts;
 }
 
 /// What a link leads to is replaced, not the link.
@@ -172,7 +130,7 @@ Result<WrittenModel> write_model(const Model& model, const std::string& path, co
     const std::vector<SharedBytes> pieces = encode_model(whole);
     written.model_bytes = total_size(pieces);
     if (written.model_bytes <= kLargestModelBytes) {
-      JOULERY_CHECK_OK(write_pieces(target, pieces));
+      JOULERY_CHECK_OK(write_file_atomically(target, texts_of(pieces)));
       return written;
     }
     if (options.data == Data::in_model) {
@@ -197,9 +155,10 @@ Result<WrittenModel> write_model(const Model& model, const std::string& path, co
                                   printable(path), format_bytes(double(written.model_bytes))));
   }
   if (!side.empty()) {
-    JOULERY_CHECK_OK(write_pieces(folder_of(target) + "/" + written.side_file, side.pieces()));
+    JOULERY_CHECK_OK(
+        replace_file_atomically(folder_of(target) + "/" + written.side_file, texts_of(side.pieces())));
   }
-  JOULERY_CHECK_OK(write_pieces(target, pieces));
+  JOULERY_CHECK_OK(write_file_atomically(target, texts_of(pieces)));
   return written;
 }
 
@@ -221,10 +180,8 @@ Result<Model> with_own_data(const Model& model) {
 
 Result<std::string> model_hash(const Model& model) {
   JOULERY_ASSIGN(const Model whole, with_own_data(model));
-  std::vector<std::string_view> parts;
   const std::vector<SharedBytes> pieces = encode_model(whole);
-  for (const SharedBytes& piece : pieces) parts.push_back(as_text(piece));
-  return sha256_hex(parts);
+  return sha256_hex(texts_of(pieces));
 }
 
 }  // namespace joulery::onnx
