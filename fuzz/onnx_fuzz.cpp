@@ -15,6 +15,7 @@
 #include "onnx/edit.hpp"
 #include "onnx/encode.hpp"
 #include "onnx/file_kind.hpp"
+#include "onnx/passes/pass.hpp"
 #include "onnx/policy.hpp"
 #include "onnx/tensor_values.hpp"
 #include "onnx/walk.hpp"
@@ -92,6 +93,15 @@ void edit(Model model) {
   require(decode_model(join(encode_model(model)), "it").has_value());
 }
 
+/// What was sound is sound after the passes, and keeps its outputs.
+void run_passes(Model model) {
+  if (has_critical(check_model(model))) return;
+  static const auto passes = standard_passes();
+  const std::vector<ValueInfo> outputs = model.graph->outputs;
+  require(apply_passes(model, passes).has_value());
+  require(!has_critical(check_model(model)) && model.graph->outputs == outputs);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -119,7 +129,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(is_attached || !is_trusted);
   use_tensors(*model);
   if (is_attached && model->graph.has_value()) {
-    if (const auto whole = with_own_data(*model)) edit(*whole);
+    if (const auto whole = with_own_data(*model)) {
+      edit(*whole);
+      run_passes(*whole);
+    }
   }
   return 0;
 }

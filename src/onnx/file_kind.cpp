@@ -97,6 +97,9 @@ std::optional<FileKind> foreign_kind(std::span<const std::uint8_t> bytes) {
   if (bytes.empty()) return FileKind{"an empty file", "the download or the export was cut off: do it again"};
   const std::string_view all = text_of(bytes);
   for (const Magic& magic : kMagics) {
+    // The name of a FlatBuffers format stands behind a small number; in an ONNX model, who made it may stand
+    // there.
+    if (magic.offset == 4 && (bytes.size() < 4 || bytes[2] != 0 || bytes[3] != 0)) continue;
     if (all.size() >= magic.offset + magic.bytes.size() &&
         all.substr(magic.offset, magic.bytes.size()) == magic.bytes) {
       return FileKind{magic.name, magic.hint};

@@ -20,9 +20,6 @@ class FindingList {
   void note(std::string rule, std::string where, std::string what, std::string hint = {}) {
     add({Severity::note, std::move(rule), std::move(where), std::move(what), std::move(hint)});
   }
-  /// True if one more of this severity would not be kept; for what is costly to find.
-  bool is_full() const { return kept_[2] >= kMost; }
-
   Findings take() {
     for (const std::size_t severity : {2, 1, 0}) {
       if (left_out_[severity] == 0) continue;

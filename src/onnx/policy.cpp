@@ -46,7 +46,14 @@ class PolicyVisitor {
     tell_unknown(graph.unknown, at);
   }
   void leave_graph(const Graph&, const Place&) { constants_.pop_back(); }
-  void function(const Function& function, const Place& at) { tell_unknown(function.unknown, at); }
+  void function(const Function& function, const Place& at) {
+    tell_unknown(function.unknown, at);
+    if (contains(kStandardDomains, canonical_domain(function.domain))) {
+      findings_.warning(
+          "domain", at.text(),
+          fmt::format("function {} takes the place of one of ONNX's own operators", quoted(function.name)));
+    }
+  }
 
   void node(const Node& node, const Place& at) {
     ++nodes_;

@@ -76,6 +76,14 @@ TEST_F(PolicyTest, FunctionsOfTheModelAreItsOwn) {
   expect_nothing();
 }
 
+TEST_F(PolicyTest, AFunctionInThePlaceOfAnOperatorIsTold) {
+  Function function;
+  function.domain = "ai.onnx";
+  function.name = "Relu";
+  model_.functions.push_back(function);
+  expect_finding("domain", Severity::warning, "functions[0]");
+}
+
 TEST_F(PolicyTest, FunctionsThatCallEachOtherInACircle) {
   add_chain(3, 1);
   model_.functions[2].nodes.push_back(make_node("f0", {}, {}));

@@ -165,6 +165,15 @@ TEST_F(ReadWriteTest, OtherFilesAreNamed) {
   }
 }
 
+TEST_F(ReadWriteTest, WhoMadeAModelDoesNotMakeItAnotherFormat) {
+  for (const char* producer : {"TFL3 converter", "ORTModule", "GGUF", "PK"}) {
+    Model model = small_model();
+    model.producer_name = producer;
+    write("m.onnx", bytes_of(model));
+    EXPECT_EQ(read_back(), model);
+  }
+}
+
 TEST_F(ReadWriteTest, WhatHasNoGraphIsNoModel) {
   write("m.onnx", "\x08\x08\x12\x01x"sv);
   EXPECT_THAT(message_of(read_model(path("m.onnx"))), HasSubstr("it has no graph"));
