@@ -6,7 +6,6 @@ import subprocess
 import warnings
 
 import numpy as np
-import pytest
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
@@ -241,7 +240,6 @@ def test_made_by_hand(tmp_path):
 
 
 def test_what_we_write_passes_the_checker_and_runs(tmp_path):
-    ort = pytest.importorskip("onnxruntime")
     models = {name: MADE[name]() for name in ("loop", "if", "scan", "function")}
     round_trip(models, tmp_path)
     feeds = {
@@ -359,7 +357,6 @@ def test_trained_models(tmp_path):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    ort = pytest.importorskip("onnxruntime")
     iris, digits = load_iris(), load_digits()
     trained = {
         "logistic": (LogisticRegression(max_iter=500), iris),

@@ -12,8 +12,6 @@ import pytest
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-ort = pytest.importorskip("onnxruntime")
-
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("JOULERY_BINARY", PROJECT / "build/dev/bin/joulery")).resolve().parents[1]
 EXACT = ["identity removal", "dead removal", "duplicate removal"]
