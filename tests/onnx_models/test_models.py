@@ -6,6 +6,7 @@ import subprocess
 import warnings
 
 import numpy as np
+import onnxruntime as ort
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference

@@ -7,6 +7,7 @@ import subprocess
 import warnings
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 import onnx

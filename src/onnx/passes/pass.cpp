@@ -15,7 +15,8 @@ constexpr int kMostRounds = 20;
 
 Result<Change> Pass::apply(Model& model) const {
   Change total;
-  if (!model.graph.has_value()) return total;
+  // Training graphs take values of the main graph by name.
+  if (!model.graph.has_value() || !model.training.empty()) return total;
   PassContext context;
   context.ir_version = model.ir_version;
   for (const OpsetId& opset : model.opset_imports) {

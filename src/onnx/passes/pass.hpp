@@ -27,7 +27,7 @@ struct Change {
 
 /// Changes a sound model (check.hpp) into an equivalent one: same inputs and outputs by name, type and order,
 /// and for every input the same outputs, exactly or up to rounding, as each pass says of itself. What a pass
-/// does not understand it leaves alone. Bodies of functions are not changed.
+/// does not understand it leaves alone; so are models with training graphs, and the bodies of functions.
 class Pass {
  public:
   virtual ~Pass() = default;

@@ -256,6 +256,19 @@ TEST_F(BatchNormFoldingTest, WhatIsNotCertainStays) {
   expect_untouched("a caller may replace the mean");
 }
 
+TEST_F(PassesTest, WhatTrainingMayTakeStays) {
+  graph_.nodes.push_back(make_node("Neg", {"h"}, {"for_training"}));
+  TrainingInfo training;
+  Graph algorithm;
+  algorithm.nodes.push_back(make_node("Abs", {"for_training"}, {"step"}));
+  algorithm.outputs.push_back(float_value("step", {1, 3}));
+  training.algorithm = algorithm;
+  model_.training.push_back(training);
+  const Model before = model_;
+  EXPECT_EQ(must(apply_passes(model_, standard_passes())).count, 0U);
+  EXPECT_EQ(model_, before);
+}
+
 TEST_F(PassesTest, AllTogether) {
   graph_.initializers.push_back(make_tensor("b", {3}, std::vector<float>{1, 2, 3}));
   graph_.nodes.insert(graph_.nodes.begin() + 1, make_node("Identity", {"h"}, {"i"}));
