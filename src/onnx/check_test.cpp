@@ -168,7 +168,7 @@ TEST_F(CheckTest, SparseTensors) {
                        const std::vector<std::int64_t>& indices) {
     graph_.sparse_initializers.assign(1, {make_tensor("s", {2}, std::vector<float>{1, 2}),
                                           make_tensor("", std::move(index_dims), indices),
-                                          dims,
+                                          std::move(dims),
                                           {}});
   };
   set({3, 3}, {2}, {0, 8});

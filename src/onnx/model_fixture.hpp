@@ -36,7 +36,7 @@ std::string message_of(const Result<T>& result) {
   return result ? std::string("(no error)") : result.error().message;
 }
 
-inline ValueInfo float_value(std::string name, std::vector<std::int64_t> dims) {
+inline ValueInfo float_value(std::string name, const std::vector<std::int64_t>& dims) {
   Shape shape;
   for (const std::int64_t dim : dims) shape.dimensions.push_back({dim, "", {}});
   return {std::move(name), Type{TensorType{DataType::float32, shape, {}}, "", {}}, "", {}, {}};
