@@ -67,11 +67,12 @@ bool read_plainly(const std::string& path, std::vector<char>& buffer) {
 bool load_and_check(const std::string& path, bool touch) {
   auto inspected = inspect_file(path);
   if (!inspected || has_critical(inspected->findings)) return false;
-  auto model = read_model(path);
-  if (!model || !require_sound(check_model(*model), path)) return false;
+  Model& model = inspected->model;
+  if (!attach_external_data(model, inspected->folder) || !require_sound(check_model(model), path))
+    return false;
   if (!touch) return true;
   std::uint64_t sum = 0;
-  for_each_tensor(*model, [&sum](const Tensor& tensor, const Place&) {
+  for_each_tensor(model, [&sum](const Tensor& tensor, const Place&) {
     for (std::size_t at = 0; at < tensor.data.size(); at += 4096) sum += tensor.data.data()[at];
   });
   return sum > 0;

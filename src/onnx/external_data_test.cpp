@@ -62,7 +62,13 @@ TEST_F(ExternalDataTest, AFileInTheFolderIsRead) {
   const Tensor& tensor = model.graph->initializers[0];
   EXPECT_TRUE(tensor.attached);
   EXPECT_EQ(tensor.data, SharedBytes::copy_of(std::string(24, 'p')));
-  EXPECT_FALSE(has_critical(must(inspect_file(path("model/model.onnx"))).findings));
+  InspectedModel inspected = must(inspect_file(path("model/model.onnx")));
+  EXPECT_FALSE(has_critical(inspected.findings));
+  // What is attached is what was inspected, whatever lies there now.
+  std::filesystem::remove(path("model/part/w.bin"));
+  write("model/part/w.bin", "other");
+  ASSERT_TRUE(attach_external_data(inspected.model, inspected.folder));
+  EXPECT_EQ(inspected.model.graph->initializers[0].data, tensor.data);
 }
 
 TEST_F(ExternalDataTest, LocationsThatLeadElsewhereAreRefused) {

@@ -268,7 +268,7 @@ Result<InspectedModel> inspect_file(const std::string& path, const ReadLimits& r
   JOULERY_ASSIGN(Model model, read_model(path, own));
   JOULERY_ASSIGN(ExternalFolder folder, ExternalFolder::open(folder_of(path), read.file_bytes));
   Findings findings = inspect_model(model, &folder, limits);
-  return InspectedModel{std::move(model), std::move(findings)};
+  return InspectedModel{std::move(model), std::move(folder), std::move(findings)};
 }
 
 Status require_trusted(const Model& model, ExternalFolder* folder, std::string_view name,

@@ -35,9 +35,11 @@ struct PolicyLimits {
 /// engine work without end); "unknown-fields".
 Findings inspect_model(const Model& model, ExternalFolder* folder, const PolicyLimits& limits = {});
 
-/// A model that was read for inspection: no external data is attached yet.
+/// A model that was read for inspection. No external data is attached yet: attach_external_data(model,
+/// folder) does it with the very files that were inspected.
 struct InspectedModel {
   Model model;
+  ExternalFolder folder;
   Findings findings;
 };
 /// Reads and inspects a file and the files of its external data. An error if it can't be read at all.
