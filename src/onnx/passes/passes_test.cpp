@@ -67,6 +67,20 @@ TEST_F(IdentityRemovalTest, OnlyAnIdentityCanMakeAnInputOrASecondNameAnOutput) {
   EXPECT_THAT(operators_after(*pass_), ElementsAre("MatMul", "Relu", "Identity", "Identity", "Identity"));
 }
 
+TEST_F(IdentityRemovalTest, ChainsAndForks) {
+  graph_.nodes.push_back(make_node("Identity", {"h"}, {"i"}));
+  graph_.nodes.push_back(make_node("Identity", {"i"}, {"first"}));
+  graph_.nodes.push_back(make_node("Identity", {"i"}, {"j"}));
+  graph_.nodes.push_back(make_node("Identity", {"j"}, {"second"}));
+  graph_.nodes.push_back(make_node("Neg", {"j"}, {"third"}));
+  for (const char* name : {"first", "second", "third"}) add_output(name);
+  // Two outputs with the same value need one Identity.
+  EXPECT_THAT(operators_after(*pass_), ElementsAre("MatMul", "Relu", "Identity", "Neg"));
+  EXPECT_THAT(graph_.nodes[0].outputs, ElementsAre("first"));
+  EXPECT_THAT(graph_.nodes[2].inputs, ElementsAre("first"));
+  EXPECT_THAT(graph_.nodes[3].inputs, ElementsAre("first"));
+}
+
 TEST_F(IdentityRemovalTest, SubgraphsFollow) {
   graph_.nodes.push_back(make_node("Identity", {"h"}, {"same"}));
   add_if("same");

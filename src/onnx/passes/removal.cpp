@@ -36,11 +36,10 @@ class IdentityRemoval : public Pass {
 
  private:
   Result<Change> apply_impl(Graph& graph, const PassContext& context) const override {
+    // Taken once: what is asked of it stays true, as names only move from a node that goes to one that stays.
+    const GraphIndex index(graph);
     std::set<std::size_t> gone;
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-      const std::string& op = graph.nodes[i].op_type;
-      if (op != "Identity" && op != "Dropout") continue;
-      const GraphIndex index(graph);
       if (is_identity(graph.nodes[i], index, context) && bypass(graph, index, i)) gone.insert(i);
     }
     remove_nodes(graph, gone);
