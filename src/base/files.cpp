@@ -190,8 +190,13 @@ Status write_all(int descriptor, std::string_view bytes) {
 
 namespace {
 
+Status write_parts(int descriptor, std::span<const std::string_view> parts) {
+  for (const std::string_view part : parts) JOULERY_CHECK_OK(write_all(descriptor, part));
+  return {};
+}
+
 /// A device, pipe or socket is written to as it is: it can't be replaced without harm.
-Status write_special_file(const std::string& path, std::string_view content) {
+Status write_special_file(const std::string& path, std::span<const std::string_view> parts) {
   // A pipe that nobody reads is an error, not something to wait for.
   const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) {
@@ -199,28 +204,13 @@ Status write_special_file(const std::string& path, std::string_view content) {
                                          errno == ENXIO ? "nobody reads from this pipe" : errno_text(errno)));
   }
   ::fcntl(file.get(), F_SETFL, ::fcntl(file.get(), F_GETFL) & ~O_NONBLOCK);
-  const Status written = write_all(file.get(), content);
+  const Status written = write_parts(file.get(), parts);
   if (written) return {};
   return environment_error(fmt::format("'{}': {}", printable(path), written.error().message));
 }
 
-}  // namespace
-
-Status write_file_atomically(const std::string& named_path, std::string_view content, unsigned mode) {
-  std::string path = named_path;
-  struct stat info{};
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  mode &= ~mask;
-  if (::stat(path.c_str(), &info) == 0) {
-    if (!S_ISREG(info.st_mode)) return write_special_file(path, content);
-    mode = info.st_mode & 07777;
-    // What a link leads to is replaced, not the link.
-    if (char* real = ::realpath(path.c_str(), nullptr); real != nullptr) {
-      path = real;
-      std::free(real);
-    }
-  }
+/// Gives `path` a new file with exactly this mode.
+Status replace_with_mode(const std::string& path, std::span<const std::string_view> parts, mode_t mode) {
   std::string temporary = path + ".XXXXXX";
   FileDescriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
   const auto failed = [&](const char* what, int error) {
@@ -230,10 +220,45 @@ Status write_file_atomically(const std::string& named_path, std::string_view con
   };
   if (!file.valid()) return failed("create", errno);
   if (::fchmod(file.get(), mode) != 0) return failed("set the mode of", errno);
-  if (!write_all(file.get(), content)) return failed("write", errno);
+  if (!write_parts(file.get(), parts)) return failed("write", errno);
   if (::fsync(file.get()) != 0) return failed("write", errno);
   if (std::rename(temporary.c_str(), path.c_str()) != 0) return failed("replace", errno);
   return {};
+}
+
+/// What a new file gets of `mode`.
+mode_t less_umask(unsigned mode) {
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  return mode & ~mask;
+}
+
+}  // namespace
+
+Status write_file_atomically(const std::string& path, std::string_view content, unsigned mode) {
+  return write_file_atomically(path, std::span(&content, 1), mode);
+}
+
+Status write_file_atomically(const std::string& named_path, std::span<const std::string_view> parts,
+                             unsigned mode) {
+  std::string path = named_path;
+  struct stat info{};
+  mode = less_umask(mode);
+  if (::stat(path.c_str(), &info) == 0) {
+    if (!S_ISREG(info.st_mode)) return write_special_file(path, parts);
+    mode = info.st_mode & 07777;
+    // What a link leads to is replaced, not the link.
+    if (char* real = ::realpath(path.c_str(), nullptr); real != nullptr) {
+      path = real;
+      std::free(real);
+    }
+  }
+  return replace_with_mode(path, parts, mode);
+}
+
+Status replace_file_atomically(const std::string& path, std::span<const std::string_view> parts,
+                               unsigned mode) {
+  return replace_with_mode(path, parts, less_umask(mode));
 }
 
 Status make_directories(const std::string& path, unsigned mode) {

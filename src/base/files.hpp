@@ -75,6 +75,13 @@ Result<std::string> read_file(const std::string& path, std::size_t limit);
 /// new one. A link is followed; a device, pipe or socket is written to. A new file gets `mode` less the
 /// umask, an old one keeps its mode.
 Status write_file_atomically(const std::string& path, std::string_view content, unsigned mode = 0644);
+/// The same of a content in parts that follow one another.
+Status write_file_atomically(const std::string& path, std::span<const std::string_view> parts,
+                             unsigned mode = 0644);
+/// The same where nothing may be written through a link: what is at `path`, also a link, is replaced by a
+/// file.
+Status replace_file_atomically(const std::string& path, std::span<const std::string_view> parts,
+                               unsigned mode = 0644);
 /// Makes a folder and its parents; folders that it makes get `mode`.
 Status make_directories(const std::string& path, unsigned mode = 0755);
 /// Moves a file of one folder to another in which no file of that name may be: 0, or errno. EEXIST if there

@@ -103,6 +103,22 @@ TEST_F(Files, AtomicWriteFollowsLinksAndLeavesDevicesAndPipesInPlace) {
   EXPECT_TRUE(fs::is_fifo(pipe));
 }
 
+TEST_F(Files, AContentInPartsIsOneFile) {
+  const std::array<std::string_view, 3> parts{"one ", "", "two"};
+  ASSERT_TRUE(write_file_atomically(folder_ + "/parts", parts));
+  EXPECT_EQ(read_file(folder_ + "/parts", 100).value(), "one two");
+}
+
+TEST_F(Files, ReplacingAFileFollowsNoLink) {
+  const std::string path = put("precious", "old");
+  fs::create_symlink("precious", folder_ + "/link");
+  const std::array<std::string_view, 1> parts{"new"};
+  ASSERT_TRUE(replace_file_atomically(folder_ + "/link", parts));
+  EXPECT_FALSE(fs::is_symlink(folder_ + "/link"));
+  EXPECT_EQ(read_file(folder_ + "/link", 100).value(), "new");
+  EXPECT_EQ(read_file(path, 100).value(), "old");
+}
+
 TEST_F(Files, AFullDiskIsAnEnvironmentErrorWithAHint) {
   const FileDescriptor full(open("/dev/full", O_WRONLY));
   if (!full.valid()) GTEST_SKIP() << "no /dev/full";

@@ -36,9 +36,13 @@ bool is_run_id(std::string_view text) {
 }
 
 std::string sha256_hex(std::string_view bytes) {
+  return sha256_hex(std::span(&bytes, 1));
+}
+
+std::string sha256_hex(std::span<const std::string_view> parts) {
   SHA256_CTX state;
   SHA256_Init(&state);
-  SHA256_Update(&state, bytes.data(), bytes.size());
+  for (const std::string_view part : parts) SHA256_Update(&state, part.data(), part.size());
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
   SHA256_Final(digest.data(), &state);
   static constexpr std::string_view kDigits = "0123456789abcdef";

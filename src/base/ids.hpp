@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -13,5 +14,7 @@ bool is_run_id(std::string_view text);
 
 /// SHA-256 (FIPS 180-4) of the bytes, as 64 lower-case hex digits.
 std::string sha256_hex(std::string_view bytes);
+/// The same of parts that follow one another.
+std::string sha256_hex(std::span<const std::string_view> parts);
 
 }  // namespace joulery
