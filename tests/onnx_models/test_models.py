@@ -6,9 +6,8 @@ import subprocess
 import warnings
 
 import numpy as np
-import onnxruntime as ort
-
 import onnx
+import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]

@@ -7,10 +7,9 @@ import subprocess
 import warnings
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
-
-import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
