@@ -230,6 +230,15 @@ TEST_F(ContainedTest, AnInputWithoutValuesIsAnError) {
   EXPECT_FALSE((*session)->run());
 }
 
+TEST_F(ContainedTest, WithoutARunThatSucceededThereIsNoOutput) {
+  ASSERT_TRUE(run("refuse_third_run"));
+  for (int i = 2; i <= 4; ++i) {
+    const bool good = i != 3;
+    EXPECT_EQ(session_->run().has_value(), good);
+    EXPECT_EQ(session_->output(0).has_value(), good);
+  }
+}
+
 TEST_F(ContainedTest, AProgramThatIsNoneIsAnError) {
   EXPECT_THAT(open_contained_engine(location(), {.path = "/nonexistent"}, limits_).error().message,
               HasSubstr("can't execute"));

@@ -102,6 +102,7 @@ class PluginSession final : public Session {
         },
         this);
     bound_.assign(inputs_.size(), false);
+    ready_ = bound_.empty();
     return {};
   }
 
@@ -120,13 +121,17 @@ class PluginSession final : public Session {
   }
 
   Status run() override {
+    has_run_ = false;
     if (!ready_) return check_bound();
     if (api_->run(session_, &error_) != 0) return std::unexpected(error_of(error_, {}));
+    has_run_ = true;
     return {};
   }
 
   Result<data::TensorView> output(std::size_t index) override {
     if (index >= outputs_.size()) return internal_error(fmt::format("the model has no output {}", index));
+    // Before, and after a run that failed, memory may hold anything.
+    if (!has_run_) return internal_error("there is no output yet");
     JouleryTensor tensor{};
     tensor.struct_size = sizeof(tensor);
     JouleryEngineError error = empty_error();
@@ -186,6 +191,7 @@ class PluginSession final : public Session {
   const JouleryEngineApi* api_;
   void* session_;
   bool ready_ = false;
+  bool has_run_ = false;
   std::vector<Port> inputs_;
   std::vector<Port> outputs_;
   std::vector<EffectiveOption> effective_;

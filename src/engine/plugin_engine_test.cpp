@@ -88,6 +88,30 @@ TEST_F(PluginEngineTest, AnOutputThatIsNotBoundIsKeptByTheEngine) {
   EXPECT_THAT(output->elements<float>(), ElementsAre(0, 0, 42));
 }
 
+TEST_F(PluginEngineTest, AModelWithoutInputsRuns) {
+  const auto engine = open();
+  auto session = engine->load(model("no_input"), {});
+  ASSERT_TRUE(session);
+  EXPECT_TRUE((*session)->inputs().empty());
+  EXPECT_TRUE((*session)->run());
+  EXPECT_TRUE((*session)->output(0));
+}
+
+TEST_F(PluginEngineTest, WithoutARunThatSucceededThereIsNoOutput) {
+  const auto engine = open();
+  auto session = engine->load(model("refuse_third_run"), {.batch = 1});
+  ASSERT_TRUE(session);
+  const auto x = data::Tensor::create(data::DataType::f32, {1, 3});
+  const auto y = data::Tensor::create(data::DataType::f32, {1, 3});
+  ASSERT_TRUE((*session)->bind_input(0, x->view()) && (*session)->bind_output(0, y->view()));
+  EXPECT_FALSE((*session)->output(0));
+  for (int i = 1; i <= 4; ++i) {
+    const bool good = i != 3;
+    EXPECT_EQ((*session)->run().has_value(), good);
+    EXPECT_EQ((*session)->output(0).has_value(), good);
+  }
+}
+
 TEST_F(PluginEngineTest, WhatDoesNotFitIsRefusedBeforeTheEngineSeesIt) {
   const auto engine = open();
   auto session = engine->load(model("good"), {});

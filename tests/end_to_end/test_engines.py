@@ -258,6 +258,29 @@ def test_shapes_that_the_model_forbids_are_the_users(engine, network, tmp_path):
     assert "did you mean 'x'?" in answer.stderr
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_memory_that_an_output_does_not_fill_is_no_answer(engine, tmp_path):
+    # Which samples are kept, and so how many, is known only when it runs.
+    nodes = [
+        helper.make_node("Greater", ["x", "zero"], ["keep"]),
+        helper.make_node("Compress", ["x", "keep"], ["y"], axis=0),
+    ]
+    model = save(tmp_path, nodes, [("x", [6])], [("y", ["kept"])], [("zero", numpy.zeros(1, "f4"))])
+    x = numpy.array([1, 0, 3, 0, 5, 0], "f4")
+    for flags in ({}, {"bind_output": "3"}):
+        assert list(run(engine, model, x, tmp_path, **flags).values()) == [1, 3, 5]
+    for size in (2, 6):
+        answer = run(engine, model, x, tmp_path, code=2, bind_output=size)
+        assert "3" in answer.stderr and str(size) in answer.stderr
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_model_without_inputs_runs(engine, tmp_path):
+    node = helper.make_node("Add", ["one", "one"], ["y"])
+    model = save(tmp_path, [node], [], [("y", [2])], [("one", numpy.ones(2, "f4"))])
+    assert list(run(engine, model, [], tmp_path).values()) == [2, 2]
+
+
 def test_engines_lists_what_the_environment_has(joulery):
     need_plug_in(*ENGINES)
     document = joulery.json("engines", schema="engines", env={"VIRTUAL_ENV": sys.prefix, "TBB_ENABLE_SANITIZERS": "1"})

@@ -92,6 +92,11 @@ Status run(Session& session, const Flags& flags) {
     tensors.push_back(std::move(tensor));
     JOULERY_CHECK_OK(session.bind_input(i, tensors.back().view()));
   }
+  if (const auto shape = data::Shape::parse(value(flags, "bind-output")); shape && shape->rank() > 0) {
+    JOULERY_ASSIGN(data::Tensor tensor, data::Tensor::create(session.outputs()[0].type, *shape));
+    tensors.push_back(std::move(tensor));
+    JOULERY_CHECK_OK(session.bind_output(0, tensors.back().view()));
+  }
   JOULERY_CHECK_OK(session.run());
   for (std::size_t i = 0; i < session.outputs().size(); ++i) {
     JOULERY_ASSIGN(const data::TensorView view, session.output(i));
