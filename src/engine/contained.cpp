@@ -218,7 +218,7 @@ class ContainedEngine final : public Engine {
     EngineInfo info;
     JOULERY_ASSIGN(WorkerProcess worker,
                    start_engine(location_, program_, limits_, memory.descriptor(), bytes.get(), info));
-    JOULERY_ASSIGN(const std::string answer, worker.request(MessageKind::load, encode(options, model.path),
+    JOULERY_ASSIGN(const std::string answer, worker.request(MessageKind::load, encode(options, model),
                                                             limits_.load_timeout_seconds, kDoing));
     LoadedFacts facts;
     if (!decode(answer, facts)) return std::unexpected(worker.distrust(kDoing));

@@ -98,6 +98,11 @@ TEST_F(ContainedTest, OptionsAndErrorsGoThrough) {
   ASSERT_TRUE(session);
   EXPECT_EQ((*session)->effective_options()[0].value, "5");
   EXPECT_EQ((*session)->inputs()[0].shape, (data::Shape{3, 3}));
+  ModelSource named = model("good");
+  named.output_names = {"class"};
+  session = engine_->load(named, {});
+  ASSERT_TRUE(session);
+  EXPECT_EQ((*session)->outputs()[0].name, "class");
   session = load("refuse_load");
   ASSERT_FALSE(session);
   EXPECT_EQ(session.error().kind, Error::Kind::user);

@@ -82,6 +82,11 @@ struct Port {
 struct ModelSource {
   std::string path = {};
   std::span<const std::byte> bytes = {};
+  /// What the model calls its inputs (without those that have values of their own) and outputs, in its order,
+  /// by who has read it: engines merge operators away and then may know one by an inner name. Empty: as the
+  /// engine says.
+  std::vector<std::string> input_names = {};
+  std::vector<std::string> output_names = {};
 };
 
 /// A model ready to run. Not thread-safe; must not outlive its engine.

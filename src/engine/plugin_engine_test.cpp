@@ -97,6 +97,21 @@ TEST_F(PluginEngineTest, AModelWithoutInputsRuns) {
   EXPECT_TRUE((*session)->output(0));
 }
 
+TEST_F(PluginEngineTest, PortsAreCalledWhatTheModelCallsThem) {
+  const auto engine = open();
+  ModelSource source = model("good");
+  source.input_names = {"picture"};
+  source.output_names = {"class"};
+  auto session = engine->load(source, {.shapes = {{"picture", {4, 3}}}});
+  ASSERT_TRUE(session) << session.error().message;
+  EXPECT_EQ((*session)->inputs()[0].name, "picture");
+  EXPECT_EQ((*session)->outputs()[0].name, "class");
+  source.output_names.push_back("another");
+  session = engine->load(source, {});
+  ASSERT_FALSE(session);
+  EXPECT_THAT(session.error().message, HasSubstr("1 outputs where the model has 2"));
+}
+
 TEST_F(PluginEngineTest, WithoutARunThatSucceededThereIsNoOutput) {
   const auto engine = open();
   auto session = engine->load(model("refuse_third_run"), {.batch = 1});

@@ -84,7 +84,7 @@ class EngineServer {
   Result<std::string> load(const std::string& payload) {
     SessionOptions options;
     ModelSource model;
-    if (!decode(payload, options, model.path)) return misread();
+    if (!decode(payload, options, model)) return misread();
     if (!engine_) return internal_error("no engine is open");
     if (model.path.empty()) model.bytes = map_all(kWorkerModel, PROT_READ, MAP_PRIVATE);
     JOULERY_ASSIGN(session_, engine_->load(model, options));

@@ -275,6 +275,23 @@ def test_memory_that_an_output_does_not_fill_is_no_answer(engine, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_ports_are_called_what_the_model_calls_them(engine, tmp_path):
+    # Merged away, these leave OpenVINO with their inner names.
+    nodes = [
+        helper.make_node("Identity", ["x"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Identity", ["b"], ["y"]),
+    ]
+    model = save(tmp_path, nodes, [("x", ["n"])], [("y", ["n"])])
+    for flags in ({}, {"worker": FAKES / "engine_worker"}):
+        answer = run(
+            engine, model, numpy.ones(2, "f4"), tmp_path, input_name="x", output_name="y", shape="x:2", **flags
+        )
+        assert answer.line("input") == "input x [2]"
+        assert answer.line("output y")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_model_without_inputs_runs(engine, tmp_path):
     node = helper.make_node("Add", ["one", "one"], ["y"])
     model = save(tmp_path, [node], [], [("y", [2])], [("one", numpy.ones(2, "f4"))])

@@ -126,6 +126,8 @@ Status load_and_run(Engine& engine, const Flags& flags) {
     JOULERY_ASSIGN(bytes, read_file(source.path, 1 << 28));
     source = {.path = {}, .bytes = std::as_bytes(std::span(bytes))};
   }
+  if (flags.contains("input-name")) source.input_names = {value(flags, "input-name")};
+  if (flags.contains("output-name")) source.output_names = {value(flags, "output-name")};
   JOULERY_ASSIGN(const std::unique_ptr<Session> session, engine.load(source, options));
   for (const EffectiveOption& option : session->effective_options()) {
     say(fmt::format("effective {}={} ({})", option.name, option.value, known_name(option.known)));
