@@ -2,9 +2,14 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -26,8 +31,24 @@ std::string real_path(const char* path) {
   return resolved ? std::string(resolved.get()) : std::string();
 }
 
-/// Owned by the user or root, and nobody else may write it.
+/// By setcap or setuid, and not given up since.
+bool has_privileges_that_the_user_lacks() {
+  if (::getauxval(AT_SECURE) == 0) return false;
+  if (::getuid() != ::geteuid() || ::getgid() != ::getegid()) return true;
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> held{};
+  if (::syscall(SYS_capget, &header, held.data()) != 0) return true;
+  return std::ranges::any_of(held, [](const auto& word) { return word.permitted != 0; });
+}
+
+/// Owned by the user or root, and nobody else may write it. With privileges that the user lacks (setcap,
+/// setuid), what is the user's is not trusted either, as the loader does with LD_LIBRARY_PATH.
 Status check_owner(const std::string& path, const struct stat& status) {
+  if (status.st_uid != 0 && has_privileges_that_the_user_lacks()) {
+    return user_error(
+        fmt::format("'{}' is not loaded: this program has privileges that you lack", printable(path)),
+        "chown it to root, or run a copy of joulery without them");
+  }
   if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
     return user_error(
         fmt::format("'{}' is not loaded: it belongs to another user ({})", printable(path), status.st_uid),

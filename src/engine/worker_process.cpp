@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -43,12 +44,24 @@ struct ChildPlan {
   char* const* environment = nullptr;
 };
 
+/// Gives up what the user lacks (setcap, setuid): the engine's library is of the user's choice.
+bool drop_privileges() {
+  const uid_t user = ::getuid();
+  const gid_t group = ::getgid();
+  if (user == 0) return true;
+  if (::setresgid(group, group, group) != 0 || ::setresuid(user, user, user) != 0) return false;
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  const std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none{};
+  return ::syscall(SYS_capset, &header, none.data()) == 0;
+}
+
 /// Between fork and exec: only calls that are safe there.
 [[noreturn]] void become_worker(const ChildPlan& plan) {
   const rlimit nothing{.rlim_cur = 0, .rlim_max = 0};
   ::setsid();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  // The program that it becomes may have privileges by its file: those are not given again.
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !drop_privileges()) ::_exit(125);
   if (::getppid() != plan.parent) ::_exit(125);
   // If memory runs out, it goes before anything of the user's.
   if (const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); score >= 0) {

@@ -400,6 +400,32 @@ def test_an_engine_path_must_be_trustworthy(joulery, tmp_path):
     assert "everybody may write it" in joulery("engines", "--engine-path", tmp_path, code=2).stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a program privileges")
+@pytest.mark.skipif(not (shutil.which("setcap") and shutil.which("setpriv")), reason="needs setcap and setpriv")
+def test_privileges_of_the_program_are_not_lent_to_the_users_library():
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        program = shutil.copy(BUILD / "test_bin/run_model", folder)
+        if subprocess.run(["setcap", "cap_net_raw+ep", program], check=False).returncode != 0:
+            pytest.skip("this file system keeps no capabilities")
+        library = folder / "own/libfake.tell_privileges_open.crash_open.so"
+        library.parent.mkdir()
+        library.write_text("x")
+        for path in (library.parent, library):
+            os.chown(path, 12345, 12345)
+
+        def stderr(*worker):
+            words = ["--engine", "fake", "--library", library, "--plugins", FAKES, *worker]
+            user = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
+            return subprocess.run([*user, program, *words], capture_output=True, text=True, timeout=60).stderr
+
+        if "cannot open shared object" in stderr() or "Permission denied" in stderr():
+            pytest.skip("the build folder is closed to other users")
+        assert "privileges that you lack" in stderr()
+        assert "CapPrm:?0000000000000000" in stderr("--worker", "/proc/self/exe")
+
+
 def test_the_worker_is_nothing_for_people(joulery):
     assert joulery("engine-worker", code=2).stdout == ""
     assert "engine-worker" not in joulery("--help").stdout + joulery("man").stdout

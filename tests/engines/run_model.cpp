@@ -16,6 +16,7 @@
 #include "base/text.hpp"
 #include "engine/contained.hpp"
 #include "engine/options.hpp"
+#include "engine/worker.hpp"
 
 namespace joulery::engine {
 namespace {
@@ -69,7 +70,9 @@ Result<std::unique_ptr<Engine>> open(const Flags& flags) {
   const std::string worker = value(flags, "worker");
   if (worker.empty()) return open_engine(location);
   // For OpenVINO in a program that was built with a sanitizer.
-  return open_contained_engine(location, {.path = worker, .environment = {"TBB_ENABLE_SANITIZERS=1"}}, {});
+  return open_contained_engine(
+      location, {.path = worker, .arguments = {"engine-worker"}, .environment = {"TBB_ENABLE_SANITIZERS=1"}},
+      {});
 }
 
 /// Runs on the raw bytes of --input files, in the order of the model's inputs.
@@ -159,6 +162,7 @@ Status main_of(const Flags& flags) {
 }  // namespace joulery::engine
 
 int main(int count, char** arguments) {
+  if (count == 2 && arguments[1] == std::string("engine-worker")) return joulery::engine::serve_engine();
   joulery::engine::Flags flags;
   for (int i = 1; i + 1 < count; i += 2) flags.emplace(std::string(arguments[i]).substr(2), arguments[i + 1]);
   const joulery::Status status = joulery::engine::main_of(flags);

@@ -56,6 +56,12 @@ void misbehave(const std::string& words, const std::string& stage) {
     file << "content" << std::flush;
     say(file ? "a file was written\n" : "no file could be written\n");
   }
+  if (has("tell_privileges")) {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("CapPrm")) say(line + "\n");
+    }
+  }
   if (has("crash")) {
     say("about to crash\n");
     ::raise(SIGSEGV);
