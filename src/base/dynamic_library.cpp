@@ -61,6 +61,26 @@ Status check_owner(const std::string& path, const struct stat& status) {
   return {};
 }
 
+/// Whoever may rename a folder can put another in its place, also between this check and the loading. Folders
+/// above may be another user's, such as a project's; not everybody's, unless each may only touch his own
+/// there.
+Status check_folders_above(std::string folder) {
+  while (folder != "/") {
+    folder = folder_of(folder);
+    struct stat status = {};
+    if (::stat(folder.c_str(), &status) != 0) {
+      return environment_error(
+          fmt::format("can't look at folder '{}': {}", printable(folder), errno_text(errno)));
+    }
+    if ((status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0) {
+      return user_error(
+          fmt::format("what is in '{}' is not loaded: everybody may write that folder", printable(folder)),
+          fmt::format("chmod o-w {}", printable(folder)));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Status check_library_is_trusted(const std::string& path) {
@@ -79,7 +99,8 @@ Status check_library_is_trusted(const std::string& path) {
     return environment_error(
         fmt::format("can't look at folder '{}': {}", printable(folder), errno_text(errno)));
   }
-  return check_owner(folder, status);
+  JOULERY_CHECK_OK(check_owner(folder, status));
+  return check_folders_above(folder);
 }
 
 Result<DynamicLibrary> DynamicLibrary::open(const std::string& path) {
