@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
+
 #include "base/allocation_count.hpp"
 #include "engine/fake_engine_fixture.hpp"
 #include "engine/floating_mode.hpp"
@@ -241,6 +243,17 @@ TEST(OutputCaptures, GiveTheStreamsBack) {
   }
   static_cast<void>(!::write(STDERR_FILENO, "outside\n", 8));
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "outside\n");
+}
+
+TEST(OutputCaptures, TakeWhatIsHeldBackByPrintf) {
+  testing::internal::CaptureStdout();
+  {
+    const OutputCapture capture;
+    std::printf("from a library\n");
+    EXPECT_EQ(capture.text(), "from a library\n");
+    std::printf("more of it\n");
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
 }
 
 TEST(OutputCaptures, OfAFloodTheEndIsKept) {
