@@ -1,10 +1,14 @@
 #include "engine/contained.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -258,6 +262,29 @@ TEST_F(ContainedTest, NoWorkerIsLeftBehind) {
   engine_.reset();
   // No child is left to be waited for.
   EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+}
+
+TEST_F(ContainedTest, WhatAWorkerStartedGoesWithIt) {
+  for (const char* end : {"crash_run", "hang_run"}) {
+    limits_.run_timeout_seconds = 1;
+    const Status status = run(std::string("fork_run ") + end);
+    ASSERT_FALSE(status);
+    const auto at = status.error().message.find("started ");
+    ASSERT_NE(at, std::string::npos) << status.error().message;
+    const int child = std::atoi(status.error().message.c_str() + at + 8);
+    ASSERT_GT(child, 1);
+    // It is somebody else's to wait for: until then it may still have its number.
+    std::string state;
+    for (int i = 0; i < 1000 && (i == 0 || !state.empty()) && state.find("(zombie)") == std::string::npos;
+         ++i) {
+      ::poll(nullptr, 0, 5);
+      state.clear();
+      std::ifstream file(fmt::format("/proc/{}/status", child));
+      for (std::string line; std::getline(file, line);) state += line.starts_with("State:") ? line : "";
+    }
+    EXPECT_TRUE(state.empty() || state.find("(zombie)") != std::string::npos) << state;
+    ::kill(child, SIGKILL);
+  }
 }
 
 }  // namespace

@@ -176,15 +176,15 @@ int WorkerProcess::reap(bool grace) {
   if (pid_ < 0) return status;
   // It closed its end, so it is about to be gone; how it ends is worth a moment.
   const std::int64_t until = deadline_after(grace ? 2 : 0);
-  pid_t got = ::waitpid(pid_, &status, WNOHANG);
-  while (got == 0 && SystemClock().monotonic_ns() < until) {
+  siginfo_t ended{};
+  while (::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         ended.si_pid == 0 && SystemClock().monotonic_ns() < until) {
     ::poll(nullptr, 0, 5);
-    got = ::waitpid(pid_, &status, WNOHANG);
   }
-  if (got == 0) {
-    ::kill(pid_, SIGKILL);
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
+  // Its number is its group's and can't be another's until it is waited for. What it started goes with it.
+  ::kill(-pid_, SIGKILL);
+  if (ended.si_pid == 0) ::kill(pid_, SIGKILL);
+  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
   pid_ = -1;
   channel_.reset();

@@ -62,6 +62,14 @@ void misbehave(const std::string& words, const std::string& stage) {
       if (line.starts_with("CapPrm")) say(line + "\n");
     }
   }
+  // A process that outlives this one, unless somebody ends it.
+  if (has("fork")) {
+    if (const pid_t child = ::fork(); child > 0) {
+      say("started " + std::to_string(child) + "\n");
+    } else {
+      for (;;) ::pause();
+    }
+  }
   if (has("crash")) {
     say("about to crash\n");
     ::raise(SIGSEGV);
