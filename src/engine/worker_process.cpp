@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
+#include <linux/landlock.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -55,6 +56,30 @@ bool drop_privileges() {
   return ::syscall(SYS_capset, &header, none.data()) == 0;
 }
 
+/// From Linux 5.13 on: no file can be made, changed, emptied or removed, and no process that is not held the
+/// same way be traced. Devices can be used: engines look for graphics cards.
+void forbid_changing_files() {
+#ifdef SYS_landlock_create_ruleset
+  const long version = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  if (version < 1) return;
+  constexpr std::uint64_t kTruncate = 1 << 14;  // newer than some headers
+  landlock_ruleset_attr rules{};
+  rules.handled_access_fs = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+                            LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
+                            LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+                            LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+                            LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
+  if (version >= 3) rules.handled_access_fs |= kTruncate;
+  const auto held = static_cast<int>(::syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0));
+  if (held < 0) return;
+  landlock_path_beneath_attr devices{};
+  devices.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE;
+  devices.parent_fd = ::open("/dev", O_PATH | O_CLOEXEC);
+  ::syscall(SYS_landlock_add_rule, held, LANDLOCK_RULE_PATH_BENEATH, &devices, 0);
+  ::syscall(SYS_landlock_restrict_self, held, 0);
+#endif
+}
+
 /// Between fork and exec: only calls that are safe there.
 [[noreturn]] void become_worker(const ChildPlan& plan) {
   const rlimit nothing{.rlim_cur = 0, .rlim_max = 0};
@@ -67,6 +92,7 @@ bool drop_privileges() {
   if (const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); score >= 0) {
     static_cast<void>(!::write(score, "1000", 4));
   }
+  forbid_changing_files();
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
