@@ -257,11 +257,13 @@ void LoadedModel::effective(JouleryFactSink* sink, void* context) const {
   const auto read_back = [&](const char* name, const std::string& value, const std::string& requested) {
     tell(name, value.empty() ? requested : value, value.empty() ? Known::requested : Known::read_back);
   };
-  std::string precision = precision_text(compiled_property("INFERENCE_PRECISION_HINT"));
+  const std::string precision = precision_text(compiled_property("INFERENCE_PRECISION_HINT"));
+  // What it tells is of the float parts only.
   if (precision == "f32" && options_.precision == static_cast<std::int32_t>(Precision::i8_as_in_model)) {
-    precision = "i8";
+    tell("precision", "i8", Known::requested);
+  } else {
+    read_back("precision", precision, precision_value(options_.precision));
   }
-  read_back("precision", precision, precision_value(options_.precision));
   read_back("threads", compiled_property("INFERENCE_NUM_THREADS"), number(options_.threads));
   read_back("streams", compiled_property("NUM_STREAMS"), number(options_.streams));
   const std::string pinned = compiled_property("ENABLE_CPU_PINNING");
