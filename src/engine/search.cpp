@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -67,6 +68,11 @@ Status check_engine_path(const SystemRoot& root, const std::string& path) {
   struct stat status{};
   if (::stat(root.resolve(path).c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
     return user_error(fmt::format("--engine-path '{}' is no folder", printable(path)));
+  }
+  if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
+    return user_error(fmt::format("--engine-path '{}' is not used: it belongs to another user ({})",
+                                  printable(path), status.st_uid),
+                      "copy what is in it to a folder of your own");
   }
   if ((status.st_mode & S_IWOTH) != 0) {
     return user_error(fmt::format("--engine-path '{}' is not used: everybody may write it", printable(path)),

@@ -160,6 +160,9 @@ def test_options_are_read_back_where_the_engine_can_tell(network, tmp_path):
     answer = run("openvino", network, samples(1), tmp_path, batch=1, pin=1, flush=0)
     assert answer.line("effective pin_threads") == "effective pin_threads=true (read back)"
     assert answer.line("effective flush_denormals") == "effective flush_denormals=false (read back)"
+    # It says what the rest is computed in, not whether what the model holds as int8 is.
+    answer = run("openvino", network, samples(1), tmp_path, batch=1, precision="i8")
+    assert answer.line("effective precision") == "effective precision=i8 (requested)"
     answer = run("onnxruntime", network, samples(1), tmp_path, batch=1, threads=2)
     assert answer.line("effective threads") == "effective threads=2 (requested)"
     assert answer.line("effective streams") == "effective streams=1 (unsupported)"
@@ -396,6 +399,11 @@ def test_without_its_plug_in_an_engine_is_named_with_the_remedy(alone):
 def test_an_engine_path_must_be_trustworthy(joulery, tmp_path):
     assert "not absolute" in joulery("engines", "--engine-path", "lib", code=2).stderr
     assert "is no folder" in joulery("engines", "--engine-path", tmp_path / "absent", code=2).stderr
+    assert "is empty" in joulery("engines", "--engine-path", "", code=2).stderr
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 12345, 12345)
+        assert "belongs to another user" in joulery("engines", "--engine-path", tmp_path, code=2).stderr
+        os.chown(tmp_path, 0, 0)
     tmp_path.chmod(0o777)
     assert "everybody may write it" in joulery("engines", "--engine-path", tmp_path, code=2).stderr
 
