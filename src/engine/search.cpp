@@ -88,6 +88,9 @@ std::string newest_library(const SystemRoot& root, const std::string& folder, co
     const std::string_view rest =
         std::string_view(name).substr(std::min(name.size(), std::strlen(kind.file_prefix)));
     if (!name.starts_with(kind.file_prefix) || !(rest.empty() || rest.front() == '.')) continue;
+    // No copies (".bak") or debug information, and no link to what is gone: an older library may be whole.
+    if (rest.find_first_not_of(".0123456789") != std::string_view::npos) continue;
+    if (!root.exists(fmt::format("{}/{}", folder, name))) continue;
     if (best.empty() || version_less(best, name)) best = name;
   }
   return best.empty() ? best : fmt::format("{}/{}", folder, best);
