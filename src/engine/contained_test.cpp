@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/fake_engine_fixture.hpp"
@@ -273,6 +275,57 @@ TEST_F(ContainedTest, NoWorkerIsLeftBehind) {
   EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
 }
 
+/// Is this process, which is somebody else's to wait for, soon gone or at its end?
+bool ends(int process) {
+  for (int i = 0; i < 1000; ++i) {
+    std::ifstream file(fmt::format("/proc/{}/status", process));
+    std::string state;
+    for (std::string line; std::getline(file, line);) state += line.starts_with("State:") ? line : "";
+    if (state.empty() || state.find("(zombie)") != std::string::npos) return true;
+    ::poll(nullptr, 0, 5);
+  }
+  return false;
+}
+
+TEST_F(ContainedTest, ASessionOutlivesTheThreadThatLoadedIt) {
+  std::thread([&] {
+    auto session = load("good");
+    if (session) session_ = std::move(*session);
+  }).join();
+  ASSERT_NE(session_, nullptr);
+  ASSERT_TRUE(bind_ones());
+  const Status status = session_->run();
+  EXPECT_TRUE(status) << status.error().message;
+}
+
+TEST_F(ContainedTest, AWorkerEndsWithItsParentWhateverItIsAt) {
+  std::array<int, 2> line{};
+  ASSERT_EQ(::pipe(line.data()), 0);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    auto session = load("hang_run");
+    int worker = 0;
+    std::ifstream("/proc/thread-self/children") >> worker;
+    if (!session) ::_exit(1);
+    session_ = std::move(*session);
+    static_cast<void>(!::write(line[1], &worker, sizeof(worker)));
+    if (bind_ones()) static_cast<void>(session_->run());
+    ::_exit(2);
+  }
+  ::close(line[1]);
+  int worker = 0;
+  const ssize_t got = ::read(line[0], &worker, sizeof(worker));
+  // It may not have got to the model yet: then it ends at its next read.
+  ::poll(nullptr, 0, 100);
+  ::kill(parent, SIGKILL);
+  ::waitpid(parent, nullptr, 0);
+  ::close(line[0]);
+  ASSERT_EQ(got, static_cast<ssize_t>(sizeof(worker)));
+  if (worker == 0) GTEST_SKIP() << "this kernel does not tell a process's children";
+  EXPECT_TRUE(ends(worker));
+  ::kill(worker, SIGKILL);
+}
+
 TEST_F(ContainedTest, WhatAWorkerStartedGoesWithIt) {
   for (const char* end : {"crash_run", "hang_run"}) {
     limits_.run_timeout_seconds = 1;
@@ -282,16 +335,7 @@ TEST_F(ContainedTest, WhatAWorkerStartedGoesWithIt) {
     ASSERT_NE(at, std::string::npos) << status.error().message;
     const int child = std::atoi(status.error().message.c_str() + at + 8);
     ASSERT_GT(child, 1);
-    // It is somebody else's to wait for: until then it may still have its number.
-    std::string state;
-    for (int i = 0; i < 1000 && (i == 0 || !state.empty()) && state.find("(zombie)") == std::string::npos;
-         ++i) {
-      ::poll(nullptr, 0, 5);
-      state.clear();
-      std::ifstream file(fmt::format("/proc/{}/status", child));
-      for (std::string line; std::getline(file, line);) state += line.starts_with("State:") ? line : "";
-    }
-    EXPECT_TRUE(state.empty() || state.find("(zombie)") != std::string::npos) << state;
+    EXPECT_TRUE(ends(child));
     ::kill(child, SIGKILL);
   }
 }

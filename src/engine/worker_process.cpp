@@ -39,7 +39,6 @@ struct ChildPlan {
   std::array<int, 6> descriptors{-1, -1, -1, -1, -1, -1};
   rlimit memory{};
   rlimit cpu{};
-  pid_t parent = 0;
   const char* path = nullptr;
   char* const* arguments = nullptr;
   char* const* environment = nullptr;
@@ -84,10 +83,8 @@ void forbid_changing_files() {
 [[noreturn]] void become_worker(const ChildPlan& plan) {
   const rlimit nothing{.rlim_cur = 0, .rlim_max = 0};
   ::setsid();
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   // The program that it becomes may have privileges by its file: those are not given again.
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !drop_privileges()) ::_exit(125);
-  if (::getppid() != plan.parent) ::_exit(125);
   // If memory runs out, it goes before anything of the user's.
   if (const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); score >= 0) {
     static_cast<void>(!::write(score, "1000", 4));
@@ -170,7 +167,6 @@ Result<WorkerProcess> WorkerProcess::start(const WorkerProgram& program, const W
   plan.memory.rlim_cur = plan.memory.rlim_max = limits.address_space_bytes + limits.tensor_bytes;
   plan.cpu.rlim_cur = static_cast<rlim_t>(std::max(1.0, std::ceil(limits.cpu_seconds)));
   plan.cpu.rlim_max = plan.cpu.rlim_cur + 5;
-  plan.parent = ::getpid();
   std::vector<std::string> arguments{program.path};
   arguments.insert(arguments.end(), program.arguments.begin(), program.arguments.end());
   const auto argument_pointers = pointers_of(arguments);
