@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   engine::EngineInfo info;
   engine::EngineLocation location;
   engine::SessionOptions options;
-  std::string path;
+  engine::ModelSource model;
   std::vector<engine::SharedTensor> tensors;
   Error error;
   switch (bytes[0] % 6) {
@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
       engine::decode(text, location);
       break;
     case 3:
-      engine::decode(text, options, path);
+      engine::decode(text, options, model);
       break;
     case 4:
       if (!engine::decode(text, kShared, tensors)) break;

@@ -1,9 +1,12 @@
 #include "openvino_session.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <span>
 
 #include "engine/floating_mode.hpp"
 #include "engine/plugin_error.hpp"
@@ -219,6 +222,9 @@ int LoadedModel::prepare(const JouleryPort* inputs, std::uint32_t count, Joulery
     bound_outputs_.emplace_back(nullptr, Free<ov_tensor_t>{call_.ov_tensor_free});
   }
   bound_tensors_.resize(outputs_.size());
+  for (std::uint32_t i = 0; i < outputs_.size(); ++i) {
+    if (!outputs_[i].shape.is_known()) open_outputs_.push_back(i);
+  }
   return 0;
 }
 
@@ -251,11 +257,13 @@ void LoadedModel::effective(JouleryFactSink* sink, void* context) const {
   const auto read_back = [&](const char* name, const std::string& value, const std::string& requested) {
     tell(name, value.empty() ? requested : value, value.empty() ? Known::requested : Known::read_back);
   };
-  std::string precision = precision_text(compiled_property("INFERENCE_PRECISION_HINT"));
+  const std::string precision = precision_text(compiled_property("INFERENCE_PRECISION_HINT"));
+  // What it tells is of the float parts only.
   if (precision == "f32" && options_.precision == static_cast<std::int32_t>(Precision::i8_as_in_model)) {
-    precision = "i8";
+    tell("precision", "i8", Known::requested);
+  } else {
+    read_back("precision", precision, precision_value(options_.precision));
   }
-  read_back("precision", precision, precision_value(options_.precision));
   read_back("threads", compiled_property("INFERENCE_NUM_THREADS"), number(options_.threads));
   read_back("streams", compiled_property("NUM_STREAMS"), number(options_.streams));
   const std::string pinned = compiled_property("ENABLE_CPU_PINNING");
@@ -272,6 +280,10 @@ void LoadedModel::effective(JouleryFactSink* sink, void* context) const {
 
 int LoadedModel::bind(bool is_output, std::uint32_t index, const JouleryTensor& tensor,
                       JouleryEngineError* error) {
+  if (is_output && !outputs_[index].shape.is_known()) {
+    bound_tensors_[index] = tensor;
+    return 0;
+  }
   std::array<std::int64_t, data::kMostDimensions> dimensions{};
   std::copy_n(tensor.dimensions, tensor.rank, dimensions.begin());
   const ov_shape_t shape{.rank = tensor.rank, .dims = dimensions.data()};
@@ -298,17 +310,42 @@ int LoadedModel::run(JouleryEngineError* error) {
     const FloatingMode mode(options_.flush_denormals != 0);
     status = call_.ov_infer_request_infer(request_.get());
   }
-  if (status == OK) return 0;
-  return fail(error, Blame::environment,
-              fmt::format("OpenVINO can't run the model: {}", shortened(library_.reason(status))));
+  if (status != OK) {
+    return fail(error, Blame::environment,
+                fmt::format("OpenVINO can't run the model: {}", shortened(library_.reason(status))));
+  }
+  for (const std::uint32_t index : open_outputs_) {
+    if (bound_tensors_[index].data != nullptr && copy_output(index, error) != 0) return -1;
+  }
+  return 0;
+}
+
+/// Given memory for an output of open shape, the library fills its front with a result that is smaller, and
+/// writes one that is larger elsewhere, both without a word. So it keeps these outputs.
+int LoadedModel::copy_output(std::uint32_t index, JouleryEngineError* error) {
+  JouleryTensor came{};
+  if (read_output(index, came, error) != 0) return -1;
+  const JouleryTensor& bound = bound_tensors_[index];
+  const std::span shape(came.dimensions, came.rank);
+  const std::span expected(bound.dimensions, bound.rank);
+  if (!std::ranges::equal(shape, expected)) {
+    return fail(error, Blame::user,
+                fmt::format("output '{}' came out as [{}], not as [{}], which memory was given for",
+                            outputs_[index].name, fmt::join(shape, ", "), fmt::join(expected, ", ")),
+                "leave an output of open shape to the engine");
+  }
+  if (came.bytes > 0) std::memcpy(bound.data, came.data, came.bytes);
+  return 0;
 }
 
 int LoadedModel::result(std::uint32_t index, JouleryTensor& tensor, JouleryEngineError* error) {
   if (index >= outputs_.size()) return fail(error, Blame::internal, "there is no such output");
-  if (bound_outputs_[index]) {
-    tensor = bound_tensors_[index];
-    return 0;
-  }
+  if (bound_tensors_[index].data == nullptr) return read_output(index, tensor, error);
+  tensor = bound_tensors_[index];
+  return 0;
+}
+
+int LoadedModel::read_output(std::uint32_t index, JouleryTensor& tensor, JouleryEngineError* error) {
   ov_tensor_t* found = nullptr;
   std::string reason =
       library_.reason(call_.ov_infer_request_get_output_tensor_by_index(request_.get(), index, &found));

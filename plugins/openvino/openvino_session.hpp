@@ -28,6 +28,8 @@ class LoadedModel {
   int result(std::uint32_t index, JouleryTensor& tensor, JouleryEngineError* error);
 
  private:
+  int copy_output(std::uint32_t index, JouleryEngineError* error);
+  int read_output(std::uint32_t index, JouleryTensor& tensor, JouleryEngineError* error);
   explicit LoadedModel(const Library& library);
   std::string read_ports(bool is_output, std::size_t count, std::vector<Port>& ports) const;
   std::string read_port(const ov_output_const_port_t* port, Port& result) const;
@@ -45,7 +47,8 @@ class LoadedModel {
   std::vector<Port> outputs_;
   std::vector<Held<ov_tensor_t>> bound_inputs_;
   std::vector<Held<ov_tensor_t>> bound_outputs_;
-  std::vector<JouleryTensor> bound_tensors_;  // of outputs
+  std::vector<std::uint32_t> open_outputs_;   // whose shape a run decides
+  std::vector<JouleryTensor> bound_tensors_;  // of outputs; without data: not bound
 };
 
 }  // namespace joulery::engine::openvino

@@ -12,8 +12,9 @@ namespace joulery {
 class DynamicLibrary {
  public:
   /// `path` must be absolute. The file and its folder must belong to the user or root and be writable by
-  /// nobody else, because their code runs with the user's rights. User error if the path is not to be
-  /// trusted, environment error if there is no such library or it can't be loaded.
+  /// nobody else, because their code runs with the user's rights; to root, if this program has more. User
+  /// error if the path is not to be trusted, environment error if there is no such library or it can't be
+  /// loaded.
   static Result<DynamicLibrary> open(const std::string& path);
 
   /// The address of a symbol; null if the library has none of that name.

@@ -70,6 +70,18 @@ TEST_F(DynamicLibraryTest, TrustsOnlyWhatNobodyElseCanWrite) {
   EXPECT_FALSE(check_library_is_trusted(path).has_value());
 }
 
+TEST_F(DynamicLibraryTest, AFolderAboveMustNotBeEverybodysToRename) {
+  const std::string inner = folder_ + "/shared/mine";
+  std::filesystem::create_directories(inner);
+  const std::string path = write("shared/mine/plain.so", "x");
+  ASSERT_TRUE(check_library_is_trusted(path).has_value());
+  ::chmod((folder_ + "/shared").c_str(), 0777);
+  EXPECT_FALSE(check_library_is_trusted(path).has_value());
+  // As /tmp is: what is in it can be renamed by its owner only.
+  ::chmod((folder_ + "/shared").c_str(), 01777);
+  EXPECT_TRUE(check_library_is_trusted(path).has_value());
+}
+
 TEST_F(DynamicLibraryTest, RefusesAnotherUsersFile) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
   const std::string path = write("foreign.so", "x");

@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "base/text.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
@@ -74,8 +78,11 @@ std::string engines_text(const app::EnginesReport& report, const Palette& colors
 }  // namespace
 
 VerbResult engines_verb(app::Application& application, const Arguments& arguments) {
-  JOULERY_ASSIGN(const app::EnginesReport report,
-                 app::look_for_engines(application, arguments.value("engine-path").value_or("")));
+  const std::optional<std::string> path = arguments.value("engine-path");
+  // As of a variable that is not set: without a word, other engines than those that were meant would be
+  // taken.
+  if (path && path->empty()) return user_error("--engine-path is empty: name a folder");
+  JOULERY_ASSIGN(const app::EnginesReport report, app::look_for_engines(application, path.value_or("")));
   JOULERY_CHECK_OK(print(
       Stream::out, arguments.has("json")
                        ? app::engines_document(report) + "\n"

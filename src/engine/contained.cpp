@@ -93,6 +93,7 @@ class ContainedSession final : public Session {
   }
 
   Status run() override {
+    std::ranges::fill(results_, std::nullopt);
     if (!bound_) JOULERY_CHECK_OK(bind_in_worker());
     for (const SharedTensor& slot : slots_) {
       if (slot.is_output || slot.bytes == 0) continue;
@@ -166,7 +167,6 @@ class ContainedSession final : public Session {
 
   /// Takes the outputs that the engine kept, if they are what the model promised.
   bool accept(const std::vector<SharedTensor>& tensors) {
-    std::fill(results_.begin(), results_.end(), std::nullopt);
     for (const SharedTensor& tensor : tensors) {
       if (!tensor.is_output || tensor.index >= results_.size()) return false;
       const Port& port = facts_.outputs[tensor.index];
@@ -218,7 +218,7 @@ class ContainedEngine final : public Engine {
     EngineInfo info;
     JOULERY_ASSIGN(WorkerProcess worker,
                    start_engine(location_, program_, limits_, memory.descriptor(), bytes.get(), info));
-    JOULERY_ASSIGN(const std::string answer, worker.request(MessageKind::load, encode(options, model.path),
+    JOULERY_ASSIGN(const std::string answer, worker.request(MessageKind::load, encode(options, model),
                                                             limits_.load_timeout_seconds, kDoing));
     LoadedFacts facts;
     if (!decode(answer, facts)) return std::unexpected(worker.distrust(kDoing));

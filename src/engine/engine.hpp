@@ -82,6 +82,11 @@ struct Port {
 struct ModelSource {
   std::string path = {};
   std::span<const std::byte> bytes = {};
+  /// What the model calls its inputs (without those that have values of their own) and outputs, in its order,
+  /// by who has read it: engines merge operators away and then may know one by an inner name. Empty: as the
+  /// engine says.
+  std::vector<std::string> input_names = {};
+  std::vector<std::string> output_names = {};
 };
 
 /// A model ready to run. Not thread-safe; must not outlive its engine.
@@ -95,12 +100,13 @@ class Session {
 
   /// Every run reads an input from, and writes an output to, the memory bound here. It must stay valid, and
   /// its shape be known. Inputs must be bound before the first run; an output that is not bound is kept by
-  /// the engine, which then may allocate. User error if type or shape does not fit.
+  /// the engine, which then may allocate. User error if type or shape does not fit; for an output whose shape
+  /// each run decides, of the run that gives another.
   virtual Status bind_input(std::size_t index, const data::TensorView& tensor) = 0;
   virtual Status bind_output(std::size_t index, const data::TensorView& tensor) = 0;
   /// One inference. Nothing of ours is allocated after the first.
   virtual Status run() = 0;
-  /// What the last run gave, whether bound or not; valid until the next run.
+  /// What the last run gave, whether bound or not; valid until the next run. Nothing after one that failed.
   virtual Result<data::TensorView> output(std::size_t index) = 0;
 };
 

@@ -18,6 +18,16 @@ void write_ports(MessageWriter& writer, const std::vector<Port>& ports) {
   }
 }
 
+void write_names(MessageWriter& writer, const std::vector<std::string>& names) {
+  writer.number(static_cast<std::int64_t>(names.size()));
+  for (const std::string& name : names) writer.text(name);
+}
+
+void read_names(MessageReader& reader, std::vector<std::string>& names) {
+  const std::uint64_t count = reader.count(kMostItems);
+  for (std::uint64_t i = 0; i < count && reader.ok(); ++i) names.push_back(reader.text());
+}
+
 data::DataType read_type(MessageReader& reader) {
   return static_cast<data::DataType>(reader.count(data::kDataTypes - 1));
 }
@@ -128,9 +138,11 @@ bool decode(std::string_view bytes, EngineInfo& info) {
   return reader.finished();
 }
 
-std::string encode(const SessionOptions& options, const std::string& path) {
+std::string encode(const SessionOptions& options, const ModelSource& model) {
   MessageWriter writer;
-  writer.text(path);
+  writer.text(model.path);
+  write_names(writer, model.input_names);
+  write_names(writer, model.output_names);
   for (const std::int64_t value :
        {static_cast<std::int64_t>(options.precision), static_cast<std::int64_t>(options.threads),
         static_cast<std::int64_t>(options.streams), options.batch, std::int64_t{options.pin_threads},
@@ -145,9 +157,11 @@ std::string encode(const SessionOptions& options, const std::string& path) {
   return writer.take();
 }
 
-bool decode(std::string_view bytes, SessionOptions& options, std::string& path) {
+bool decode(std::string_view bytes, SessionOptions& options, ModelSource& model) {
   MessageReader reader(bytes);
-  path = reader.text();
+  model.path = reader.text();
+  read_names(reader, model.input_names);
+  read_names(reader, model.output_names);
   options.precision = static_cast<Precision>(reader.count(3));
   options.threads = static_cast<int>(reader.count(1 << 20));
   options.streams = static_cast<int>(reader.count(1 << 20));

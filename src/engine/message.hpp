@@ -80,7 +80,8 @@ struct LoadedFacts {
 
 std::string encode(const EngineLocation& location);
 std::string encode(const EngineInfo& info);
-std::string encode(const SessionOptions& options, const std::string& path);
+/// The model without its bytes.
+std::string encode(const SessionOptions& options, const ModelSource& model);
 std::string encode(const LoadedFacts& facts);
 std::string encode(const std::vector<SharedTensor>& tensors);
 std::string encode(const Error& error);
@@ -88,7 +89,7 @@ std::string encode(const Error& error);
 // False if the bytes are none of ours.
 bool decode(std::string_view bytes, EngineLocation& location);
 bool decode(std::string_view bytes, EngineInfo& info);
-bool decode(std::string_view bytes, SessionOptions& options, std::string& path);
+bool decode(std::string_view bytes, SessionOptions& options, ModelSource& model);
 bool decode(std::string_view bytes, LoadedFacts& facts);
 /// Also checks each against the size of the shared memory.
 bool decode(std::string_view bytes, std::uint64_t shared_size, std::vector<SharedTensor>& tensors);

@@ -32,9 +32,13 @@ TEST(Messages, ComeBackAsTheyWere) {
                                .flush_denormals = false,
                                .optimisation = Optimisation::basic};
   SessionOptions got;
-  std::string path;
-  ASSERT_TRUE(decode(encode(options, "/a/model.onnx"), got, path));
-  EXPECT_EQ(path, "/a/model.onnx");
+  ModelSource model;
+  const ModelSource sent{
+      .path = "/a/model.onnx", .bytes = {}, .input_names = {"x", "z"}, .output_names = {"y"}};
+  ASSERT_TRUE(decode(encode(options, sent), got, model));
+  EXPECT_EQ(model.path, "/a/model.onnx");
+  EXPECT_EQ(model.input_names, sent.input_names);
+  EXPECT_EQ(model.output_names, sent.output_names);
   EXPECT_EQ(got.precision, Precision::bf16);
   EXPECT_EQ(got.threads, 3);
   EXPECT_EQ(got.streams, 2);

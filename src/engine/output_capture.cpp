@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <vector>
 
 #include "base/text.hpp"
@@ -27,18 +28,22 @@ OutputCapture::OutputCapture() : memory_(::memfd_create("joulery-output", MFD_CL
     memory_.reset();
     return;
   }
+  std::fflush(stdout);
   ::dup2(memory_.get(), STDOUT_FILENO);
   ::dup2(memory_.get(), STDERR_FILENO);
 }
 
 OutputCapture::~OutputCapture() {
   if (!memory_.valid()) return;
+  // What printf() still holds back would come out later, on the real stdout.
+  std::fflush(stdout);
   ::dup2(saved_out_.get(), STDOUT_FILENO);
   ::dup2(saved_err_.get(), STDERR_FILENO);
 }
 
 std::string OutputCapture::text() const {
   struct stat status{};
+  std::fflush(stdout);
   if (!memory_.valid() || ::fstat(memory_.get(), &status) != 0) return {};
   const auto size = static_cast<std::size_t>(status.st_size);
   std::string text(std::min(size, kKeptBytes), '\0');

@@ -82,8 +82,8 @@ class PluginSession final : public Session {
   PluginSession& operator=(const PluginSession&) = delete;
   ~PluginSession() override { api_->unload(session_); }
 
-  Status prepare(const SessionOptions& options) {
-    JOULERY_CHECK_OK(read_ports(false, inputs_));
+  Status prepare(const ModelSource& model, const SessionOptions& options) {
+    JOULERY_CHECK_OK(read_ports(false, inputs_, model.input_names));
     JOULERY_ASSIGN(const std::vector<Port> resolved, resolve_inputs(inputs_, options));
     std::vector<JouleryPort> wanted;
     for (const Port& port : resolved) wanted.push_back(to_c(port));
@@ -91,8 +91,8 @@ class PluginSession final : public Session {
     if (api_->prepare(session_, wanted.data(), static_cast<std::uint32_t>(wanted.size()), &error) != 0) {
       return std::unexpected(error_of(error, {}));
     }
-    JOULERY_CHECK_OK(read_ports(false, inputs_));
-    JOULERY_CHECK_OK(read_ports(true, outputs_));
+    JOULERY_CHECK_OK(read_ports(false, inputs_, model.input_names));
+    JOULERY_CHECK_OK(read_ports(true, outputs_, model.output_names));
     if (outputs_.empty()) return user_error("the model has no outputs");
     api_->effective(
         session_,
@@ -102,6 +102,7 @@ class PluginSession final : public Session {
         },
         this);
     bound_.assign(inputs_.size(), false);
+    ready_ = bound_.empty();
     return {};
   }
 
@@ -120,13 +121,17 @@ class PluginSession final : public Session {
   }
 
   Status run() override {
+    has_run_ = false;
     if (!ready_) return check_bound();
     if (api_->run(session_, &error_) != 0) return std::unexpected(error_of(error_, {}));
+    has_run_ = true;
     return {};
   }
 
   Result<data::TensorView> output(std::size_t index) override {
     if (index >= outputs_.size()) return internal_error(fmt::format("the model has no output {}", index));
+    // Before, and after a run that failed, memory may hold anything.
+    if (!has_run_) return internal_error("there is no output yet");
     JouleryTensor tensor{};
     tensor.struct_size = sizeof(tensor);
     JouleryEngineError error = empty_error();
@@ -141,12 +146,13 @@ class PluginSession final : public Session {
   }
 
  private:
-  Status read_ports(bool is_output, std::vector<Port>& ports) {
+  Status read_ports(bool is_output, std::vector<Port>& ports, const std::vector<std::string>& names) {
     ports.clear();
     JouleryPort port{};
     port.struct_size = sizeof(port);
     for (std::uint32_t i = 0; i < kMostPorts && api_->port(session_, is_output ? 1 : 0, i, &port) != 0; ++i) {
-      const std::string name = port.name == nullptr ? "" : port.name;
+      std::string name = port.name == nullptr ? "" : port.name;
+      if (i < names.size()) name = names[i];
       if (port.rank > data::kMostDimensions) {
         return environment_error(fmt::format("'{}' has {} dimensions, more than the {} supported",
                                              printable(name), port.rank, data::kMostDimensions));
@@ -157,6 +163,11 @@ class PluginSession final : public Session {
       }
       ports.push_back(
           {.name = name, .type = type_of(port.type), .shape = shape_of(port.dimensions, port.rank)});
+    }
+    if (!names.empty() && names.size() != ports.size()) {
+      return environment_error(fmt::format("the engine sees {} {} where the model has {}", ports.size(),
+                                           is_output ? "outputs" : "inputs", names.size()),
+                               "try another engine, or another release of this one");
     }
     return {};
   }
@@ -186,6 +197,7 @@ class PluginSession final : public Session {
   const JouleryEngineApi* api_;
   void* session_;
   bool ready_ = false;
+  bool has_run_ = false;
   std::vector<Port> inputs_;
   std::vector<Port> outputs_;
   std::vector<EffectiveOption> effective_;
@@ -235,7 +247,7 @@ class PluginEngine final : public Engine {
       return std::unexpected(error_of(error, capture ? last_lines(capture->text()) : std::string()));
     }
     auto loaded = std::make_unique<PluginSession>(api_, session);
-    JOULERY_CHECK_OK(loaded->prepare(options));
+    JOULERY_CHECK_OK(loaded->prepare(model, options));
     return loaded;
   }
 

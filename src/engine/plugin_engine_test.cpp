@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
+
 #include "base/allocation_count.hpp"
 #include "engine/fake_engine_fixture.hpp"
 #include "engine/floating_mode.hpp"
@@ -86,6 +88,45 @@ TEST_F(PluginEngineTest, AnOutputThatIsNotBoundIsKeptByTheEngine) {
   ASSERT_TRUE(output);
   EXPECT_EQ(output->shape, (data::Shape{1, 3}));
   EXPECT_THAT(output->elements<float>(), ElementsAre(0, 0, 42));
+}
+
+TEST_F(PluginEngineTest, AModelWithoutInputsRuns) {
+  const auto engine = open();
+  auto session = engine->load(model("no_input"), {});
+  ASSERT_TRUE(session);
+  EXPECT_TRUE((*session)->inputs().empty());
+  EXPECT_TRUE((*session)->run());
+  EXPECT_TRUE((*session)->output(0));
+}
+
+TEST_F(PluginEngineTest, PortsAreCalledWhatTheModelCallsThem) {
+  const auto engine = open();
+  ModelSource source = model("good");
+  source.input_names = {"picture"};
+  source.output_names = {"class"};
+  auto session = engine->load(source, {.shapes = {{"picture", {4, 3}}}});
+  ASSERT_TRUE(session) << session.error().message;
+  EXPECT_EQ((*session)->inputs()[0].name, "picture");
+  EXPECT_EQ((*session)->outputs()[0].name, "class");
+  source.output_names.push_back("another");
+  session = engine->load(source, {});
+  ASSERT_FALSE(session);
+  EXPECT_THAT(session.error().message, HasSubstr("1 outputs where the model has 2"));
+}
+
+TEST_F(PluginEngineTest, WithoutARunThatSucceededThereIsNoOutput) {
+  const auto engine = open();
+  auto session = engine->load(model("refuse_third_run"), {.batch = 1});
+  ASSERT_TRUE(session);
+  const auto x = data::Tensor::create(data::DataType::f32, {1, 3});
+  const auto y = data::Tensor::create(data::DataType::f32, {1, 3});
+  ASSERT_TRUE((*session)->bind_input(0, x->view()) && (*session)->bind_output(0, y->view()));
+  EXPECT_FALSE((*session)->output(0));
+  for (int i = 1; i <= 4; ++i) {
+    const bool good = i != 3;
+    EXPECT_EQ((*session)->run().has_value(), good);
+    EXPECT_EQ((*session)->output(0).has_value(), good);
+  }
 }
 
 TEST_F(PluginEngineTest, WhatDoesNotFitIsRefusedBeforeTheEngineSeesIt) {
@@ -202,6 +243,17 @@ TEST(OutputCaptures, GiveTheStreamsBack) {
   }
   static_cast<void>(!::write(STDERR_FILENO, "outside\n", 8));
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "outside\n");
+}
+
+TEST(OutputCaptures, TakeWhatIsHeldBackByPrintf) {
+  testing::internal::CaptureStdout();
+  {
+    const OutputCapture capture;
+    std::printf("from a library\n");
+    EXPECT_EQ(capture.text(), "from a library\n");
+    std::printf("more of it\n");
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
 }
 
 TEST(OutputCaptures, OfAFloodTheEndIsKept) {

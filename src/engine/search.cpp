@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -68,6 +69,11 @@ Status check_engine_path(const SystemRoot& root, const std::string& path) {
   if (::stat(root.resolve(path).c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
     return user_error(fmt::format("--engine-path '{}' is no folder", printable(path)));
   }
+  if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
+    return user_error(fmt::format("--engine-path '{}' is not used: it belongs to another user ({})",
+                                  printable(path), status.st_uid),
+                      "copy what is in it to a folder of your own");
+  }
   if ((status.st_mode & S_IWOTH) != 0) {
     return user_error(fmt::format("--engine-path '{}' is not used: everybody may write it", printable(path)),
                       fmt::format("chmod o-w {}", printable(path)));
@@ -82,6 +88,9 @@ std::string newest_library(const SystemRoot& root, const std::string& folder, co
     const std::string_view rest =
         std::string_view(name).substr(std::min(name.size(), std::strlen(kind.file_prefix)));
     if (!name.starts_with(kind.file_prefix) || !(rest.empty() || rest.front() == '.')) continue;
+    // No copies (".bak") or debug information, and no link to what is gone: an older library may be whole.
+    if (rest.find_first_not_of(".0123456789") != std::string_view::npos) continue;
+    if (!root.exists(fmt::format("{}/{}", folder, name))) continue;
     if (best.empty() || version_less(best, name)) best = name;
   }
   return best.empty() ? best : fmt::format("{}/{}", folder, best);

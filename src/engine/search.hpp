@@ -45,8 +45,8 @@ struct SearchContext {
   std::string library_directory = {};  // of libjoulery_core.so
 };
 
-/// All places, the first choice first. User error for an engine path that is not absolute, no folder, or
-/// writable by everybody.
+/// All places, the first choice first. User error for an engine path that is not absolute, no folder, another
+/// user's, or writable by everybody.
 Result<std::vector<SearchPlace>> search_places(const SystemRoot& root, const SearchContext& context);
 
 struct FoundEngine {

@@ -87,6 +87,23 @@ TEST_F(SearchTest, OfSeveralInAFolderTheNewestIsTakenAndLinksAreOne) {
   EXPECT_THAT(find({}), ElementsAre("/usr/lib/libonnxruntime.so.1.31.1: the system's libraries"));
 }
 
+TEST_F(SearchTest, WhatIsNoWholeLibraryDoesNotHideOneThatIs) {
+  make("/usr/lib/libonnxruntime.so.1.30.0");
+  make("/usr/lib/libonnxruntime.so.1.30.0.bak");
+  make("/usr/lib/libonnxruntime.so.1.30.0.debug");
+  std::filesystem::create_symlink("gone", folder_ + "/usr/lib/libonnxruntime.so.1.31");
+  EXPECT_THAT(find({}), ElementsAre("/usr/lib/libonnxruntime.so.1.30.0: the system's libraries"));
+  // A wheel of which only a link is left.
+  make("/env/lib/python3.12/site-packages/onnxruntime/__init__.py");
+  std::filesystem::create_directories(folder_ + "/env/lib/python3.12/site-packages/onnxruntime/capi");
+  std::filesystem::create_symlink(
+      "gone", folder_ + "/env/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime.so.1");
+  find({.python_environment = "/env"});
+  ASSERT_EQ(found_.size(), 2u);
+  ASSERT_TRUE(found_[0].problem);
+  EXPECT_THAT(found_[0].problem->message, HasSubstr("installed in part"));
+}
+
 TEST_F(SearchTest, APackageWithoutItsLibraryIsToldAsSuch) {
   make("/env/lib/python3.12/site-packages/openvino/__init__.py");
   // What pip leaves behind of a package that is gone is none.

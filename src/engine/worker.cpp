@@ -1,6 +1,7 @@
 #include "engine/worker.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <thread>
 
 #include "engine/message.hpp"
 #include "engine/plugin_engine.hpp"
@@ -84,7 +86,7 @@ class EngineServer {
   Result<std::string> load(const std::string& payload) {
     SessionOptions options;
     ModelSource model;
-    if (!decode(payload, options, model.path)) return misread();
+    if (!decode(payload, options, model)) return misread();
     if (!engine_) return internal_error("no engine is open");
     if (model.path.empty()) model.bytes = map_all(kWorkerModel, PROT_READ, MAP_PRIVATE);
     JOULERY_ASSIGN(session_, engine_->load(model, options));
@@ -158,12 +160,24 @@ Result<std::string> serve_safely(EngineServer& server, const Message& request) {
   }
 }
 
+/// Ends this process when its parent is gone, whatever the engine is at. The kernel's own way
+/// (PR_SET_PDEATHSIG) would end it already when the thread that started it does.
+void end_with_parent() {
+  std::thread([] {
+    pollfd channel{.fd = kWorkerChannel, .events = POLLRDHUP, .revents = 0};
+    while (::poll(&channel, 1, -1) < 0 && errno == EINTR) {
+    }
+    ::_exit(0);
+  }).detach();
+}
+
 }  // namespace
 
 int serve_engine() {
   int type = 0;
   socklen_t size = sizeof(type);
   if (::getsockopt(kWorkerChannel, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return 2;
+  end_with_parent();
   EngineServer server;
   Message request;
   MessageHead head;

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -37,23 +39,57 @@ struct ChildPlan {
   std::array<int, 6> descriptors{-1, -1, -1, -1, -1, -1};
   rlimit memory{};
   rlimit cpu{};
-  pid_t parent = 0;
   const char* path = nullptr;
   char* const* arguments = nullptr;
   char* const* environment = nullptr;
 };
 
+/// Gives up what the user lacks (setcap, setuid): the engine's library is of the user's choice.
+bool drop_privileges() {
+  const uid_t user = ::getuid();
+  const gid_t group = ::getgid();
+  if (user == 0) return true;
+  if (::setresgid(group, group, group) != 0 || ::setresuid(user, user, user) != 0) return false;
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  const std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none{};
+  return ::syscall(SYS_capset, &header, none.data()) == 0;
+}
+
+/// From Linux 5.13 on: no file can be made, changed, emptied or removed, and no process that is not held the
+/// same way be traced. Devices can be used: engines look for graphics cards.
+void forbid_changing_files() {
+#ifdef SYS_landlock_create_ruleset
+  const long version = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  if (version < 1) return;
+  constexpr std::uint64_t kTruncate = 1 << 14;  // newer than some headers
+  landlock_ruleset_attr rules{};
+  rules.handled_access_fs = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+                            LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
+                            LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+                            LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+                            LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
+  if (version >= 3) rules.handled_access_fs |= kTruncate;
+  const auto held = static_cast<int>(::syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0));
+  if (held < 0) return;
+  landlock_path_beneath_attr devices{};
+  devices.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE;
+  devices.parent_fd = ::open("/dev", O_PATH | O_CLOEXEC);
+  ::syscall(SYS_landlock_add_rule, held, LANDLOCK_RULE_PATH_BENEATH, &devices, 0);
+  ::syscall(SYS_landlock_restrict_self, held, 0);
+#endif
+}
+
 /// Between fork and exec: only calls that are safe there.
 [[noreturn]] void become_worker(const ChildPlan& plan) {
   const rlimit nothing{.rlim_cur = 0, .rlim_max = 0};
   ::setsid();
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (::getppid() != plan.parent) ::_exit(125);
+  // The program that it becomes may have privileges by its file: those are not given again.
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !drop_privileges()) ::_exit(125);
   // If memory runs out, it goes before anything of the user's.
   if (const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); score >= 0) {
     static_cast<void>(!::write(score, "1000", 4));
   }
+  forbid_changing_files();
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -131,7 +167,6 @@ Result<WorkerProcess> WorkerProcess::start(const WorkerProgram& program, const W
   plan.memory.rlim_cur = plan.memory.rlim_max = limits.address_space_bytes + limits.tensor_bytes;
   plan.cpu.rlim_cur = static_cast<rlim_t>(std::max(1.0, std::ceil(limits.cpu_seconds)));
   plan.cpu.rlim_max = plan.cpu.rlim_cur + 5;
-  plan.parent = ::getpid();
   std::vector<std::string> arguments{program.path};
   arguments.insert(arguments.end(), program.arguments.begin(), program.arguments.end());
   const auto argument_pointers = pointers_of(arguments);
@@ -163,15 +198,15 @@ int WorkerProcess::reap(bool grace) {
   if (pid_ < 0) return status;
   // It closed its end, so it is about to be gone; how it ends is worth a moment.
   const std::int64_t until = deadline_after(grace ? 2 : 0);
-  pid_t got = ::waitpid(pid_, &status, WNOHANG);
-  while (got == 0 && SystemClock().monotonic_ns() < until) {
+  siginfo_t ended{};
+  while (::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         ended.si_pid == 0 && SystemClock().monotonic_ns() < until) {
     ::poll(nullptr, 0, 5);
-    got = ::waitpid(pid_, &status, WNOHANG);
   }
-  if (got == 0) {
-    ::kill(pid_, SIGKILL);
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
+  // Its number is its group's and can't be another's until it is waited for. What it started goes with it.
+  ::kill(-pid_, SIGKILL);
+  if (ended.si_pid == 0) ::kill(pid_, SIGKILL);
+  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
   pid_ = -1;
   channel_.reset();

@@ -37,8 +37,8 @@ constexpr int kWorkerChannel = 3;
 constexpr int kWorkerMemory = 4;
 constexpr int kWorkerModel = 5;
 
-/// A child in a session of its own with limits, no terminal, no core dump, no file that it may write, and
-/// only the descriptors above. It dies with us. Not thread-safe.
+/// A child in a session of its own with limits, no terminal, no core dump, no file that it may write, no
+/// privileges but the user's, and only the descriptors above. It dies with us. Not thread-safe.
 class WorkerProcess {
  public:
   /// `memory` and `model` are descriptors to be given to it, or -1.

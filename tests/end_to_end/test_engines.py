@@ -160,6 +160,9 @@ def test_options_are_read_back_where_the_engine_can_tell(network, tmp_path):
     answer = run("openvino", network, samples(1), tmp_path, batch=1, pin=1, flush=0)
     assert answer.line("effective pin_threads") == "effective pin_threads=true (read back)"
     assert answer.line("effective flush_denormals") == "effective flush_denormals=false (read back)"
+    # It says what the rest is computed in, not whether what the model holds as int8 is.
+    answer = run("openvino", network, samples(1), tmp_path, batch=1, precision="i8")
+    assert answer.line("effective precision") == "effective precision=i8 (requested)"
     answer = run("onnxruntime", network, samples(1), tmp_path, batch=1, threads=2)
     assert answer.line("effective threads") == "effective threads=2 (requested)"
     assert answer.line("effective streams") == "effective streams=1 (unsupported)"
@@ -256,6 +259,46 @@ def test_shapes_that_the_model_forbids_are_the_users(engine, network, tmp_path):
     assert "the model says [?, 3, 8, 8]" in answer.stderr
     answer = run(engine, network, samples(1), tmp_path, code=2, shape="X:1,3,8,8")
     assert "did you mean 'x'?" in answer.stderr
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_memory_that_an_output_does_not_fill_is_no_answer(engine, tmp_path):
+    # Which samples are kept, and so how many, is known only when it runs.
+    nodes = [
+        helper.make_node("Greater", ["x", "zero"], ["keep"]),
+        helper.make_node("Compress", ["x", "keep"], ["y"], axis=0),
+    ]
+    model = save(tmp_path, nodes, [("x", [6])], [("y", ["kept"])], [("zero", numpy.zeros(1, "f4"))])
+    x = numpy.array([1, 0, 3, 0, 5, 0], "f4")
+    for flags in ({}, {"bind_output": "3"}):
+        assert list(run(engine, model, x, tmp_path, **flags).values()) == [1, 3, 5]
+    for size in (2, 6):
+        answer = run(engine, model, x, tmp_path, code=2, bind_output=size)
+        assert "3" in answer.stderr and str(size) in answer.stderr
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_ports_are_called_what_the_model_calls_them(engine, tmp_path):
+    # Merged away, these leave OpenVINO with their inner names.
+    nodes = [
+        helper.make_node("Identity", ["x"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Identity", ["b"], ["y"]),
+    ]
+    model = save(tmp_path, nodes, [("x", ["n"])], [("y", ["n"])])
+    for flags in ({}, {"worker": FAKES / "engine_worker"}):
+        answer = run(
+            engine, model, numpy.ones(2, "f4"), tmp_path, input_name="x", output_name="y", shape="x:2", **flags
+        )
+        assert answer.line("input") == "input x [2]"
+        assert answer.line("output y")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_model_without_inputs_runs(engine, tmp_path):
+    node = helper.make_node("Add", ["one", "one"], ["y"])
+    model = save(tmp_path, [node], [], [("y", [2])], [("one", numpy.ones(2, "f4"))])
+    assert list(run(engine, model, [], tmp_path).values()) == [2, 2]
 
 
 def test_engines_lists_what_the_environment_has(joulery):
@@ -356,8 +399,39 @@ def test_without_its_plug_in_an_engine_is_named_with_the_remedy(alone):
 def test_an_engine_path_must_be_trustworthy(joulery, tmp_path):
     assert "not absolute" in joulery("engines", "--engine-path", "lib", code=2).stderr
     assert "is no folder" in joulery("engines", "--engine-path", tmp_path / "absent", code=2).stderr
+    assert "is empty" in joulery("engines", "--engine-path", "", code=2).stderr
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 12345, 12345)
+        assert "belongs to another user" in joulery("engines", "--engine-path", tmp_path, code=2).stderr
+        os.chown(tmp_path, 0, 0)
     tmp_path.chmod(0o777)
     assert "everybody may write it" in joulery("engines", "--engine-path", tmp_path, code=2).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a program privileges")
+@pytest.mark.skipif(not (shutil.which("setcap") and shutil.which("setpriv")), reason="needs setcap and setpriv")
+def test_privileges_of_the_program_are_not_lent_to_the_users_library():
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        program = shutil.copy(BUILD / "test_bin/run_model", folder)
+        if subprocess.run(["setcap", "cap_net_raw+ep", program], check=False).returncode != 0:
+            pytest.skip("this file system keeps no capabilities")
+        library = folder / "own/libfake.tell_privileges_open.crash_open.so"
+        library.parent.mkdir()
+        library.write_text("x")
+        for path in (library.parent, library):
+            os.chown(path, 12345, 12345)
+
+        def stderr(*worker):
+            words = ["--engine", "fake", "--library", library, "--plugins", FAKES, *worker]
+            user = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
+            return subprocess.run([*user, program, *words], capture_output=True, text=True, timeout=60).stderr
+
+        if "cannot open shared object" in stderr() or "Permission denied" in stderr():
+            pytest.skip("the build folder is closed to other users")
+        assert "privileges that you lack" in stderr()
+        assert "CapPrm:?0000000000000000" in stderr("--worker", "/proc/self/exe")
 
 
 def test_the_worker_is_nothing_for_people(joulery):

@@ -16,6 +16,7 @@
 #include "base/text.hpp"
 #include "engine/contained.hpp"
 #include "engine/options.hpp"
+#include "engine/worker.hpp"
 
 namespace joulery::engine {
 namespace {
@@ -69,7 +70,9 @@ Result<std::unique_ptr<Engine>> open(const Flags& flags) {
   const std::string worker = value(flags, "worker");
   if (worker.empty()) return open_engine(location);
   // For OpenVINO in a program that was built with a sanitizer.
-  return open_contained_engine(location, {.path = worker, .environment = {"TBB_ENABLE_SANITIZERS=1"}}, {});
+  return open_contained_engine(
+      location, {.path = worker, .arguments = {"engine-worker"}, .environment = {"TBB_ENABLE_SANITIZERS=1"}},
+      {});
 }
 
 /// Runs on the raw bytes of --input files, in the order of the model's inputs.
@@ -91,6 +94,11 @@ Status run(Session& session, const Flags& flags) {
     std::ranges::copy(bytes, reinterpret_cast<char*>(tensor.view().data));
     tensors.push_back(std::move(tensor));
     JOULERY_CHECK_OK(session.bind_input(i, tensors.back().view()));
+  }
+  if (const auto shape = data::Shape::parse(value(flags, "bind-output")); shape && shape->rank() > 0) {
+    JOULERY_ASSIGN(data::Tensor tensor, data::Tensor::create(session.outputs()[0].type, *shape));
+    tensors.push_back(std::move(tensor));
+    JOULERY_CHECK_OK(session.bind_output(0, tensors.back().view()));
   }
   JOULERY_CHECK_OK(session.run());
   for (std::size_t i = 0; i < session.outputs().size(); ++i) {
@@ -121,6 +129,8 @@ Status load_and_run(Engine& engine, const Flags& flags) {
     JOULERY_ASSIGN(bytes, read_file(source.path, 1 << 28));
     source = {.path = {}, .bytes = std::as_bytes(std::span(bytes))};
   }
+  if (flags.contains("input-name")) source.input_names = {value(flags, "input-name")};
+  if (flags.contains("output-name")) source.output_names = {value(flags, "output-name")};
   JOULERY_ASSIGN(const std::unique_ptr<Session> session, engine.load(source, options));
   for (const EffectiveOption& option : session->effective_options()) {
     say(fmt::format("effective {}={} ({})", option.name, option.value, known_name(option.known)));
@@ -152,6 +162,7 @@ Status main_of(const Flags& flags) {
 }  // namespace joulery::engine
 
 int main(int count, char** arguments) {
+  if (count == 2 && arguments[1] == std::string("engine-worker")) return joulery::engine::serve_engine();
   joulery::engine::Flags flags;
   for (int i = 1; i + 1 < count; i += 2) flags.emplace(std::string(arguments[i]).substr(2), arguments[i + 1]);
   const joulery::Status status = joulery::engine::main_of(flags);

@@ -34,6 +34,8 @@ struct FakeSession {
   JouleryTensor output{};
   std::vector<float> kept;
   std::int64_t rows = -1;
+  int runs = 0;
+  int refused_run = 0;
 
   bool has(const std::string& word) const { return words.find(word) != std::string::npos; }
 };
@@ -53,6 +55,20 @@ void misbehave(const std::string& words, const std::string& stage) {
     std::ofstream file("/tmp/joulery-fake-engine-was-here");
     file << "content" << std::flush;
     say(file ? "a file was written\n" : "no file could be written\n");
+  }
+  if (has("tell_privileges")) {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("CapPrm")) say(line + "\n");
+    }
+  }
+  // A process that outlives this one, unless somebody ends it.
+  if (has("fork")) {
+    if (const pid_t child = ::fork(); child > 0) {
+      say("started " + std::to_string(child) + "\n");
+    } else {
+      for (;;) ::pause();
+    }
   }
   if (has("crash")) {
     say("about to crash\n");
@@ -111,20 +127,22 @@ int load(void*, const JouleryModel* model, const JoulerySessionOptions* options,
   if (words.find("refuse_load") != std::string::npos) {
     return fail(error, Blame::user, "this model is refused\x1b[2J", "take another");
   }
-  *session = new FakeSession{.words = words, .options = *options, .kept = {}};
+  auto* fake = new FakeSession{.words = words, .options = *options, .kept = {}};
+  if (fake->has("refuse_third_run")) fake->refused_run = 3;
+  *session = fake;
   return 0;
 }
 
-int prepare(void* session, const JouleryPort* inputs, std::uint32_t, JouleryEngineError*) {
+int prepare(void* session, const JouleryPort* inputs, std::uint32_t count, JouleryEngineError*) {
   auto& fake = *static_cast<FakeSession*>(session);
-  fake.rows = inputs[0].dimensions[0];
+  fake.rows = count > 0 ? inputs[0].dimensions[0] : 0;
   return 0;
 }
 
 int port(void* session, std::int32_t is_output, std::uint32_t index, JouleryPort* port) {
   const auto& fake = *static_cast<FakeSession*>(session);
   if (index > 0) return 0;
-  if (is_output != 0 && fake.has("no_output")) return 0;
+  if (fake.has(is_output != 0 ? "no_output" : "no_input")) return 0;
   port->type = is_output != 0 && fake.has("odd_type") ? 77 : kFloat;
   port->rank = fake.has("deep_output") && is_output != 0 ? 40 : 2;
   port->dimensions[0] = fake.rows;
@@ -151,7 +169,9 @@ int bind(void* session, std::int32_t is_output, std::uint32_t, const JouleryTens
 int run(void* session, JouleryEngineError* error) {
   auto& fake = *static_cast<FakeSession*>(session);
   if (fake.words != "good") misbehave(fake.words, "run");
-  if (fake.has("refuse_run")) return fail(error, Blame::environment, "the model can't be run");
+  ++fake.runs;
+  if (fake.has("refuse_run") || fake.runs == fake.refused_run)
+    return fail(error, Blame::environment, "the model can't be run");
   const auto count = static_cast<std::size_t>(fake.input.dimensions[0] * kColumns);
   const auto* in = static_cast<const float*>(fake.input.data);
   if (fake.output.data == nullptr) fake.kept.resize(count);
