@@ -222,7 +222,7 @@ Verb engines_verb() {
                        {"joulery engines --engine-path /opt/onnxruntime/lib", "also those of a folder"}},
           .flags = {{.name = "engine-path",
                      .value = "DIR",
-                     .help = "look in DIR first: absolute, yours or root's, writable by nobody else",
+                     .help = "look in DIR first: absolute, yours or root's, no folder that everybody may write",
                      .takes_file = true},
                     json_flag()},
           .details =
