@@ -140,6 +140,38 @@ TEST_F(PolicyTest, HugeValues) {
   expect_finding("size", Severity::critical, "graph.node[2] (RandomNormal)");
 }
 
+TEST_F(PolicyTest, ConstantsOfNodesAreLookedAtToo) {
+  const std::vector<std::int64_t> huge{1LL << 20U, 1LL << 20U};
+  graph_.nodes.push_back(make_node("Constant", {}, {"shape"}, {make_attribute("value_ints", huge)}));
+  graph_.nodes.push_back(make_node("ConstantOfShape", {"shape"}, {"huge"}));
+  expect_finding("size", Severity::critical, "graph.node[3] (ConstantOfShape)");
+  graph_.nodes[2].attributes = {make_attribute("value", Box<Tensor>(make_tensor("", {2}, huge)))};
+  expect_finding("size", Severity::critical, "graph.node[3] (ConstantOfShape)");
+  graph_.nodes[2].attributes = {make_attribute("value_int", std::int64_t{1LL << 40U})};
+  graph_.nodes[3] = make_node("Loop", {"shape", ""}, {});
+  expect_finding("loop", Severity::warning, "graph.node[3] (Loop)");
+}
+
+TEST_F(PolicyTest, BodiesOfFunctionsHaveConstantsOfTheirOwn) {
+  add_chain(2, 1);
+  const std::vector<std::int64_t> huge{1LL << 20U, 1LL << 20U};
+  model_.functions[0].nodes.push_back(
+      make_node("Constant", {}, {"shape"}, {make_attribute("value_ints", huge)}));
+  model_.functions[1].nodes.push_back(make_node("ConstantOfShape", {"shape"}, {"not that one"}));
+  expect_nothing();
+  model_.functions[0].nodes.push_back(make_node("ConstantOfShape", {"shape"}, {"huge"}));
+  expect_finding("size", Severity::critical, "functions[0].node[2] (ConstantOfShape)");
+}
+
+TEST_F(PolicyTest, ALargeConstantThatEverybodyTakesAsShapeIsNoTrouble) {
+  // Had it to be looked through for each node, this would not end.
+  graph_.initializers.push_back(make_tensor("many", {2'000'000}, std::vector<std::int64_t>(2'000'000, 1)));
+  graph_.initializers.back().dims = {1};
+  graph_.initializers.back().storage = TensorStorage::int64_data;
+  for (int i = 0; i < 200'000; ++i) graph_.nodes.push_back(make_node("ConstantOfShape", {"many"}, {}));
+  expect_finding("tensor-data", Severity::critical, "graph.initializer[1] (tensor 'many')");
+}
+
 TEST_F(PolicyTest, DataThatIsNotThere) {
   graph_.initializers[0].dims = {1LL << 30U, 1LL << 30U};
   expect_finding("tensor-data", Severity::critical, "graph.initializer[0] (tensor 'w')");
