@@ -12,7 +12,7 @@ namespace joulery::onnx {
 struct DecodeLimits {
   /// Messages inside messages. A subgraph takes three.
   unsigned depth = 100;
-  /// Messages, texts and numbers of lists, without tensor data.
+  /// Messages and texts. Numbers of lists count as memory only: a forest of trees has many millions.
   std::uint64_t items = 20'000'000;
   /// Memory for structs, texts and lists, without tensor data that stays a view.
   std::uint64_t memory_bytes = 4ULL << 30U;

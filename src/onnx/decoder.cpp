@@ -61,11 +61,11 @@ bool Decoder::text(const WireField& field, const char* name, std::string& out) {
 }
 
 bool Decoder::texts(const WireField& field, const char* name, std::vector<std::string>& out) {
-  return spend(field, sizeof(std::string)) && text(field, name, out.emplace_back());
+  return spend(field, sizeof(std::string), 0) && text(field, name, out.emplace_back());
 }
 
 bool Decoder::octet_list(const WireField& field, const char* name, std::vector<std::string>& out) {
-  return spend(field, sizeof(std::string)) && octets(field, name, out.emplace_back());
+  return spend(field, sizeof(std::string), 0) && octets(field, name, out.emplace_back());
 }
 
 bool Decoder::number(const WireField& field, const char* name, std::int64_t& out) {
@@ -92,7 +92,7 @@ bool Decoder::float_number(const WireField& field, const char* name, float& out)
 bool Decoder::numbers(const WireField& field, const char* name, std::vector<std::int64_t>& out) {
   if (field.type != WireType::bytes) {
     std::int64_t value = 0;
-    if (!number(field, name, value) || !spend(field, sizeof value)) return false;
+    if (!number(field, name, value) || !spend(field, sizeof value, 0)) return false;
     out.push_back(value);
     return true;
   }
@@ -111,12 +111,12 @@ bool Decoder::numbers(const WireField& field, const char* name, std::vector<std:
 bool Decoder::floats(const WireField& field, const char* name, std::vector<float>& out) {
   if (field.type != WireType::bytes) {
     float value = 0;
-    if (!float_number(field, name, value) || !spend(field, sizeof value)) return false;
+    if (!float_number(field, name, value) || !spend(field, sizeof value, 0)) return false;
     out.push_back(value);
     return true;
   }
   if (field.payload.size() % sizeof(float) != 0) return fail(field, name, "the list ends within a number");
-  if (!spend(field, field.payload.size())) return false;
+  if (!spend(field, field.payload.size(), 0)) return false;
   const std::size_t before = out.size();
   const std::size_t count = field.payload.size() / sizeof(float);
   out.resize(before + count);
