@@ -1,5 +1,6 @@
 #include "onnx/decoder.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "base/text.hpp"
@@ -9,8 +10,16 @@ namespace {
 
 /// Of a place that an error names: deep nesting is told in short.
 constexpr std::size_t kLongestPlace = 400;
+/// What a file may take beyond a part that every one may: what exporters write takes some ten times its size.
+constexpr std::uint64_t kMostGrowth = 64;
+constexpr std::uint64_t kFreeBytes = 64ULL << 20U;
 
 }  // namespace
+
+Decoder::Decoder(const SharedBytes& all, const DecodeLimits& limits) : all_(all), limits_(limits) {
+  const std::uint64_t fair = kFreeBytes + std::min<std::uint64_t>(all.size(), 1ULL << 40U) * kMostGrowth;
+  limits_.memory_bytes = std::min(limits_.memory_bytes, fair);
+}
 
 bool Decoder::fail_at(const std::uint8_t* position, const char* name, std::string why) {
   if (failure_) return false;
