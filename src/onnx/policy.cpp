@@ -110,18 +110,15 @@ class PolicyVisitor {
     }
   }
 
+  void sparse_tensor(const SparseTensor& sparse, const Place& at) {
+    tell_unknown(sparse.unknown, at);
+    // Engines make a dense one of it, however few its values are.
+    judge_dims(sparse.dims, at.text());
+  }
+
   void type(const Type& type, const Place& at) {
-    const auto* tensor = std::get_if<TensorType>(&type.value);
-    if (tensor == nullptr || !tensor->shape) return;
-    std::vector<std::int64_t> dims;
-    for (const Dimension& dimension : tensor->shape->dimensions) {
-      const auto* size = std::get_if<std::int64_t>(&dimension.size);
-      if (size != nullptr && *size >= 0) dims.push_back(*size);
-    }
-    const auto elements = element_count(dims);
-    if (!elements || *elements > limits_.elements) {
-      findings_.warning("size", at.text(), "a value is declared with more elements than a machine holds");
-    }
+    tell_unknown(type.unknown, at);
+    std::visit([&](const auto& value) { judge_type(value, at); }, type.value);
   }
 
   void finish(const Model& model) {
@@ -157,6 +154,29 @@ class PolicyVisitor {
   }
 
  private:
+  template <class T>
+  void judge_type(const T& value, const Place& at) {
+    if constexpr (requires { value.shape; }) {
+      if (value.shape) judge_declared(*value.shape, at);
+    } else if constexpr (requires { value.element; }) {
+      if (value.element.has_value()) type(*value.element, at);
+    } else if constexpr (requires { value.value; }) {
+      if (value.value.has_value()) type(*value.value, at);
+    }
+  }
+
+  void judge_declared(const Shape& shape, const Place& at) {
+    std::vector<std::int64_t> dims;
+    for (const Dimension& dimension : shape.dimensions) {
+      const auto* size = std::get_if<std::int64_t>(&dimension.size);
+      if (size != nullptr && *size >= 0) dims.push_back(*size);
+    }
+    const auto elements = element_count(dims);
+    if (!elements || *elements > limits_.elements) {
+      findings_.warning("size", at.text(), "a value is declared with more elements than a machine holds");
+    }
+  }
+
   void tell(const ExternalFault& fault, const std::string& where) {
     findings_.critical(fault.rule, where, fault.what, fault.hint);
   }

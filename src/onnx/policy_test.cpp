@@ -140,6 +140,20 @@ TEST_F(PolicyTest, HugeValues) {
   expect_finding("size", Severity::critical, "graph.node[2] (RandomNormal)");
 }
 
+TEST_F(PolicyTest, HugeValuesInsideOfOthers) {
+  SparseTensor sparse;
+  sparse.values = make_tensor("few", {1}, std::vector<float>{1});
+  sparse.indices = make_tensor("", {1}, std::vector<std::int64_t>{0});
+  sparse.dims = {1LL << 20U, 1LL << 20U};
+  graph_.sparse_initializers.push_back(sparse);
+  expect_finding("size", Severity::critical, "graph.sparse_initializer[0]");
+  graph_.sparse_initializers[0].dims = {1LL << 10U};
+  expect_nothing();
+  const ValueInfo huge = float_value("y", {1LL << 40U, 1LL << 40U});
+  graph_.outputs[0].type = Type{SequenceType{*huge.type, {}}, "", {}};
+  expect_finding("size", Severity::warning, "graph.output[0]");
+}
+
 TEST_F(PolicyTest, ConstantsOfNodesAreLookedAtToo) {
   const std::vector<std::int64_t> huge{1LL << 20U, 1LL << 20U};
   graph_.nodes.push_back(make_node("Constant", {}, {"shape"}, {make_attribute("value_ints", huge)}));
