@@ -139,18 +139,16 @@ class PolicyVisitor {
                          fmt::format("its functions expand to {} nodes", expansion.nodes),
                          "functions that call functions many times fill an engine's memory");
     }
-    if (unknown_ > 0) {
-      findings_.warning("unknown-fields", unknown_where_,
-                        fmt::format("{} parts of the model have fields that ONNX does not have ({} bytes)",
-                                    unknown_, unknown_bytes_),
+    if (const std::uint64_t bytes = unknown_size(model); bytes > 0) {
+      findings_.warning("unknown-fields", unknown_where_.empty() ? "model" : unknown_where_,
+                        fmt::format("{} bytes of the model are in fields that ONNX does not have", bytes),
                         "a newer ONNX, or something hidden in the file");
     }
   }
 
+  /// Where the first ones are, as far as a walk comes there.
   void tell_unknown(const UnknownFields& fields, const Place& at) {
-    if (!fields.has_value()) return;
-    if (unknown_++ == 0) unknown_where_ = at.text();
-    unknown_bytes_ += fields->size();
+    if (fields.has_value() && unknown_where_.empty()) unknown_where_ = at.text();
   }
 
  private:
@@ -285,8 +283,6 @@ class PolicyVisitor {
   std::set<std::string> domains_;
   std::uint64_t nodes_ = 0;
   std::uint64_t data_bytes_ = 0;
-  std::uint64_t unknown_ = 0;
-  std::uint64_t unknown_bytes_ = 0;
   std::string unknown_where_;
 };
 

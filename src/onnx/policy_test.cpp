@@ -202,6 +202,18 @@ TEST_F(PolicyTest, UnknownFieldsAreTold) {
   expect_finding("unknown-fields", Severity::warning, "graph.node[1]");
 }
 
+TEST_F(PolicyTest, UnknownFieldsOfTheSmallestPartsAreTold) {
+  const std::string hidden = "\xC0\x3E\x01";
+  std::get<TensorType>(graph_.inputs[0].type->value).shape->dimensions[0].unknown = hidden;
+  expect_finding("unknown-fields", Severity::warning, "model");
+  model_ = small_model();
+  model_.opset_imports[0].unknown = hidden;
+  expect_finding("unknown-fields", Severity::warning, "model");
+  model_ = small_model();
+  model_.metadata.push_back({"key", "value", hidden});
+  expect_finding("unknown-fields", Severity::warning, "model");
+}
+
 TEST_F(PolicyTest, OneErrorForPolicyAndStructure) {
   EXPECT_TRUE(require_trusted(model_, nullptr, "'m'"));
   graph_.nodes[0].inputs[0] = "absent";
