@@ -84,7 +84,7 @@ void edit(Model model) {
     const GraphIndex index(graph);
     FreshNames names(graph);
     if (!graph.nodes.empty() && !graph.nodes[0].outputs.empty()) {
-      rename_value(graph, graph.nodes[0].outputs[0], names.make("renamed"));
+      rename_values(graph, {{graph.nodes[0].outputs[0], names.make("renamed")}});
     }
     const std::size_t count = graph.nodes.size();
     require(sort_nodes(graph).has_value() || graph.nodes.size() == count);

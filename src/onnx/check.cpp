@@ -358,12 +358,32 @@ class GraphChecker {
           fmt::format("it has {} inputs and {} outputs, its function has {} and {}", node.inputs.size(),
                       node.outputs.size(), function->inputs.size(), function->outputs.size()));
     }
-    for (const std::string& name : function->attributes) {
-      if (node.attribute(name) == nullptr) {
-        findings_.critical("functions", label(node, at),
-                           fmt::format("it lacks the attribute {} of its function", quoted(name)));
+    check_attributes(node, *function, at);
+  }
+
+  /// The first one that is missing: a hostile function wants millions of them in every call.
+  void check_attributes(const Node& node, const Function& function, const Place& at) {
+    if (function.attributes.empty()) return;
+    std::unordered_set<std::string_view> given;
+    for (const Attribute& attribute : node.attributes) given.insert(attribute.name);
+    for (const std::string_view name : attributes_of(function)) {
+      if (given.contains(name)) continue;
+      findings_.critical("functions", label(node, at),
+                         fmt::format("it lacks the attribute {} of its function", quoted(name)));
+      return;
+    }
+  }
+
+  /// Each name once, in their order.
+  const std::vector<std::string_view>& attributes_of(const Function& function) {
+    const auto [found, is_new] = attributes_.try_emplace(&function);
+    if (is_new) {
+      std::unordered_set<std::string_view> seen;
+      for (const std::string& name : function.attributes) {
+        if (seen.insert(name).second) found->second.push_back(name);
       }
     }
+    return found->second;
   }
 
   void check_functions() {
@@ -388,6 +408,10 @@ class GraphChecker {
   void check_function(const Function& function, const Place& at) {
     if (function.name.empty()) findings_.critical("functions", at.text(), "a function has no name");
     const Imports imports = check_imports(function.opset_imports, at.text() + ".opset_import");
+    // Engines differ in which of two defaults they take.
+    Scope attributes(nullptr);
+    for (const std::string& name : function.attributes) define(name, "attribute", at, attributes);
+    for (const Attribute& item : function.default_attributes) define(item.name, "attribute", at, attributes);
     Scope scope(nullptr);
     for (const std::string& input : function.inputs) define(input, "input", at, scope);
     check_nodes(function.nodes, at, scope, imports);
@@ -401,21 +425,23 @@ class GraphChecker {
   const Model& model_;
   const FunctionTable& table_;
   FindingList& findings_;
+  std::unordered_map<const Function*, std::vector<std::string_view>> attributes_;
 };
 
 /// An attribute may refer to another only in a function, and only to one that the function has.
 struct ReferenceVisitor {
   FindingList& findings;
   const Function* current = nullptr;
+  std::unordered_set<std::string_view> known = {};
 
-  void function(const Function& function, const Place&) { current = &function; }
+  void function(const Function& function, const Place&) {
+    current = &function;
+    known = {function.attributes.begin(), function.attributes.end()};
+    for (const Attribute& attribute : function.default_attributes) known.insert(attribute.name);
+  }
   void attribute(const Attribute& attribute, const Place& at) {
     if (attribute.reference.empty()) return;
-    const bool is_known =
-        current != nullptr &&
-        (std::ranges::find(current->attributes, attribute.reference) != current->attributes.end() ||
-         std::ranges::find(current->default_attributes, attribute.reference, &Attribute::name) !=
-             current->default_attributes.end());
+    const bool is_known = known.contains(attribute.reference);
     if (is_known) return;
     findings.critical(
         "attribute", at.text(),

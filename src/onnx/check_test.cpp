@@ -216,6 +216,27 @@ TEST_F(CheckTest, BodiesOfFunctions) {
   expect_problem("functions[1]", "'Twice' is defined twice");
 }
 
+TEST_F(CheckTest, AttributesOfFunctionsHaveOneDefault) {
+  add_function({make_node("Relu", {"a"}, {"b"})});
+  model_.functions[0].default_attributes = {make_attribute("slope", 1.0F)};
+  expect_sound();
+  model_.functions[0].default_attributes.push_back(make_attribute("slope", 2.0F));
+  expect_problem("functions[0]", "attribute 'slope' is defined twice");
+  model_.functions[0].default_attributes.pop_back();
+  model_.functions[0].attributes = {"slope"};
+  expect_problem("functions[0]", "attribute 'slope' is defined twice");
+}
+
+TEST_F(CheckTest, ManyCallsThatLackManyAttributesAreNoTrouble) {
+  // Had each to be looked for and told, this would not end.
+  add_function({make_node("Relu", {"a"}, {"b"})});
+  for (int i = 0; i < 50'000; ++i) {
+    model_.functions[0].attributes.push_back("a" + std::to_string(i));
+    graph_.nodes.push_back(call({"h"}, {""}));
+  }
+  EXPECT_THAT(check_model(model_).back().what, HasSubstr("49900 more"));
+}
+
 TEST_F(CheckTest, FunctionsThatCallThemselves) {
   add_function({call({"a"}, {"b"})});
   expect_problem("functions", "'Twice' calls itself");

@@ -12,9 +12,10 @@ namespace joulery::onnx {
 struct DecodeLimits {
   /// Messages inside messages. A subgraph takes three.
   unsigned depth = 100;
-  /// Messages, texts and numbers of lists, without tensor data.
+  /// Messages and texts. Numbers of lists count as memory only: a forest of trees has many millions.
   std::uint64_t items = 20'000'000;
-  /// Memory for structs, texts and lists, without tensor data that stays a view.
+  /// Memory for structs, texts and lists, without tensor data that stays a view. A small file gets less: 64
+  /// times its size and 64 MiB.
   std::uint64_t memory_bytes = 4ULL << 30U;
 };
 

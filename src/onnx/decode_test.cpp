@@ -160,6 +160,21 @@ TEST(DecodeTest, DeepNestingIsRefused) {
   EXPECT_THAT(message_of(decode(number(1, 8) + bytes(7, graph))), HasSubstr("nested too deep"));
 }
 
+TEST(DecodeTest, ASmallFileGetsLittleMemory) {
+  std::string nodes;
+  for (int i = 0; i < 600'000; ++i) nodes += bytes(1, "");
+  EXPECT_THAT(message_of(decode(in_graph(nodes))), HasSubstr("too much memory"));
+}
+
+TEST(DecodeTest, NumbersAreNoParts) {
+  std::string numbers;
+  for (int i = 0; i < 5000; ++i) numbers += number(8, i);
+  DecodeLimits few;
+  few.items = 100;
+  const auto model = must(decode(in_attribute(bytes(1, "nodes_nodeids") + numbers + number(20, 7)), few));
+  EXPECT_EQ(std::get<std::vector<std::int64_t>>(model.graph->nodes[0].attributes[0].value).size(), 5000U);
+}
+
 TEST(DecodeTest, FewBytesCannotTakeMuchMemory) {
   std::string nodes;
   for (int i = 0; i < 5000; ++i) nodes += bytes(1, "");

@@ -1,5 +1,6 @@
 #include "onnx/decoder.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "base/text.hpp"
@@ -9,8 +10,16 @@ namespace {
 
 /// Of a place that an error names: deep nesting is told in short.
 constexpr std::size_t kLongestPlace = 400;
+/// What a file may take beyond a part that every one may: what exporters write takes some ten times its size.
+constexpr std::uint64_t kMostGrowth = 64;
+constexpr std::uint64_t kFreeBytes = 64ULL << 20U;
 
 }  // namespace
+
+Decoder::Decoder(const SharedBytes& all, const DecodeLimits& limits) : all_(all), limits_(limits) {
+  const std::uint64_t fair = kFreeBytes + std::min<std::uint64_t>(all.size(), 1ULL << 40U) * kMostGrowth;
+  limits_.memory_bytes = std::min(limits_.memory_bytes, fair);
+}
 
 bool Decoder::fail_at(const std::uint8_t* position, const char* name, std::string why) {
   if (failure_) return false;
@@ -61,11 +70,11 @@ bool Decoder::text(const WireField& field, const char* name, std::string& out) {
 }
 
 bool Decoder::texts(const WireField& field, const char* name, std::vector<std::string>& out) {
-  return spend(field, sizeof(std::string)) && text(field, name, out.emplace_back());
+  return spend(field, sizeof(std::string), 0) && text(field, name, out.emplace_back());
 }
 
 bool Decoder::octet_list(const WireField& field, const char* name, std::vector<std::string>& out) {
-  return spend(field, sizeof(std::string)) && octets(field, name, out.emplace_back());
+  return spend(field, sizeof(std::string), 0) && octets(field, name, out.emplace_back());
 }
 
 bool Decoder::number(const WireField& field, const char* name, std::int64_t& out) {
@@ -92,7 +101,7 @@ bool Decoder::float_number(const WireField& field, const char* name, float& out)
 bool Decoder::numbers(const WireField& field, const char* name, std::vector<std::int64_t>& out) {
   if (field.type != WireType::bytes) {
     std::int64_t value = 0;
-    if (!number(field, name, value) || !spend(field, sizeof value)) return false;
+    if (!number(field, name, value) || !spend(field, sizeof value, 0)) return false;
     out.push_back(value);
     return true;
   }
@@ -111,12 +120,12 @@ bool Decoder::numbers(const WireField& field, const char* name, std::vector<std:
 bool Decoder::floats(const WireField& field, const char* name, std::vector<float>& out) {
   if (field.type != WireType::bytes) {
     float value = 0;
-    if (!float_number(field, name, value) || !spend(field, sizeof value)) return false;
+    if (!float_number(field, name, value) || !spend(field, sizeof value, 0)) return false;
     out.push_back(value);
     return true;
   }
   if (field.payload.size() % sizeof(float) != 0) return fail(field, name, "the list ends within a number");
-  if (!spend(field, field.payload.size())) return false;
+  if (!spend(field, field.payload.size(), 0)) return false;
   const std::size_t before = out.size();
   const std::size_t count = field.payload.size() / sizeof(float);
   out.resize(before + count);

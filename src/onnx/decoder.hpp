@@ -17,7 +17,7 @@ namespace joulery::onnx {
 /// if it can't, and everything then stops.
 class Decoder {
  public:
-  Decoder(const SharedBytes& all, const DecodeLimits& limits) : all_(all), limits_(limits) {}
+  Decoder(const SharedBytes& all, const DecodeLimits& limits);
 
   /// Reads the fields of a message that lies in `payload` into `out`.
   template <class T>

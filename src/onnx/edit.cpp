@@ -51,15 +51,39 @@ void add_outer_values(const Graph& graph, std::unordered_set<std::string_view>& 
   for (const ValueInfo& output : graph.outputs) use(output.name);
 }
 
-void replace_in(std::vector<std::string>& names, const std::string& value, const std::string& other) {
-  std::ranges::replace(names, value, other);
-}
+/// Replaces names in a graph and the graphs in it. Own names of these hide what is outside.
+class Replacer {
+ public:
+  explicit Replacer(const Replacements& others) : others_(others) {}
 
-void replace_inside(Graph& inner, const std::string& value, const std::string& other) {
-  if (own_names(inner).contains(value)) return;
-  replace_uses(inner, value, other);
-  for (ValueInfo& output : inner.outputs) {
-    if (output.name == value) output.name = other;
+  void nodes_of(Graph& graph) {
+    for (Node& node : graph.nodes) {
+      for (std::string& input : node.inputs) replace(input);
+      each_subgraph(node, [this](Graph& inner) {
+        hidden_.push_back(own_names(inner));
+        nodes_of(inner);
+        for (ValueInfo& output : inner.outputs) replace(output.name);
+        hidden_.pop_back();
+      });
+    }
+  }
+  void replace(std::string& name) const {
+    const auto found = others_.find(name);
+    if (found == others_.end()) return;
+    const bool is_hidden =
+        std::ranges::any_of(hidden_, [&](const auto& names) { return names.contains(name); });
+    if (!is_hidden) name = found->second;
+  }
+
+ private:
+  const Replacements& others_;
+  std::vector<std::unordered_set<std::string_view>> hidden_;
+};
+
+void add_inner_names(const Graph& graph, const auto& add) {
+  for (const std::string_view name : own_names(graph)) add(name);
+  for (const Node& node : graph.nodes) {
+    each_subgraph(node, [&](const Graph& inner) { add_inner_names(inner, add); });
   }
 }
 
@@ -101,6 +125,7 @@ GraphIndex::GraphIndex(const Graph& graph) {
         take(value, i);
         inner_uses_.emplace(value);
       }
+      add_inner_names(inner, [&](std::string_view name) { inner_names_.emplace(name); });
     });
   }
   for (const ValueInfo& output : graph.outputs) outputs_.insert(output.name);
@@ -135,44 +160,27 @@ std::string FreshNames::make(std::string_view wish) {
   return name;
 }
 
-bool can_replace(const Graph& graph, std::string_view value, std::string_view other) {
-  bool can = true;
-  for (const Node& node : graph.nodes) {
-    each_subgraph(node, [&](const Graph& inner) {
-      const auto own = own_names(inner);
-      if (own.contains(value)) return;
-      std::unordered_set<std::string_view> used;
-      add_outer_values(inner, used);
-      if (!used.contains(value)) return;
-      can = can && !own.contains(other) && can_replace(inner, value, other);
-    });
-  }
-  return can;
+void replace_uses(Graph& graph, const Replacements& others) {
+  if (!others.empty()) Replacer(others).nodes_of(graph);
 }
 
-void replace_uses(Graph& graph, const std::string& value, const std::string& other) {
+void rename_values(Graph& graph, const Replacements& names) {
+  if (names.empty()) return;
+  Replacer replacer(names);
+  replacer.nodes_of(graph);
   for (Node& node : graph.nodes) {
-    replace_in(node.inputs, value, other);
-    each_subgraph(node, [&](Graph& inner) { replace_inside(inner, value, other); });
+    for (std::string& output : node.outputs) replacer.replace(output);
   }
-}
-
-void rename_value(Graph& graph, const std::string& value, const std::string& other) {
-  replace_uses(graph, value, other);
-  for (Node& node : graph.nodes) replace_in(node.outputs, value, other);
-  const auto rename = [&](std::string& name) {
-    if (name == value) name = other;
-  };
-  for (Tensor& tensor : graph.initializers) rename(tensor.name);
+  for (Tensor& tensor : graph.initializers) replacer.replace(tensor.name);
   for (SparseTensor& sparse : graph.sparse_initializers) {
-    if (sparse.values) rename(sparse.values->name);
+    if (sparse.values) replacer.replace(sparse.values->name);
   }
   for (auto* list : {&graph.inputs, &graph.outputs, &graph.value_infos}) {
-    for (ValueInfo& info : *list) rename(info.name);
+    for (ValueInfo& info : *list) replacer.replace(info.name);
   }
   for (TensorAnnotation& annotation : graph.quantization_annotations) {
-    rename(annotation.tensor_name);
-    for (StringPair& pair : annotation.quantization_parameters) rename(pair.value);
+    replacer.replace(annotation.tensor_name);
+    for (StringPair& pair : annotation.quantization_parameters) replacer.replace(pair.value);
   }
 }
 
@@ -204,13 +212,13 @@ std::string add_initializer(Graph& graph, FreshNames& names, Tensor tensor) {
   return graph.initializers.back().name;
 }
 
-const Tensor* constant_initializer(const Graph& graph, std::string_view name, std::int64_t ir_version) {
-  const auto found = std::ranges::find(graph.initializers, name, &Tensor::name);
-  if (found == graph.initializers.end()) return nullptr;
+Constants::Constants(const Graph& graph, std::int64_t ir_version) {
+  for (std::size_t i = 0; i < graph.initializers.size(); ++i) {
+    indices_.emplace(graph.initializers[i].name, i);
+  }
   // From IR version 4 on, an initializer that is also an input is a default, which a caller may replace.
-  if (ir_version >= 4 && std::ranges::find(graph.inputs, name, &ValueInfo::name) != graph.inputs.end())
-    return nullptr;
-  return &*found;
+  if (ir_version < 4) return;
+  for (const ValueInfo& input : graph.inputs) indices_.erase(input.name);
 }
 
 Status sort_nodes(Graph& graph) {

@@ -32,6 +32,12 @@ class GraphIndex {
   bool is_used_inside(std::string_view value) const { return inner_uses_.contains(value); }
   /// True if nobody needs the value: no node, no subgraph, no output.
   bool is_unused(std::string_view value) const { return !is_output(value) && consumers(value).empty(); }
+  /// True if a subgraph, or one in it, has a value of its own of that name.
+  bool is_defined_inside(std::string_view value) const { return inner_names_.contains(value); }
+  /// True if `other` means the same value wherever `value` is taken. In doubt it says no.
+  bool can_replace(std::string_view value, std::string_view other) const {
+    return !is_used_inside(value) || !is_defined_inside(other);
+  }
 
  private:
   struct Hash {
@@ -44,7 +50,7 @@ class GraphIndex {
   using Set = std::unordered_set<std::string, Hash, std::equal_to<>>;
   Map<std::size_t> producers_;
   Map<std::vector<std::size_t>> consumers_;
-  Set outputs_, inner_uses_;
+  Set outputs_, inner_uses_, inner_names_;
 };
 
 /// Values of outside that a graph uses, itself or in its subgraphs.
@@ -61,16 +67,17 @@ class FreshNames {
   std::unordered_set<std::string> taken_;
 };
 
-/// True if `other` means the same value wherever `value` is taken: no subgraph there has one of its own of
-/// that name.
-bool can_replace(const Graph& graph, std::string_view value, std::string_view other);
+/// Values and what takes their place. Many are put in at once: a model may have a hundred thousand of them.
+using Replacements = std::unordered_map<std::string, std::string>;
 
-/// Everybody who took `value` takes `other`, in subgraphs too. The graph's outputs keep their names: a value
-/// that is an output is not replaced there. A subgraph that has a value of its own called `value` keeps it.
-void replace_uses(Graph& graph, const std::string& value, const std::string& other);
+/// Everybody who took a value takes what replaces it, in subgraphs too. The graph's outputs keep their names:
+/// a value that is an output is not replaced there. A subgraph that has a value of its own of that name keeps
+/// it. What replaces a value is not replaced itself.
+void replace_uses(Graph& graph, const Replacements& others);
 
-/// Gives a value of this graph another name, where it is made, where it is taken, and in what describes it.
-void rename_value(Graph& graph, const std::string& value, const std::string& other);
+/// Gives values of this graph other names, where they are made, where they are taken, and in what describes
+/// them.
+void rename_values(Graph& graph, const Replacements& names);
 
 /// Removes the nodes with these indices; what describes values that are gone goes too.
 void remove_nodes(Graph& graph, const std::set<std::size_t>& indices);
@@ -80,8 +87,19 @@ void remove_initializers(Graph& graph, const std::unordered_set<std::string>& na
 /// Adds an initializer under a fresh name made from its own; gives the name.
 std::string add_initializer(Graph& graph, FreshNames& names, Tensor tensor);
 
-/// The initializer of this name that no input can replace; null if there is none.
-const Tensor* constant_initializer(const Graph& graph, std::string_view name, std::int64_t ir_version);
+/// The initializers of a graph that no input can replace. They are found again after others were added.
+class Constants {
+ public:
+  Constants(const Graph& graph, std::int64_t ir_version);
+  /// Null if there is none of this name.
+  const Tensor* find(const Graph& graph, const std::string& name) const {
+    const auto found = indices_.find(name);
+    return found == indices_.end() ? nullptr : &graph.initializers[found->second];
+  }
+
+ private:
+  std::unordered_map<std::string, std::size_t> indices_;
+};
 
 /// Puts nodes into an order in which every value is made before it is used, and keeps the order that there is
 /// as far as that allows. User error if nodes wait for each other.

@@ -40,12 +40,17 @@ TEST_F(EditTest, ProducersAndConsumers) {
   EXPECT_TRUE(index.is_output("y"));
   EXPECT_TRUE(index.is_unused("z"));
   EXPECT_FALSE(index.is_unused("y"));
+  EXPECT_TRUE(index.is_defined_inside("inner"));
+  EXPECT_FALSE(index.is_defined_inside("h"));
+  EXPECT_TRUE(index.can_replace("h", "x"));
+  EXPECT_FALSE(index.can_replace("h", "inner"));
+  EXPECT_TRUE(index.can_replace("x", "inner")) << "no subgraph takes it";
   EXPECT_THAT(outer_values(branch()), ElementsAre("h", "w"));
   EXPECT_THAT(outer_values(graph_), IsEmpty());
 }
 
 TEST_F(EditTest, UsesAreReplacedInSubgraphsToo) {
-  replace_uses(graph_, "h", "x");
+  replace_uses(graph_, {{"h", "x"}});
   EXPECT_THAT(graph_.nodes[1].inputs, ElementsAre("x"));
   EXPECT_THAT(branch().nodes[0].inputs, ElementsAre("x", "w"));
   EXPECT_THAT(graph_.nodes[0].outputs, ElementsAre("h"));
@@ -53,21 +58,19 @@ TEST_F(EditTest, UsesAreReplacedInSubgraphsToo) {
 
 TEST_F(EditTest, ASubgraphsOwnValueOfThatNameStays) {
   branch().inputs.push_back(float_value("h", {}));
-  replace_uses(graph_, "h", "x");
+  replace_uses(graph_, {{"h", "x"}});
   EXPECT_THAT(branch().nodes[0].inputs, ElementsAre("h", "w"));
 }
 
 TEST_F(EditTest, AnOuterValueThatASubgraphPassesOnIsReplaced) {
   branch().outputs[0] = float_value("h", {});
-  replace_uses(graph_, "h", "x");
+  replace_uses(graph_, {{"h", "x"}});
   EXPECT_EQ(branch().outputs[0].name, "x");
 }
 
 TEST_F(EditTest, RenamingKeepsTheModelSound) {
   graph_.value_infos.push_back(float_value("h", {1, 3}));
-  rename_value(graph_, "h", "hidden");
-  rename_value(graph_, "y", "result");
-  rename_value(graph_, "w", "weights");
+  rename_values(graph_, {{"h", "hidden"}, {"y", "result"}, {"w", "weights"}});
   EXPECT_EQ(graph_.outputs[0].name, "result");
   EXPECT_EQ(graph_.value_infos[0].name, "hidden");
   EXPECT_TRUE(check_model(model_).empty()) << all_of(check_model(model_));
@@ -95,11 +98,11 @@ TEST_F(EditTest, RemovingTakesDescriptionsAlong) {
 }
 
 TEST_F(EditTest, AConstantIsWhatNoCallerCanReplace) {
-  EXPECT_NE(constant_initializer(graph_, "w", 8), nullptr);
-  EXPECT_EQ(constant_initializer(graph_, "x", 8), nullptr);
+  EXPECT_NE(Constants(graph_, 8).find(graph_, "w"), nullptr);
+  EXPECT_EQ(Constants(graph_, 8).find(graph_, "x"), nullptr);
   graph_.inputs.push_back(float_value("w", {2, 3}));
-  EXPECT_EQ(constant_initializer(graph_, "w", 8), nullptr);
-  EXPECT_NE(constant_initializer(graph_, "w", 3), nullptr);
+  EXPECT_EQ(Constants(graph_, 8).find(graph_, "w"), nullptr);
+  EXPECT_NE(Constants(graph_, 3).find(graph_, "w"), nullptr);
 }
 
 TEST_F(EditTest, SortingFollowsTheValues) {

@@ -49,7 +49,7 @@ class Emitter {
     sink_.shared(value);
   }
   void unknown(const UnknownFields& fields) {
-    if (fields.has_value()) sink_.text(*fields);
+    if (fields.has_value()) sink_.unknown(*fields);
   }
   template <class T>
   void message(std::uint32_t field, const T& value) {
@@ -59,7 +59,7 @@ class Emitter {
     tag(field, WireType::bytes);
     sink_.varint(meter.size());
     if constexpr (std::is_same_v<Sink, WireMeter>) {
-      sink_.counted(meter.size());
+      sink_.counted(meter);
     } else {
       put(*this, value);
     }
@@ -386,6 +386,13 @@ std::vector<SharedBytes> encode_model(const Model& model) {
   Emitter<WireWriter> out(writer);
   put(out, model);
   return writer.take();
+}
+
+std::uint64_t unknown_size(const Model& model) {
+  WireMeter meter;
+  Emitter<WireMeter> out(meter);
+  put(out, model);
+  return meter.unknown_size();
 }
 
 SharedBytes encode_node(const Node& node) {

@@ -16,6 +16,8 @@ namespace joulery::onnx {
 std::vector<SharedBytes> encode_model(const Model& model);
 /// The same of one node.
 SharedBytes encode_node(const Node& node);
+/// Bytes of fields that this version does not know, wherever in the model they are.
+std::uint64_t unknown_size(const Model& model);
 /// Sum of the pieces' sizes.
 std::uint64_t total_size(const std::vector<SharedBytes>& pieces);
 /// The pieces in one buffer.

@@ -42,11 +42,14 @@ class PolicyVisitor {
       findings_.warning("depth", at.text(), fmt::format("graphs are nested {} deep", depth));
     }
     constants_.emplace_back();
-    for (const Tensor& tensor : graph.initializers) constants_.back().emplace(tensor.name, &tensor);
+    for (const Tensor& tensor : graph.initializers) remember(tensor.name, {.tensor = &tensor});
     tell_unknown(graph.unknown, at);
   }
   void leave_graph(const Graph&, const Place&) { constants_.pop_back(); }
   void function(const Function& function, const Place& at) {
+    // Functions come after all graphs, and see nothing of outside.
+    constants_.clear();
+    constants_.emplace_back();
     tell_unknown(function.unknown, at);
     if (contains(kStandardDomains, canonical_domain(function.domain))) {
       findings_.warning(
@@ -74,6 +77,7 @@ class PolicyVisitor {
     }
     const std::string_view domain = canonical_domain(node.domain);
     if (!domain.empty()) return;
+    if (node.op_type == "Constant") remember_constant(node);
     if (node.op_type == "Loop") judge_loop(node, where());
     if (node.op_type == "ConstantOfShape" && !node.inputs.empty()) judge_shape(node.inputs[0], where());
     if (node.op_type == "Expand" && node.inputs.size() > 1) judge_shape(node.inputs[1], where());
@@ -106,18 +110,15 @@ class PolicyVisitor {
     }
   }
 
+  void sparse_tensor(const SparseTensor& sparse, const Place& at) {
+    tell_unknown(sparse.unknown, at);
+    // Engines make a dense one of it, however few its values are.
+    judge_dims(sparse.dims, at.text());
+  }
+
   void type(const Type& type, const Place& at) {
-    const auto* tensor = std::get_if<TensorType>(&type.value);
-    if (tensor == nullptr || !tensor->shape) return;
-    std::vector<std::int64_t> dims;
-    for (const Dimension& dimension : tensor->shape->dimensions) {
-      const auto* size = std::get_if<std::int64_t>(&dimension.size);
-      if (size != nullptr && *size >= 0) dims.push_back(*size);
-    }
-    const auto elements = element_count(dims);
-    if (!elements || *elements > limits_.elements) {
-      findings_.warning("size", at.text(), "a value is declared with more elements than a machine holds");
-    }
+    tell_unknown(type.unknown, at);
+    std::visit([&](const auto& value) { judge_type(value, at); }, type.value);
   }
 
   void finish(const Model& model) {
@@ -138,21 +139,42 @@ class PolicyVisitor {
                          fmt::format("its functions expand to {} nodes", expansion.nodes),
                          "functions that call functions many times fill an engine's memory");
     }
-    if (unknown_ > 0) {
-      findings_.warning("unknown-fields", unknown_where_,
-                        fmt::format("{} parts of the model have fields that ONNX does not have ({} bytes)",
-                                    unknown_, unknown_bytes_),
+    if (const std::uint64_t bytes = unknown_size(model); bytes > 0) {
+      findings_.warning("unknown-fields", unknown_where_.empty() ? "model" : unknown_where_,
+                        fmt::format("{} bytes of the model are in fields that ONNX does not have", bytes),
                         "a newer ONNX, or something hidden in the file");
     }
   }
 
+  /// Where the first ones are, as far as a walk comes there.
   void tell_unknown(const UnknownFields& fields, const Place& at) {
-    if (!fields.has_value()) return;
-    if (unknown_++ == 0) unknown_where_ = at.text();
-    unknown_bytes_ += fields->size();
+    if (fields.has_value() && unknown_where_.empty()) unknown_where_ = at.text();
   }
 
  private:
+  template <class T>
+  void judge_type(const T& value, const Place& at) {
+    if constexpr (requires { value.shape; }) {
+      if (value.shape) judge_declared(*value.shape, at);
+    } else if constexpr (requires { value.element; }) {
+      if (value.element.has_value()) type(*value.element, at);
+    } else if constexpr (requires { value.value; }) {
+      if (value.value.has_value()) type(*value.value, at);
+    }
+  }
+
+  void judge_declared(const Shape& shape, const Place& at) {
+    std::vector<std::int64_t> dims;
+    for (const Dimension& dimension : shape.dimensions) {
+      const auto* size = std::get_if<std::int64_t>(&dimension.size);
+      if (size != nullptr && *size >= 0) dims.push_back(*size);
+    }
+    const auto elements = element_count(dims);
+    if (!elements || *elements > limits_.elements) {
+      findings_.warning("size", at.text(), "a value is declared with more elements than a machine holds");
+    }
+  }
+
   void tell(const ExternalFault& fault, const std::string& where) {
     findings_.critical(fault.rule, where, fault.what, fault.hint);
   }
@@ -182,11 +204,46 @@ class PolicyVisitor {
     }
   }
 
-  const Tensor* constant(std::string_view name) const {
-    for (auto scope = constants_.rbegin(); scope != constants_.rend(); ++scope) {
-      if (const auto found = scope->find(name); found != scope->end()) return found->second;
+  /// A constant that may be a shape or a number of trips.
+  struct Constant {
+    const Tensor* tensor = nullptr;
+    /// Of a node that has it as an attribute of integers.
+    const AttributeValue* integers = nullptr;
+  };
+
+  /// Many nodes may take the same constant, so that large ones, which are no shapes, are never looked into.
+  void remember(std::string_view name, Constant constant) {
+    if (constant.tensor != nullptr && constant.tensor->data.size() > kMostShapeBytes) return;
+    constants_.back().emplace(name, constant);
+  }
+
+  void remember_constant(const Node& node) {
+    if (node.outputs.empty()) return;
+    for (const Attribute& attribute : node.attributes) {
+      if (const auto* tensor = std::get_if<Box<Tensor>>(&attribute.value)) {
+        remember(node.outputs[0], {.tensor = &**tensor});
+      } else if (attribute.name == "value_int" || attribute.name == "value_ints") {
+        remember(node.outputs[0], {.integers = &attribute.value});
+      }
     }
-    return nullptr;
+  }
+
+  /// The integers of a constant that the scope knows; none if there is no such constant, or it is no shape.
+  std::vector<std::int64_t> shape_of(std::string_view name) const {
+    for (auto scope = constants_.rbegin(); scope != constants_.rend(); ++scope) {
+      const auto found = scope->find(name);
+      if (found == scope->end()) continue;
+      const auto& [tensor, integers] = found->second;
+      if (tensor != nullptr) {
+        if (element_count(tensor->dims).value_or(kMostRank + 1) > kMostRank) return {};
+        return integer_values(*tensor).value_or(std::vector<std::int64_t>());
+      }
+      if (const auto* one = std::get_if<std::int64_t>(integers)) return {*one};
+      const auto* list = std::get_if<std::vector<std::int64_t>>(integers);
+      if (list == nullptr || list->size() > kMostRank) return {};
+      return *list;
+    }
+    return {};
   }
 
   void judge_loop(const Node& node, const std::string& where) {
@@ -194,11 +251,9 @@ class PolicyVisitor {
       findings_.note("loop", where, "a Loop has no limit of trips: it ends when its condition says so");
       return;
     }
-    const Tensor* trips = constant(node.inputs[0]);
-    if (trips == nullptr || element_count(trips->dims) != 1) return;
-    const auto values = integer_values(*trips);
-    if (values && (*values)[0] > limits_.loop_trips) {
-      findings_.warning("loop", where, fmt::format("a Loop may take {} trips", (*values)[0]));
+    const std::vector<std::int64_t> trips = shape_of(node.inputs[0]);
+    if (trips.size() == 1 && trips[0] > limits_.loop_trips) {
+      findings_.warning("loop", where, fmt::format("a Loop may take {} trips", trips[0]));
     }
   }
 
@@ -211,27 +266,23 @@ class PolicyVisitor {
     }
   }
 
-  void judge_shape(std::string_view name, const std::string& where) {
-    const Tensor* shape = constant(name);
-    if (shape == nullptr || element_count(shape->dims).value_or(kMostRank + 1) > kMostRank) return;
-    if (const auto dims = integer_values(*shape)) judge_dims(*dims, where);
-  }
+  void judge_shape(std::string_view name, const std::string& where) { judge_dims(shape_of(name), where); }
 
   void judge_shape_attribute(const Attribute& shape, const std::string& where) {
     if (const auto* dims = std::get_if<std::vector<std::int64_t>>(&shape.value)) judge_dims(*dims, where);
   }
 
   static constexpr std::uint64_t kMostRank = 1024;
+  /// Of that many numbers in their longest form.
+  static constexpr std::uint64_t kMostShapeBytes = kMostRank * 10;
   FunctionTable table_;
   ExternalFolder* folder_;
   PolicyLimits limits_;
   FindingList& findings_;
-  std::vector<std::map<std::string_view, const Tensor*>> constants_;
+  std::vector<std::map<std::string_view, Constant>> constants_;
   std::set<std::string> domains_;
   std::uint64_t nodes_ = 0;
   std::uint64_t data_bytes_ = 0;
-  std::uint64_t unknown_ = 0;
-  std::uint64_t unknown_bytes_ = 0;
   std::string unknown_where_;
 };
 

@@ -140,6 +140,52 @@ TEST_F(PolicyTest, HugeValues) {
   expect_finding("size", Severity::critical, "graph.node[2] (RandomNormal)");
 }
 
+TEST_F(PolicyTest, HugeValuesInsideOfOthers) {
+  SparseTensor sparse;
+  sparse.values = make_tensor("few", {1}, std::vector<float>{1});
+  sparse.indices = make_tensor("", {1}, std::vector<std::int64_t>{0});
+  sparse.dims = {1LL << 20U, 1LL << 20U};
+  graph_.sparse_initializers.push_back(sparse);
+  expect_finding("size", Severity::critical, "graph.sparse_initializer[0]");
+  graph_.sparse_initializers[0].dims = {1LL << 10U};
+  expect_nothing();
+  const ValueInfo huge = float_value("y", {1LL << 40U, 1LL << 40U});
+  graph_.outputs[0].type = Type{SequenceType{*huge.type, {}}, "", {}};
+  expect_finding("size", Severity::warning, "graph.output[0]");
+}
+
+TEST_F(PolicyTest, ConstantsOfNodesAreLookedAtToo) {
+  const std::vector<std::int64_t> huge{1LL << 20U, 1LL << 20U};
+  graph_.nodes.push_back(make_node("Constant", {}, {"shape"}, {make_attribute("value_ints", huge)}));
+  graph_.nodes.push_back(make_node("ConstantOfShape", {"shape"}, {"huge"}));
+  expect_finding("size", Severity::critical, "graph.node[3] (ConstantOfShape)");
+  graph_.nodes[2].attributes = {make_attribute("value", Box<Tensor>(make_tensor("", {2}, huge)))};
+  expect_finding("size", Severity::critical, "graph.node[3] (ConstantOfShape)");
+  graph_.nodes[2].attributes = {make_attribute("value_int", std::int64_t{1LL << 40U})};
+  graph_.nodes[3] = make_node("Loop", {"shape", ""}, {});
+  expect_finding("loop", Severity::warning, "graph.node[3] (Loop)");
+}
+
+TEST_F(PolicyTest, BodiesOfFunctionsHaveConstantsOfTheirOwn) {
+  add_chain(2, 1);
+  const std::vector<std::int64_t> huge{1LL << 20U, 1LL << 20U};
+  model_.functions[0].nodes.push_back(
+      make_node("Constant", {}, {"shape"}, {make_attribute("value_ints", huge)}));
+  model_.functions[1].nodes.push_back(make_node("ConstantOfShape", {"shape"}, {"not that one"}));
+  expect_nothing();
+  model_.functions[0].nodes.push_back(make_node("ConstantOfShape", {"shape"}, {"huge"}));
+  expect_finding("size", Severity::critical, "functions[0].node[2] (ConstantOfShape)");
+}
+
+TEST_F(PolicyTest, ALargeConstantThatEverybodyTakesAsShapeIsNoTrouble) {
+  // Had it to be looked through for each node, this would not end.
+  graph_.initializers.push_back(make_tensor("many", {2'000'000}, std::vector<std::int64_t>(2'000'000, 1)));
+  graph_.initializers.back().dims = {1};
+  graph_.initializers.back().storage = TensorStorage::int64_data;
+  for (int i = 0; i < 200'000; ++i) graph_.nodes.push_back(make_node("ConstantOfShape", {"many"}, {}));
+  expect_finding("tensor-data", Severity::critical, "graph.initializer[1] (tensor 'many')");
+}
+
 TEST_F(PolicyTest, DataThatIsNotThere) {
   graph_.initializers[0].dims = {1LL << 30U, 1LL << 30U};
   expect_finding("tensor-data", Severity::critical, "graph.initializer[0] (tensor 'w')");
@@ -154,6 +200,18 @@ TEST_F(PolicyTest, ManyNodes) {
 TEST_F(PolicyTest, UnknownFieldsAreTold) {
   graph_.nodes[1].unknown = std::string("\xC0\x3E\x01");
   expect_finding("unknown-fields", Severity::warning, "graph.node[1]");
+}
+
+TEST_F(PolicyTest, UnknownFieldsOfTheSmallestPartsAreTold) {
+  const std::string hidden = "\xC0\x3E\x01";
+  std::get<TensorType>(graph_.inputs[0].type->value).shape->dimensions[0].unknown = hidden;
+  expect_finding("unknown-fields", Severity::warning, "model");
+  model_ = small_model();
+  model_.opset_imports[0].unknown = hidden;
+  expect_finding("unknown-fields", Severity::warning, "model");
+  model_ = small_model();
+  model_.metadata.push_back({"key", "value", hidden});
+  expect_finding("unknown-fields", Severity::warning, "model");
 }
 
 TEST_F(PolicyTest, OneErrorForPolicyAndStructure) {

@@ -59,6 +59,19 @@ TEST_F(ReadWriteTest, AModelCanReplaceTheOneThatItWasReadFrom) {
   EXPECT_EQ(read_back(), model_);
 }
 
+TEST_F(ReadWriteTest, WhatTheModelIsCalledDoesNotMakeItUnreadable) {
+  WriteOptions options;
+  options.data = WriteOptions::Data::in_side_file;
+  options.side_file_from_bytes = 1;
+  for (const std::string name :
+       {"a\\b.onnx", "c:d.onnx", "\xff.onnx", "new\nline.onnx", "a_mem_addr_.onnx"}) {
+    const WrittenModel written = must(write_model(small_model(), path(name), options));
+    EXPECT_TRUE(written.side_file.starts_with("model.onnx.")) << written.side_file;
+    const auto again = read_model(path(name));
+    EXPECT_TRUE(again) << message_of(again);
+  }
+}
+
 TEST_F(ReadWriteTest, TypedDataGoesIntoASideFileAsRaw) {
   Tensor tensor;
   tensor.name = "typed";

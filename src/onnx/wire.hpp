@@ -68,11 +68,21 @@ class WireMeter {
   void fixed64(std::uint64_t) { size_ += 8; }
   void text(std::string_view bytes) { size_ += bytes.size(); }
   void shared(const SharedBytes& bytes) { size_ += bytes.size(); }
-  void counted(std::uint64_t size) { size_ += size; }
+  void unknown(std::string_view fields) {
+    text(fields);
+    unknown_ += fields.size();
+  }
+  void counted(const WireMeter& inner) {
+    size_ += inner.size_;
+    unknown_ += inner.unknown_;
+  }
   std::uint64_t size() const { return size_; }
+  /// Of these, bytes of fields that this version does not know.
+  std::uint64_t unknown_size() const { return unknown_; }
 
  private:
   std::uint64_t size_ = 0;
+  std::uint64_t unknown_ = 0;
 };
 
 /// Collects a message. Large payloads are not copied: the result is a list of pieces to be written one after
@@ -86,6 +96,7 @@ class WireWriter {
   void fixed32(std::uint32_t value) { append(&value, sizeof value); }
   void fixed64(std::uint64_t value) { append(&value, sizeof value); }
   void text(std::string_view bytes) { append(bytes.data(), bytes.size()); }
+  void unknown(std::string_view fields) { text(fields); }
   void shared(const SharedBytes& bytes);
 
   /// The pieces, in order. Ends the writing.

@@ -13,14 +13,18 @@
 #include "base/ids.hpp"
 #include "base/text.hpp"
 #include "onnx/encode.hpp"
+#include "onnx/external_data.hpp"
 #include "onnx/read.hpp"
 #include "onnx/tensor_values.hpp"
 #include "onnx/walk.hpp"
+#include "onnx/wire.hpp"
 
 namespace joulery::onnx {
 namespace {
 
 constexpr std::uint64_t kLargeTensor = 1ULL << 20U;
+/// Leaves room for what is added in a name of 255 bytes, also that of a temporary file.
+constexpr std::size_t kLongestStem = 200;
 constexpr std::uint64_t kLargeAlignment = 64ULL << 10U;
 constexpr std::array<std::uint8_t, kLargeAlignment> kPadding{};
 
@@ -31,6 +35,14 @@ std::string_view as_text(const SharedBytes& bytes) {
 std::string name_of(const std::string& path) {
   const auto slash = path.rfind('/');
   return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+/// What the name of the side file begins with: the model's own name, if a model may refer to such a file.
+std::string side_file_stem(const std::string& path) {
+  const std::string name = name_of(path);
+  const SharedBytes bytes = SharedBytes::copy_of(name);
+  const bool is_fit = name.size() <= kLongestStem && is_utf8(bytes.span()) && !location_fault(name);
+  return is_fit ? name : "model.onnx";
 }
 
 /// The pieces of a side file, each where it belongs.
@@ -144,7 +156,7 @@ Result<WrittenModel> write_model(const Model& model, const std::string& path, co
   Model moved = model;
   JOULERY_CHECK_OK(move_out(moved, options, side));
   if (!side.empty()) {
-    written.side_file = fmt::format("{}.{}.data", name_of(target), side.hash());
+    written.side_file = fmt::format("{}.{}.data", side_file_stem(target), side.hash());
     written.side_file_bytes = side.size();
     name_side_file(moved, written.side_file);
   }

@@ -30,7 +30,8 @@ struct WrittenModel {
   std::uint64_t side_file_bytes = 0;
 };
 
-/// Writes `path`, and where data goes into a side file "<name>.<hash of the data>.data" beside it. Both are
+/// Writes `path`, and where data goes into a side file "<name>.<hash of the data>.data" beside it
+/// ("model.onnx.<…>" if no model may refer to a file of such a name). Both are
 /// written to temporary files, synced and renamed, the side file first: whoever reads `path` finds the old
 /// model with its old data or the new one with its new data. Side files of older versions are left where they
 /// are. User error if a model without a side file would have 2 GB or more, and if an external tensor has no

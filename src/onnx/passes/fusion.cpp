@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <unordered_map>
 
 #include "onnx/edit.hpp"
 #include "onnx/passes/pass.hpp"
@@ -20,15 +21,16 @@ std::size_t only_consumer(const GraphIndex& index, const std::string& value) {
   return consumers.size() == 1 ? consumers[0] : GraphIndex::kNone;
 }
 
-/// What the graph itself says of a value's rank.
-std::optional<std::size_t> rank_of(const Graph& graph, const std::string& value) {
+/// What the graph itself says of the rank of its values.
+std::unordered_map<std::string_view, std::size_t> ranks_of(const Graph& graph) {
+  std::unordered_map<std::string_view, std::size_t> ranks;
   for (const auto* list : {&graph.inputs, &graph.value_infos, &graph.outputs}) {
-    const auto found = std::ranges::find(*list, value, &ValueInfo::name);
-    if (found == list->end() || !found->type) continue;
-    const auto* type = std::get_if<TensorType>(&found->type->value);
-    if (type != nullptr && type->shape) return type->shape->dimensions.size();
+    for (const ValueInfo& value : *list) {
+      const auto* type = value.type ? std::get_if<TensorType>(&value.type->value) : nullptr;
+      if (type != nullptr && type->shape) ranks.emplace(value.name, type->shape->dimensions.size());
+    }
   }
-  return std::nullopt;
+  return ranks;
 }
 
 class GemmFusion : public Pass {
@@ -37,28 +39,35 @@ class GemmFusion : public Pass {
 
  private:
   Result<Change> apply_impl(Graph& graph, const PassContext& context) const override {
-    const GraphIndex index(graph);
+    const Known known{GraphIndex(graph), Constants(graph, context.ir_version), ranks_of(graph)};
     std::set<std::size_t> gone;
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-      if (is_standard(graph.nodes[i], "MatMul") && fuse(graph, index, i, context)) gone.insert(i);
+      if (is_standard(graph.nodes[i], "MatMul") && fuse(graph, known, i)) gone.insert(i);
     }
     remove_nodes(graph, gone);
     return Change{gone.size()};
   }
 
+  struct Known {
+    GraphIndex index;
+    Constants constants;
+    std::unordered_map<std::string_view, std::size_t> ranks;
+  };
+
   /// Makes a Gemm of the Add behind the MatMul `i`.
-  static bool fuse(Graph& graph, const GraphIndex& index, std::size_t i, const PassContext& context) {
+  static bool fuse(Graph& graph, const Known& known, std::size_t i) {
     const Node& product = graph.nodes[i];
     if (product.inputs.size() != 2 || product.outputs.size() != 1) return false;
-    const Tensor* weights = constant_initializer(graph, product.inputs[1], context.ir_version);
+    const Tensor* weights = known.constants.find(graph, product.inputs[1]);
     if (weights == nullptr || weights->dims.size() != 2 || !is_float(weights->data_type)) return false;
-    if (rank_of(graph, product.inputs[0]) != 2U) return false;
-    const std::size_t at = only_consumer(index, product.outputs[0]);
+    const auto rank = known.ranks.find(product.inputs[0]);
+    if (rank == known.ranks.end() || rank->second != 2) return false;
+    const std::size_t at = only_consumer(known.index, product.outputs[0]);
     if (at == GraphIndex::kNone) return false;
     Node& sum = graph.nodes[at];
     if (!is_standard(sum, "Add") || sum.inputs.size() != 2) return false;
     const std::string bias_name = sum.inputs[0] == product.outputs[0] ? sum.inputs[1] : sum.inputs[0];
-    const Tensor* bias = constant_initializer(graph, bias_name, context.ir_version);
+    const Tensor* bias = known.constants.find(graph, bias_name);
     if (bias == nullptr || bias->data_type != weights->data_type || !is_row(bias->dims, weights->dims[1]))
       return false;
     sum.op_type = "Gemm";
@@ -87,30 +96,33 @@ class BatchNormFolding : public Pass {
  private:
   Result<Change> apply_impl(Graph& graph, const PassContext& context) const override {
     const GraphIndex index(graph);
+    const Constants constants(graph, context.ir_version);
     FreshNames names(graph);
     std::set<std::size_t> gone;
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-      if (is_standard(graph.nodes[i], "Conv") && fold(graph, index, i, context, names)) gone.insert(i);
+      if (is_standard(graph.nodes[i], "Conv") && fold(graph, index, i, constants, names)) gone.insert(i);
     }
     remove_nodes(graph, gone);
     return Change{gone.size()};
   }
 
   /// Makes a Conv of the BatchNormalization behind the Conv `i`, so that what lies between stays before it.
-  static bool fold(Graph& graph, const GraphIndex& index, std::size_t i, const PassContext& context,
+  static bool fold(Graph& graph, const GraphIndex& index, std::size_t i, const Constants& constants,
                    FreshNames& names) {
     const Node conv = graph.nodes[i];
     if (conv.inputs.size() < 2 || conv.outputs.size() != 1) return false;
     const std::size_t at = only_consumer(index, conv.outputs[0]);
     if (at == GraphIndex::kNone || !is_inference_norm(graph.nodes[at], conv.outputs[0])) return false;
-    const Tensor* weights = constant_float(graph, conv.inputs[1], context);
+    // Weights that others have too stay tied, and are not multiplied.
+    if (only_consumer(index, conv.inputs[1]) != i) return false;
+    const Tensor* weights = constant_float(graph, conv.inputs[1], constants);
     if (weights == nullptr || weights->dims.empty() || weights->dims[0] <= 0) return false;
     const auto channels = static_cast<std::size_t>(weights->dims[0]);
-    const auto norm = normalization_of(graph, graph.nodes[at], channels, context);
+    const auto norm = normalization_of(graph, graph.nodes[at], channels, constants);
     if (!norm) return false;
     std::vector<double> bias(channels, 0.0);
     if (conv.inputs.size() > 2 && !conv.inputs[2].empty()) {
-      const auto given = constant_values(graph, conv.inputs[2], channels, context);
+      const auto given = constant_values(graph, conv.inputs[2], channels, constants);
       if (!given) return false;
       bias = *given;
     }
@@ -165,14 +177,14 @@ class BatchNormFolding : public Pass {
   }
 
   static const Tensor* constant_float(const Graph& graph, const std::string& name,
-                                      const PassContext& context) {
-    const Tensor* tensor = constant_initializer(graph, name, context.ir_version);
+                                      const Constants& constants) {
+    const Tensor* tensor = constants.find(graph, name);
     return tensor != nullptr && tensor->data_type == DataType::float32 ? tensor : nullptr;
   }
 
   static std::optional<std::vector<double>> constant_values(const Graph& graph, const std::string& name,
-                                                            std::size_t count, const PassContext& context) {
-    const Tensor* tensor = constant_float(graph, name, context);
+                                                            std::size_t count, const Constants& constants) {
+    const Tensor* tensor = constant_float(graph, name, constants);
     if (tensor == nullptr || tensor->dims.size() != 1) return std::nullopt;
     auto values = real_values(*tensor);
     if (!values || values->size() != count) return std::nullopt;
@@ -180,7 +192,7 @@ class BatchNormFolding : public Pass {
   }
 
   static std::optional<Normalization> normalization_of(const Graph& graph, const Node& node,
-                                                       std::size_t channels, const PassContext& context) {
+                                                       std::size_t channels, const Constants& constants) {
     double epsilon = 1e-5F;
     if (const Attribute* given = node.attribute("epsilon")) {
       const auto* number = std::get_if<float>(&given->value);
@@ -189,7 +201,7 @@ class BatchNormFolding : public Pass {
     }
     std::vector<std::vector<double>> parameters;
     for (std::size_t i = 1; i < 5; ++i) {
-      auto values = constant_values(graph, node.inputs[i], channels, context);
+      auto values = constant_values(graph, node.inputs[i], channels, constants);
       if (!values) return std::nullopt;
       parameters.push_back(std::move(*values));
     }

@@ -53,7 +53,7 @@ std::unique_ptr<Pass> make_duplicate_removal();
 std::unique_ptr<Pass> make_gemm_fusion();
 /// BatchNormalization after a Conv, all of whose parameters are constant float32: into the Conv's weights and
 /// bias. Same outputs up to rounding of the new weights. Left alone where a folded weight would not be
-/// finite.
+/// finite, and where something else takes the weights too: they stay tied.
 std::unique_ptr<Pass> make_batch_norm_folding();
 
 /// All of the above in a good order.

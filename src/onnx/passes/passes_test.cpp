@@ -243,10 +243,10 @@ TEST_F(BatchNormFoldingTest, WeightsAndBiasTakeItIn) {
   EXPECT_THAT(find(conv.inputs[2]), ElementsAre(1 * 1 + 5 - 0.5, -1 + 7 - 1));
 }
 
-TEST_F(BatchNormFoldingTest, SharedWeightsAreNotChanged) {
+TEST_F(BatchNormFoldingTest, TiedWeightsStayTied) {
   graph_.nodes.push_back(make_node("Conv", {"x", "w"}, {"other"}));
-  EXPECT_THAT(operators_after(*pass_), ElementsAre("Conv", "Conv"));
-  EXPECT_THAT(graph_.nodes[1].inputs, ElementsAre("x", "w"));
+  EXPECT_THAT(operators_after(*pass_), ElementsAre("Conv", "BatchNormalization", "Conv"));
+  EXPECT_EQ(graph_.initializers.size(), 6U);
 }
 
 TEST_F(BatchNormFoldingTest, WhatIsNotCertainStays) {
@@ -281,6 +281,41 @@ TEST_F(PassesTest, WhatTrainingMayTakeStays) {
   const Model before = model_;
   EXPECT_EQ(must(apply_passes(model_, standard_passes())).count, 0U);
   EXPECT_EQ(model_, before);
+}
+
+TEST_F(PassesTest, ModelsWithManyPartsAreNoTrouble) {
+  // Had the whole graph to be gone through for each of them, this would not end.
+  constexpr int kMany = 30'000;
+  Node sum = make_node("Sum", {}, {"y"});
+  graph_.nodes.pop_back();
+  for (int i = 0; i < kMany; ++i) {
+    const std::string number = std::to_string(i);
+    const bool is_first = i == 0;
+    graph_.nodes.push_back(
+        make_node("Identity", {is_first ? "h" : "i" + std::to_string(i - 1)}, {"i" + number}));
+    graph_.nodes.push_back(make_node("MatMul", {"x", "w"}, {"m" + number}));
+    graph_.nodes.push_back(make_node("Add", {"m" + number, "b" + number}, {"a" + number}));
+    graph_.initializers.push_back(make_tensor("b" + number, {3}, std::vector<float>{1, 2, float(i / 2)}));
+    sum.inputs.push_back("a" + number);
+    sum.inputs.push_back("i" + number);
+  }
+  graph_.nodes.push_back(sum);
+  must(apply_passes(model_, standard_passes()));
+  // A MatMul for the identities, and a Gemm for each different bias.
+  EXPECT_EQ(graph_.nodes.size(), 1 + kMany / 2 + 1U);
+  EXPECT_EQ(graph_.initializers.size(), 1 + kMany / 2U);
+  EXPECT_TRUE(check_model(model_).empty()) << all_of(check_model(model_));
+}
+
+TEST_F(PassesTest, AnOutputsNameGoesToWhatOtherIdentitiesGaveOnToo) {
+  graph_.nodes.insert(graph_.nodes.begin() + 1, make_node("Identity", {"h"}, {"same"}));
+  graph_.nodes.push_back(make_node("Identity", {"same"}, {"copy"}));
+  graph_.nodes[2].inputs = {"same"};
+  add_output("copy");
+  add_if("same");
+  EXPECT_THAT(operators_after(*make_identity_removal()), ElementsAre("MatMul", "Relu", "If"));
+  EXPECT_THAT(graph_.nodes[0].outputs, ElementsAre("copy"));
+  EXPECT_THAT(graph_.nodes[1].inputs, ElementsAre("copy"));
 }
 
 TEST_F(PassesTest, AllTogether) {

@@ -1,7 +1,8 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <tuple>
+#include <unordered_map>
+#include <utility>
 
 #include "onnx/edit.hpp"
 #include "onnx/encode.hpp"
@@ -36,33 +37,44 @@ class IdentityRemoval : public Pass {
 
  private:
   Result<Change> apply_impl(Graph& graph, const PassContext& context) const override {
-    // Taken once: what is asked of it stays true, as names only move from a node that goes to one that stays.
+    // The picture of the graph as it was, and what is to change: all of it is changed at once.
     const GraphIndex index(graph);
-    std::set<std::size_t> gone;
+    Plan plan;
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-      if (is_identity(graph.nodes[i], index, context) && bypass(graph, index, i)) gone.insert(i);
+      if (is_identity(graph.nodes[i], index, context)) bypass(graph, index, i, plan);
     }
-    remove_nodes(graph, gone);
-    return Change{gone.size()};
+    replace_uses(graph, plan.others);
+    // The outputs themselves say of what type they are.
+    std::erase_if(graph.value_infos, [&](const ValueInfo& value) { return plan.names.contains(value.name); });
+    rename_values(graph, plan.names);
+    remove_nodes(graph, plan.gone);
+    return Change{plan.gone.size()};
   }
 
+  struct Plan {
+    std::set<std::size_t> gone;
+    /// Values that are another one, which is made by a node that stays.
+    Replacements others;
+    /// Values that take the name of an output.
+    Replacements names;
+  };
+
   /// Makes the node needless, if that can be.
-  static bool bypass(Graph& graph, const GraphIndex& index, std::size_t i) {
-    const std::string input = graph.nodes[i].inputs[0];
+  static void bypass(Graph& graph, const GraphIndex& index, std::size_t i, Plan& plan) {
+    const auto other = plan.others.find(graph.nodes[i].inputs[0]);
+    const std::string input = other == plan.others.end() ? graph.nodes[i].inputs[0] : other->second;
     const std::string output = graph.nodes[i].outputs[0];
     if (!index.is_output(output)) {
-      if (!can_replace(graph, output, input)) return false;
-      replace_uses(graph, output, input);
-      return true;
+      if (!index.can_replace(output, input)) return;
+      plan.others.emplace(output, input);
+    } else {
+      // The output's name goes to the value itself, where another node of this graph makes that. What was
+      // replaced by the value before gets the name too.
+      if (index.producer(input) == GraphIndex::kNone || index.is_output(input)) return;
+      if (index.is_defined_inside(output) || !plan.names.emplace(input, output).second) return;
+      graph.nodes[i].outputs[0].clear();
     }
-    // The output's name goes to the value itself, where another node of this graph makes that.
-    if (index.producer(input) == GraphIndex::kNone || index.is_output(input)) return false;
-    if (!can_replace(graph, input, output)) return false;
-    graph.nodes[i].outputs[0].clear();
-    // The output itself says of what type it is.
-    std::erase_if(graph.value_infos, [&](const ValueInfo& value) { return value.name == input; });
-    rename_value(graph, input, output);
-    return true;
+    plan.gone.insert(i);
   }
 };
 
@@ -114,43 +126,50 @@ class DuplicateRemoval : public Pass {
   std::string_view name() const override { return "duplicate removal"; }
 
  private:
-  Result<Change> apply_impl(Graph& graph, const PassContext& context) const override {
-    const std::size_t constants = merge_initializers(graph, context);
+  Result<Change> apply_impl(Graph& graph, const PassContext&) const override {
+    const std::size_t constants = merge_initializers(graph);
     return Change{constants + merge_nodes(graph)};
   }
 
-  static std::size_t merge_initializers(Graph& graph, const PassContext& context) {
+  static std::size_t merge_initializers(Graph& graph) {
     const GraphIndex index(graph);
-    // By what is cheap to compare first.
-    std::map<std::tuple<DataType, std::vector<std::int64_t>>,
-             std::vector<std::pair<std::string, SharedBytes>>>
-        kept;
-    std::vector<std::pair<std::string, std::string>> same;
+    std::unordered_set<std::string_view> inputs;
+    for (const ValueInfo& input : graph.inputs) inputs.insert(input.name);
+    // By what is cheap to compare first: the data of most is never looked at.
+    std::map<std::pair<DataType, std::vector<std::int64_t>>, std::vector<const Tensor*>> alike;
     for (const Tensor& tensor : graph.initializers) {
-      if (constant_initializer(graph, tensor.name, context.ir_version) == nullptr) continue;
-      if (index.is_output(tensor.name) || is_input(graph, tensor.name)) continue;
-      const auto raw = raw_bytes(tensor);
-      if (!raw) continue;
-      auto& others = kept[{tensor.data_type, tensor.dims}];
-      const auto twin = std::ranges::find(others, *raw, &std::pair<std::string, SharedBytes>::second);
-      if (twin == others.end()) {
-        others.emplace_back(tensor.name, *raw);
-      } else {
-        same.emplace_back(tensor.name, twin->first);
-      }
+      if (index.is_output(tensor.name) || inputs.contains(tensor.name)) continue;
+      alike[{tensor.data_type, tensor.dims}].push_back(&tensor);
+    }
+    Replacements others;
+    for (const auto& [key, tensors] : alike) {
+      if (tensors.size() > 1) find_same(tensors, index, others);
     }
     std::unordered_set<std::string> gone;
-    for (const auto& [name, other] : same) {
-      if (!can_replace(graph, name, other)) continue;
-      replace_uses(graph, name, other);
-      gone.insert(name);
-    }
+    for (const auto& [name, other] : others) gone.insert(name);
+    replace_uses(graph, others);
     remove_initializers(graph, gone);
     return gone.size();
   }
 
-  static bool is_input(const Graph& graph, const std::string& name) {
-    return std::ranges::find(graph.inputs, name, &ValueInfo::name) != graph.inputs.end();
+  /// Of tensors of one type and shape, those with the bits of one before.
+  static void find_same(const std::vector<const Tensor*>& tensors, const GraphIndex& index,
+                        Replacements& others) {
+    std::unordered_multimap<std::size_t, std::pair<const Tensor*, SharedBytes>> kept;
+    for (const Tensor* tensor : tensors) {
+      const auto raw = raw_bytes(*tensor);
+      if (!raw) continue;
+      const std::size_t hash =
+          std::hash<std::string_view>()({reinterpret_cast<const char*>(raw->data()), raw->size()});
+      const auto [first, last] = kept.equal_range(hash);
+      const auto twin =
+          std::find_if(first, last, [&](const auto& item) { return item.second.second == *raw; });
+      if (twin == last) {
+        kept.emplace(hash, std::pair(tensor, *raw));
+      } else if (index.can_replace(tensor->name, twin->second.first->name)) {
+        others.emplace(tensor->name, twin->second.first->name);
+      }
+    }
   }
 
   /// Nodes of ONNX's own operators without chance and without subgraphs.
@@ -164,39 +183,40 @@ class DuplicateRemoval : public Pass {
   }
 
   static std::size_t merge_nodes(Graph& graph) {
-    std::map<std::string, std::size_t> kept;
+    const GraphIndex index(graph);
+    std::unordered_map<std::string, std::size_t> kept;
     std::set<std::size_t> gone;
-    std::unordered_set<std::string> outputs;
-    for (const ValueInfo& output : graph.outputs) outputs.insert(output.name);
+    Replacements others;
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
       const Node& node = graph.nodes[i];
       if (!is_repeatable(node)) continue;
-      const auto [twin, is_new] = kept.emplace(computation_of(node), i);
-      if (is_new || !can_merge(graph, graph.nodes[twin->second], node, outputs)) continue;
-      const std::vector<std::string> from = node.outputs;
-      const std::vector<std::string> to = graph.nodes[twin->second].outputs;
-      for (std::size_t j = 0; j < from.size(); ++j) {
-        if (!from[j].empty()) replace_uses(graph, from[j], to[j]);
+      const auto [twin, is_new] = kept.emplace(computation_of(node, others), i);
+      if (is_new || !can_merge(index, graph.nodes[twin->second], node)) continue;
+      for (std::size_t j = 0; j < node.outputs.size(); ++j) {
+        if (!node.outputs[j].empty()) others.emplace(node.outputs[j], graph.nodes[twin->second].outputs[j]);
       }
       gone.insert(i);
     }
+    replace_uses(graph, others);
     remove_nodes(graph, gone);
     return gone.size();
   }
 
-  static bool can_merge(const Graph& graph, const Node& first, const Node& second,
-                        const std::unordered_set<std::string>& outputs) {
+  static bool can_merge(const GraphIndex& index, const Node& first, const Node& second) {
     for (std::size_t j = 0; j < second.outputs.size(); ++j) {
       if (second.outputs[j].empty()) continue;
-      if (outputs.contains(second.outputs[j]) || !can_replace(graph, second.outputs[j], first.outputs[j]))
+      if (index.is_output(second.outputs[j]) || !index.can_replace(second.outputs[j], first.outputs[j]))
         return false;
     }
     return true;
   }
 
   /// What a node computes from what, as bytes: two nodes with the same compute the same.
-  static std::string computation_of(const Node& node) {
+  static std::string computation_of(const Node& node, const Replacements& others) {
     Node bare = node;
+    for (std::string& input : bare.inputs) {
+      if (const auto other = others.find(input); other != others.end()) input = other->second;
+    }
     bare.name.clear();
     bare.doc_string.clear();
     bare.metadata.clear();
