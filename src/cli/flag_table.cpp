@@ -215,20 +215,21 @@ Verb data_verb() {
 }
 
 Verb engines_verb() {
-  return {.name = "engines",
-          .summary = "inference engines that can run models here",
-          .usage = "engines [FLAGS]",
-          .examples = {{"joulery engines", "each with its version, devices, precisions and what is missing"},
-                       {"joulery engines --engine-path /opt/onnxruntime/lib", "also those of a folder"}},
-          .flags = {{.name = "engine-path",
-                     .value = "DIR",
-                     .help = "look in DIR first: absolute, yours or root's, no folder that everybody may write",
-                     .takes_file = true},
-                    json_flag()},
-          .details =
-              "Looked for in the active Python environment, in .deps of the source tree, among the user's "
-              "and the system's Python packages, and where the system keeps libraries. Each library is "
-              "opened in a process of its own. Exit code 3 if none can be used.\n"};
+  return {
+      .name = "engines",
+      .summary = "inference engines that can run models here",
+      .usage = "engines [FLAGS]",
+      .examples = {{"joulery engines", "each with its version, devices, precisions and what is missing"},
+                   {"joulery engines --engine-path /opt/onnxruntime/lib", "also those of a folder"}},
+      .flags = {{.name = "engine-path",
+                 .value = "DIR",
+                 .help = "look in DIR first: absolute, yours or root's, no folder that everybody may write",
+                 .takes_file = true},
+                json_flag()},
+      .details =
+          "Looked for in the active Python environment, in .deps of the source tree, among the user's "
+          "and the system's Python packages, and where the system keeps libraries. Each library is "
+          "opened in a process of its own. Exit code 3 if none can be used.\n"};
 }
 
 /// How this program starts itself to run an engine apart. Not for people.
