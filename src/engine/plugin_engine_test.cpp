@@ -108,7 +108,7 @@ TEST_F(PluginEngineTest, PortsAreCalledWhatTheModelCallsThem) {
   ASSERT_TRUE(session) << session.error().message;
   EXPECT_EQ((*session)->inputs()[0].name, "picture");
   EXPECT_EQ((*session)->outputs()[0].name, "class");
-  source.output_names.push_back("another");
+  source.output_names.emplace_back("another");
   session = engine->load(source, {});
   ASSERT_FALSE(session);
   EXPECT_THAT(session.error().message, HasSubstr("1 outputs where the model has 2"));

@@ -295,7 +295,8 @@ TEST_F(PassesTest, ModelsWithManyPartsAreNoTrouble) {
         make_node("Identity", {is_first ? "h" : "i" + std::to_string(i - 1)}, {"i" + number}));
     graph_.nodes.push_back(make_node("MatMul", {"x", "w"}, {"m" + number}));
     graph_.nodes.push_back(make_node("Add", {"m" + number, "b" + number}, {"a" + number}));
-    graph_.initializers.push_back(make_tensor("b" + number, {3}, std::vector<float>{1, 2, float(i / 2)}));
+    const int pair = i / 2;
+    graph_.initializers.push_back(make_tensor("b" + number, {3}, std::vector<float>{1, 2, float(pair)}));
     sum.inputs.push_back("a" + number);
     sum.inputs.push_back("i" + number);
   }
