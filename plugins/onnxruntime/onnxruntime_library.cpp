@@ -8,7 +8,7 @@
 #include <charconv>
 #include <memory>
 
-#include "engine/plugin_error.hpp"
+#include "engine/plugin_adapter.hpp"
 
 namespace joulery::engine::onnxruntime {
 namespace {
@@ -16,7 +16,7 @@ namespace {
 /// Everything that is used here was there in 1.12.
 constexpr unsigned kOldestApi = 12;
 
-constexpr std::array<ONNXTensorElementDataType, data::kDataTypes> kTypes{
+constexpr ElementTypes<ONNXTensorElementDataType> kTypes{
     ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,
     ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16,   ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16,
     ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE,    ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8,
@@ -39,25 +39,16 @@ void ORT_API_CALL drop_message(void*, OrtLoggingLevel, const char*, const char*,
 }  // namespace
 
 data::DataType type_of(ONNXTensorElementDataType type) {
-  const auto* const found = std::find(kTypes.begin() + 1, kTypes.end(), type);
-  return found == kTypes.end() ? data::DataType::unknown
-                               : static_cast<data::DataType>(std::distance(kTypes.begin(), found));
+  return data_type_of(kTypes, type);
 }
 
 ONNXTensorElementDataType type_of(data::DataType type) {
-  const auto index = static_cast<std::size_t>(type);
-  return kTypes[index < kTypes.size() ? index : 0];
+  return element_type_of(kTypes, type);
 }
 
 Library* Library::open(const char* path, JouleryEngineError* error) {
-  void* handle = ::dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) {
-    const char* reason = ::dlerror();
-    fail(error, Blame::environment,
-         fmt::format("can't load '{}': {}", path, reason == nullptr ? "unknown reason" : reason),
-         "install it anew: pip install --force-reinstall onnxruntime");
-    return nullptr;
-  }
+  void* handle = open_engine_library(path, "onnxruntime", error);
+  if (handle == nullptr) return nullptr;
   using GetBase = const OrtApiBase*();
   auto* get_base = reinterpret_cast<GetBase*>(::dlsym(handle, "OrtGetApiBase"));
   const OrtApiBase* base = get_base == nullptr ? nullptr : get_base();

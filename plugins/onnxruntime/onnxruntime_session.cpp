@@ -215,16 +215,6 @@ int LoadedModel::prepare(const JouleryPort* inputs, std::uint32_t count, Joulery
   return 0;
 }
 
-bool LoadedModel::port(bool is_output, std::uint32_t index, JouleryPort& port) const {
-  const std::vector<Port>& ports = is_output ? outputs_ : inputs_;
-  if (index >= ports.size()) return false;
-  port.type = static_cast<std::int32_t>(ports[index].type);
-  port.rank = static_cast<std::uint32_t>(ports[index].shape.rank());
-  std::ranges::copy(ports[index].shape.dimensions(), port.dimensions);
-  port.name = ports[index].name.c_str();
-  return true;
-}
-
 void LoadedModel::effective(JouleryFactSink* sink, void* context) const {
   const auto tell = [&](const char* name, const std::string& value, Known known) {
     sink(context, name, value.c_str(), static_cast<std::int32_t>(known));

@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <array>
 
-#include "engine/plugin_error.hpp"
+#include "engine/plugin_adapter.hpp"
 
 namespace joulery::engine::openvino {
 namespace {
 
-constexpr std::array<ov_element_type_e, data::kDataTypes> kTypes{DYNAMIC, F32, F16, BF16, F64, I8,  I16,
-                                                                 I32,     I64, U8,  U16,  U32, U64, BOOLEAN};
+constexpr ElementTypes<ov_element_type_e> kTypes{DYNAMIC, F32, F16, BF16, F64, I8,  I16,
+                                                 I32,     I64, U8,  U16,  U32, U64, BOOLEAN};
 
 /// The first function that the library lacks; null if it has all.
 const char* find_functions(void* handle, Functions& functions) {
@@ -35,25 +35,16 @@ void drop_message(const char*) {}
 }  // namespace
 
 data::DataType type_of(ov_element_type_e type) {
-  const auto* const found = std::find(kTypes.begin() + 1, kTypes.end(), type);
-  return found == kTypes.end() ? data::DataType::unknown
-                               : static_cast<data::DataType>(std::distance(kTypes.begin(), found));
+  return data_type_of(kTypes, type);
 }
 
 ov_element_type_e type_of(data::DataType type) {
-  const auto index = static_cast<std::size_t>(type);
-  return kTypes[index < kTypes.size() ? index : 0];
+  return element_type_of(kTypes, type);
 }
 
 Library* Library::open(const char* path, JouleryEngineError* error) {
-  void* handle = ::dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) {
-    const char* reason = ::dlerror();
-    fail(error, Blame::environment,
-         fmt::format("can't load '{}': {}", path, reason == nullptr ? "unknown reason" : reason),
-         "install it anew: pip install --force-reinstall openvino");
-    return nullptr;
-  }
+  void* handle = open_engine_library(path, "openvino", error);
+  if (handle == nullptr) return nullptr;
   std::unique_ptr<Library> library(new Library);
   Functions& call = library->functions_;
   if (const char* missing = find_functions(handle, call)) {

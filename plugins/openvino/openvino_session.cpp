@@ -228,16 +228,6 @@ int LoadedModel::prepare(const JouleryPort* inputs, std::uint32_t count, Joulery
   return 0;
 }
 
-bool LoadedModel::port(bool is_output, std::uint32_t index, JouleryPort& port) const {
-  const std::vector<Port>& ports = is_output ? outputs_ : inputs_;
-  if (index >= ports.size()) return false;
-  port.type = static_cast<std::int32_t>(ports[index].type);
-  port.rank = static_cast<std::uint32_t>(ports[index].shape.rank());
-  std::ranges::copy(ports[index].shape.dimensions(), port.dimensions);
-  port.name = ports[index].name.c_str();
-  return true;
-}
-
 std::string LoadedModel::compiled_property(const char* key) const {
   char* value = nullptr;
   if (call_.ov_compiled_model_get_property(compiled_.get(), key, &value) != OK || value == nullptr) return {};

@@ -21,7 +21,8 @@ class LoadedModel {
   ~LoadedModel() = default;
 
   int prepare(const JouleryPort* inputs, std::uint32_t count, JouleryEngineError* error);
-  bool port(bool is_output, std::uint32_t index, JouleryPort& port) const;
+  const std::vector<Port>& inputs() const { return inputs_; }
+  const std::vector<Port>& outputs() const { return outputs_; }
   void effective(JouleryFactSink* sink, void* context) const;
   int bind(bool is_output, std::uint32_t index, const JouleryTensor& tensor, JouleryEngineError* error);
   int run(JouleryEngineError* error);

@@ -30,12 +30,6 @@ constexpr int kMostTries = 100;
 
 enum class Header { none, same, older, foreign };
 
-std::string folder_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 /// What a link leads to, so that it is the file that is moved aside and not the link.
 std::string real_path(const std::string& path) {
   char* resolved = ::realpath(path.c_str(), nullptr);

@@ -21,11 +21,6 @@
 namespace joulery {
 namespace {
 
-std::string folder_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
-}
-
 std::string real_path(const char* path) {
   const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path, nullptr), &std::free);
   return resolved ? std::string(resolved.get()) : std::string();
@@ -116,6 +111,21 @@ Result<DynamicLibrary> DynamicLibrary::open(const std::string& path) {
 
 void* DynamicLibrary::symbol(const char* name) const {
   return ::dlsym(handle_, name);
+}
+
+std::vector<std::string> configured_library_folders(const SystemRoot& root) {
+  constexpr const char* kConfiguration = "/etc/ld.so.conf.d";
+  constexpr std::size_t kLongestFile = 65536;
+  std::vector<std::string> folders;
+  for (const std::string& name : root.list(kConfiguration)) {
+    if (!name.ends_with(".conf")) continue;
+    const auto text = root.read_text(fmt::format("{}/{}", kConfiguration, name), kLongestFile);
+    if (!text) continue;
+    for (const std::string_view line : split(*text, '\n')) {
+      if (trim(line).starts_with('/')) folders.emplace_back(trim(line));
+    }
+  }
+  return folders;
 }
 
 std::string own_library_directory() {

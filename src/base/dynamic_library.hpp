@@ -2,7 +2,9 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "base/files.hpp"
 #include "base/result.hpp"
 
 namespace joulery {
@@ -11,8 +13,8 @@ namespace joulery {
 /// referred to.
 class DynamicLibrary {
  public:
-  /// `path` must be absolute. The file and its folder must belong to the user or root and be writable by
-  /// nobody else, because their code runs with the user's rights; to root, if this program has more. User
+  /// `path` must be absolute. The file and its folder must belong to the user or root and not be writable by
+  /// everybody, because their code runs with the user's rights; to root, if this program has more. User
   /// error if the path is not to be trusted, environment error if there is no such library or it can't be
   /// loaded.
   static Result<DynamicLibrary> open(const std::string& path);
@@ -33,6 +35,9 @@ class DynamicLibrary {
 
 /// Whether the file at `path` may be loaded as code, by the rule above.
 Status check_library_is_trusted(const std::string& path);
+
+/// The folders that the loader's own configuration names, in its order of files.
+std::vector<std::string> configured_library_folders(const SystemRoot& root);
 
 /// The real folder of the library that holds this function, where our plug-ins are; empty if unknown.
 std::string own_library_directory();

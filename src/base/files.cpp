@@ -45,13 +45,13 @@ bool is_same_file(const struct stat& file, int folder, const char* name) {
          info.st_ino == file.st_ino;
 }
 
+}  // namespace
+
 std::string folder_of(const std::string& path) {
   const auto slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
-
-}  // namespace
 
 FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
   if (this != &other) {

@@ -69,6 +69,9 @@ class PolledFile {
   int last_errno_ = 0;
 };
 
+/// The folder part of a path: "." if it has none, "/" for what is in the root.
+std::string folder_of(const std::string& path);
+
 /// Whole file of the user's, at most `limit` bytes: larger is a user error.
 Result<std::string> read_file(const std::string& path, std::size_t limit);
 /// Writes to a temporary file beside `path`, syncs it and renames it, so that `path` is the old file or the

@@ -38,6 +38,13 @@ class Files : public testing::Test {
   std::string folder_;
 };
 
+TEST(FolderOf, IsThePartBeforeTheName) {
+  EXPECT_EQ(folder_of("/a/b"), "/a");
+  EXPECT_EQ(folder_of("/a"), "/");
+  EXPECT_EQ(folder_of("a"), ".");
+  EXPECT_EQ(folder_of("a/b/c"), "a/b");
+}
+
 TEST_F(Files, ReadsKernelFilesBelowItsPrefix) {
   put("sys/a/energy_uj", "12345\n");
   put("sys/b/x", "not a number\n");

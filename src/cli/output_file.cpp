@@ -19,8 +19,7 @@ Status check_output_file(const std::string& flag, const std::string& file, const
                       fmt::format("name a file in it: {} {}{}{}", flag, printable(file),
                                   file.back() == '/' ? "" : "/", example));
   }
-  const auto slash = file.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : file.substr(0, slash);
+  const std::string folder = folder_of(file);
   if (::stat(folder.c_str(), &info) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
     return user_error(fmt::format("{}: can't write '{}': there is no folder '{}'", flag, printable(file),
                                   printable(folder)),

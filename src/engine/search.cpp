@@ -9,6 +9,7 @@
 #include <cctype>
 #include <cstring>
 
+#include "base/dynamic_library.hpp"
 #include "base/text.hpp"
 
 namespace joulery::engine {
@@ -48,15 +49,7 @@ std::vector<std::string> library_folders(const SystemRoot& root) {
       "/usr/lib/aarch64-linux-gnu",
 #endif
       "/usr/local/lib", "/usr/lib64", "/usr/lib"};
-  constexpr const char* kConfiguration = "/etc/ld.so.conf.d";
-  for (const std::string& name : root.list(kConfiguration)) {
-    if (!name.ends_with(".conf")) continue;
-    const auto text = root.read_text(fmt::format("{}/{}", kConfiguration, name), 65536);
-    if (!text) continue;
-    for (const std::string_view line : split(*text, '\n')) {
-      if (trim(line).starts_with('/')) folders.emplace_back(trim(line));
-    }
-  }
+  for (std::string& folder : configured_library_folders(root)) folders.push_back(std::move(folder));
   return folders;
 }
 

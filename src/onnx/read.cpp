@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/files.hpp"
 #include "base/text.hpp"
 #include "onnx/external_data.hpp"
 #include "onnx/file_kind.hpp"
@@ -24,12 +25,6 @@ Result<Model> read_named(const SharedBytes& bytes, const std::string& name, cons
 }
 
 }  // namespace
-
-std::string folder_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 Result<Model> read_model(const std::string& path, const ReadLimits& limits) {
   JOULERY_ASSIGN(const SharedBytes bytes, map_file(path, limits.file_bytes));

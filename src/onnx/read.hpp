@@ -25,7 +25,4 @@ Result<Model> read_model(const std::string& path, const ReadLimits& limits = {})
 /// The same from memory; external tensors stay without data.
 Result<Model> read_model(const SharedBytes& bytes, const ReadLimits& limits = {});
 
-/// The folder part of a path; "." if there is none.
-std::string folder_of(const std::string& path);
-
 }  // namespace joulery::onnx

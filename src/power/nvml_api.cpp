@@ -272,16 +272,7 @@ std::vector<std::string> nvml_library_paths(const SystemRoot& root) {
       "/usr/local/nvidia/lib64",
       "/run/opengl-driver/lib",
       "/usr/lib/wsl/lib"};
-  constexpr const char* kConfiguration = "/etc/ld.so.conf.d";
-  for (const std::string& name : root.list(kConfiguration)) {
-    if (!name.ends_with(".conf")) continue;
-    const auto text = root.read_text(fmt::format("{}/{}", kConfiguration, name), 65536);
-    if (!text) continue;
-    for (const std::string_view line : split(*text, '\n')) {
-      const std::string_view folder = trim(line);
-      if (folder.starts_with('/')) folders.emplace_back(folder);
-    }
-  }
+  for (std::string& folder : configured_library_folders(root)) folders.push_back(std::move(folder));
   std::vector<std::string> paths;
   for (const std::string& folder : folders) paths.push_back(root.resolve(folder + std::string(kFile)));
   return paths;

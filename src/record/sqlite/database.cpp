@@ -181,7 +181,7 @@ Status Database::check_place(const std::string& path) {
     return {};
   }
   if (errno != ENOENT) return environment_error(fmt::format("can't write '{}': {}", name, errno_text(errno)));
-  const std::string folder = file.substr(0, file.rfind('/') + 1);
+  const std::string folder = folder_of(file);
   JOULERY_CHECK_OK(make_directories(folder, 0700));
   if (::access(folder.c_str(), W_OK | X_OK) == 0) return {};
   return environment_error(

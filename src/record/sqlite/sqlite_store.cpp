@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <time.h>
 
+#include "base/files.hpp"
 #include "base/text.hpp"
 #include "record/sqlite/schema.hpp"
 
@@ -11,12 +12,6 @@ namespace sqlite {
 namespace {
 
 const SystemClock kSystemClock;
-
-std::string folder_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 void pause_ms(long milliseconds) {
   timespec pause{0, milliseconds * 1'000'000};
@@ -111,7 +106,7 @@ Status check_sqlite_place(const std::string& path) {
 
 Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path, const SqliteStoreOptions& options) {
   using sqlite::Database;
-  if (options.create && !options.read_only) JOULERY_CHECK_OK(make_directories(sqlite::folder_of(path), 0700));
+  if (options.create && !options.read_only) JOULERY_CHECK_OK(make_directories(folder_of(path), 0700));
   JOULERY_ASSIGN(auto database, Database::open(path, {.create = options.create,
                                                       .read_only = options.read_only,
                                                       .busy_timeout_ms = options.busy_timeout_ms,
