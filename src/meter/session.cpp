@@ -13,10 +13,7 @@
 #include "meter/gpu_figures.hpp"
 #include "meter/redaction.hpp"
 #include "meter/series_recorder.hpp"
-#include "meter/workload_processes.hpp"
-#include "power/machine_load.hpp"
-#include "power/power_model.hpp"
-#include "power/probe.hpp"
+#include "meter/workload_meter.hpp"
 #include "record/spool.hpp"
 
 namespace joulery::meter {
@@ -63,13 +60,8 @@ class Session final : public SupervisorObserver {
 
  private:
   LaunchResult<void> meter(Supervisor& supervisor);
-  void open_sensors();
-  void open_gpus();
   void describe_run();
   void list_devices();
-  /// After the sampler's tick.
-  power::MachineLoad read_load();
-  void start_windows();
   void begin_record();
   /// The run as it stands, into the spool.
   Status record_run(const record::Run& run);
@@ -78,13 +70,6 @@ class Session final : public SupervisorObserver {
   void checkpoint(std::int64_t boottime_ns);
   void finish(const SupervisionResult& supervision);
   void end_record();
-  /// Of all but the GPUs.
-  IdlePower rest_idle_power() const;
-  std::optional<double> measured_idle_watts(const std::string& devices) const;
-  std::vector<GpuShare> gpu_shares(IdlePolicy policy) const;
-  void conclude_gpus(MeteredRun& result) const;
-  /// The workload's share of idle, whatever the run's own policy.
-  double proportional_idle_joules(const MeteredRun& result) const;
   void conclude(MeteredRun& result) const;
 
   const Machine& machine_;
@@ -92,23 +77,8 @@ class Session final : public SupervisorObserver {
   SessionObserver* observer_;
   MeteredRun result_;
 
-  std::unique_ptr<power::Sampler> sampler_;
-  std::unique_ptr<power::MachineLoadReader> load_;
-  /// Of the model among the sampler's sources, which reads the same counter anyway.
-  const power::MachineLoad* model_load_ = nullptr;
-  power::MachineIdentity identity_;
-  std::optional<double> model_idle_watts_;
   AttributionChoice attribution_;
-  /// Of all but the GPUs, which have accounts of their own.
-  EnergyAccount account_;
-  std::vector<std::shared_ptr<power::GpuDevice>> gpu_devices_;
-  std::unique_ptr<WorkloadProcesses> processes_;
-  /// Null on a machine without GPUs.
-  std::unique_ptr<GpuAccounts> gpus_;
-  power::MachineLoad last_load_;
-  power::MachineLoad first_load_;
-  WorkloadUsage last_usage_;
-  std::int64_t start_monotonic_ns_ = 0;
+  std::optional<WorkloadMeter> meter_;
   std::int64_t last_boottime_ns_ = 0;
   std::int64_t command_end_ns_ = 0;
   std::int64_t last_checkpoint_ns_ = 0;
@@ -122,72 +92,13 @@ class Session final : public SupervisorObserver {
   std::int64_t last_sample_ns_ = 0;
 };
 
-void Session::open_sensors() {
-  if (auto identity = power::read_machine_identity(machine_.sensors)) identity_ = std::move(*identity);
-  power::ProbeReport report = power::probe(machine_.sensors, machine_.system_calls, machine_.nvml);
-  auto sources = power::choose_sources(report);
-  gpu_devices_ = std::move(report.gpus);
-  if (sources.empty()) {
-    result_.warnings.push_back({"nothing on this machine tells or models power; only times are measured",
-                                "`joulery doctor` says what was tried"});
-  }
-  const bool modelled = std::any_of(sources.begin(), sources.end(), [](const auto& source) {
-    return source->info().scope == power::Scope::machine_model;
-  });
-  if (modelled) model_idle_watts_ = power::make_power_model(identity_).idle();
-  for (const auto& source : sources) {
-    if (model_load_ == nullptr) model_load_ = power::last_load_of(*source);
-  }
-  sampler_ = std::make_unique<power::Sampler>(std::move(sources), machine_.clock);
-  if (auto load = power::MachineLoadReader::open(
-          machine_.sensors, modelled ? power::LoadExtent::slice : power::LoadExtent::machine)) {
-    load_ = std::move(*load);
-    result_.load_via = load_->via();
-    result_.machine_cpus = load_->cpu_count();
-  } else {
-    result_.warnings.push_back({"can't read the machine's load: " + load.error().message,
-                                "all active energy is taken to be the workload's"});
-  }
-}
-
-/// Before the first window.
-void Session::open_gpus() {
-  if (gpu_devices_.empty()) return;
-  auto processes = WorkloadProcesses::open(machine_.root, *attribution_.attribution);
-  if (!processes) {
-    result_.warnings.push_back({"GPUs are not shared by process: " + processes.error().message,
-                                "their energy is shared by CPU time"});
-    return;
-  }
-  processes_ = std::move(*processes);
-  gpus_ = std::make_unique<GpuAccounts>(*sampler_, std::move(gpu_devices_), *processes_, machine_.clock);
-  if (gpus_->empty()) gpus_.reset();
-}
-
-power::MachineLoad Session::read_load() {
-  if (model_load_ != nullptr) return *model_load_;
-  return load_ ? load_->read() : power::MachineLoad{};
-}
-
-void Session::start_windows() {
-  last_usage_ = attribution_.attribution->read();
-  sampler_->start();
-  open_gpus();
-  if (gpus_) gpus_->start();
-  first_load_ = last_load_ = read_load();
-  record::Run& run = result_.run;
-  run.start_utc_ns = machine_.clock.realtime_ns();
-  run.start_boottime_ns = last_boottime_ns_ = last_checkpoint_ns_ = machine_.clock.boottime_ns();
-  start_monotonic_ns_ = machine_.clock.monotonic_ns();
-}
-
 void Session::describe_run() {
   record::Run& run = result_.run;
   run.id = options_.run_id;
   run.experiment = options_.experiment;
   run.user = options_.user;
   run.tags = options_.tags;
-  result_.host = read_host_facts(machine_.sensors, machine_.clock, identity_);
+  result_.host = read_host_facts(machine_.sensors, machine_.clock, meter_->identity());
   run.host_id = result_.host.host.id;
   run.boot_id = result_.host.boot.id;
   const auto safe = redact_arguments(options_.command.arguments);
@@ -212,9 +123,10 @@ void Session::describe_run() {
 void Session::list_devices() {
   // What is shared out is no better known than what there is to share.
   Provenance shared = Provenance::derived;
-  for (std::size_t i = 0; i < sampler_->device_count(); ++i) {
-    const power::SourceInfo& info = sampler_->device(i);
-    if (sampler_->is_root(i)) shared = std::max(shared, info.provenance);
+  const power::Sampler& sampler = meter_->sampler();
+  for (std::size_t i = 0; i < sampler.device_count(); ++i) {
+    const power::SourceInfo& info = sampler.device(i);
+    if (sampler.is_root(i)) shared = std::max(shared, info.provenance);
     devices_.push_back({.id = info.device_id,
                         .host_id = result_.host.host.id,
                         .name = info.name,
@@ -268,55 +180,20 @@ Status Session::record_run(const record::Run& run) {
 }
 
 void Session::tick() {
-  const power::Tick& tick = sampler_->tick();
-  const power::MachineLoad load = read_load();
-  const WorkloadUsage usage = attribution_.attribution->read();
-  Window window;
-  window.seconds = tick.window_seconds;
-  window.end_seconds = double(tick.boottime_ns) / 1e9;
-  window.machine_joules = tick.machine_joules - tick.late_joules;
-  if (usage.valid) window.workload_seconds = std::max(0.0, usage.cpu_seconds - last_usage_.cpu_seconds);
-  if (load.valid && last_load_.valid)
-    window.busy_seconds = std::max(0.0, load.busy_seconds - last_load_.busy_seconds);
-  const double machine_joules = window.machine_joules;
-  GpuAccounts::Rest rest{.joules = window.machine_joules, .late_joules = tick.late_joules};
-  if (gpus_) rest = gpus_->add(tick);
-  window.machine_joules = rest.joules;
-  account_.set_peak_seconds(sampler_->peak_seconds());
-  account_.add(window);
-  account_.add_late(rest.late_joules);
-  ++result_.ticks;
-  const double busy = std::max(window.busy_seconds, window.workload_seconds);
-  const double share = busy > 0 ? window.workload_seconds / busy : 0;
-  if (window.seconds > 0) {
-    const double watts = machine_joules / window.seconds;
-    if (observer_ != nullptr) {
-      observer_->on_live(
-          {.elapsed_seconds = double(machine_.clock.monotonic_ns() - start_monotonic_ns_) / 1e9,
-           .modelled = model_load_ != nullptr,
-           .energy_known = account_.machine_joules() > 0,
-           .machine_watts = watts,
-           .workload_joules = account_.split(0, IdlePolicy::proportional).workload_joules +
-                              (gpus_ ? gpus_->workload_joules() : 0),
-           .workload_cpus = window.workload_seconds / window.seconds});
-    }
-  }
+  const WorkloadMeter::Look look = meter_->tick(result_);
+  const power::Tick& tick = look.tick;
+  if (observer_ != nullptr && tick.window_seconds > 0) observer_->on_live(meter_->live(look));
   if (series_ && tick.boottime_ns > last_boottime_ns_) {
     for (std::size_t i = 0; i < tick.devices.size(); ++i) {
       // Late energy would be a spike that nothing drew.
       samples_[i].joules += std::max(0.0, tick.devices[i].joules - tick.devices[i].late_joules);
       samples_[i].flags |= tick.devices[i].flags;
     }
-    samples_.back().joules += rest.joules * share + rest.workload_joules;
+    samples_.back().joules += look.workload_joules;
     if (tick.boottime_ns - last_sample_ns_ >= sample_after_ns_) write_sample(tick.boottime_ns);
     checkpoint(tick.boottime_ns);
   }
   last_boottime_ns_ = std::max(last_boottime_ns_, tick.boottime_ns);
-  if (load.valid) last_load_ = load;
-  if (usage.valid) {
-    result_.peak_memory_bytes = std::max(result_.peak_memory_bytes, usage.peak_memory_bytes);
-    last_usage_ = usage;
-  }
 }
 
 void Session::write_sample(std::int64_t boottime_ns) {
@@ -338,83 +215,15 @@ void Session::checkpoint(std::int64_t boottime_ns) {
   static_cast<void>(record_run(so_far.run));
 }
 
-IdlePower Session::rest_idle_power() const {
-  if (model_idle_watts_) return known_idle_power(*model_idle_watts_, "power model");
-  if (const auto watts = measured_idle_watts(root_device_ids(*sampler_)))
-    return known_idle_power(*watts, "measured while the machine was quiet (joulery doctor)");
-  return bounded_idle_power(account_);
-}
-
-std::optional<double> Session::measured_idle_watts(const std::string& devices) const {
-  return options_.load_idle_watts ? options_.load_idle_watts(result_.host.host.id, devices) : std::nullopt;
-}
-
-std::vector<GpuShare> Session::gpu_shares(IdlePolicy policy) const {
-  if (!gpus_) return {};
-  return gpus_->shares(policy, [&](const std::string& device_id) { return measured_idle_watts(device_id); });
-}
-
-void Session::conclude_gpus(MeteredRun& result) const {
-  for (GpuShare& share : gpu_shares(options_.idle)) {
-    result.split += share.energy.split;
-    result.idle_watts += share.energy.idle.watts;
-    result.idle_watts_low += share.energy.idle.low_watts;
-    result.idle_watts_high += share.energy.idle.high_watts;
-    result.idle_basis += fmt::format("; {}: {}", share.name, share.energy.idle.basis);
-    result.gpus.push_back({.share = std::move(share), .energy_machine = {}, .energy = {}, .basis = {}});
-  }
-}
-
-double Session::proportional_idle_joules(const MeteredRun& result) const {
-  double joules = account_.split(result.rest.idle.watts, IdlePolicy::proportional).idle_share_joules;
-  for (const GpuShare& share : gpu_shares(IdlePolicy::proportional))
-    joules += share.energy.split.idle_share_joules;
-  return joules;
-}
-
 /// Figures of everything up to now: at a checkpoint what a kill would leave, at the end what is reported.
 void Session::conclude(MeteredRun& result) const {
-  record::Run& run = result.run;
-  run.end_utc_ns = std::max(machine_.clock.realtime_ns(), run.start_utc_ns);
-  run.end_boottime_ns = machine_.clock.boottime_ns();
-  const std::int64_t end_monotonic_ns = machine_.clock.monotonic_ns();
-  const auto seconds_since_start = [&](std::int64_t monotonic_ns) {
-    return double(monotonic_ns - start_monotonic_ns_) / 1e9;
-  };
-  result.duration_seconds = seconds_since_start(end_monotonic_ns);
-  result.command_seconds = seconds_since_start(command_end_ns_ > 0 ? command_end_ns_ : end_monotonic_ns);
-  result.suspended_seconds =
-      std::max(0.0, double(run.end_boottime_ns - run.start_boottime_ns) / 1e9 - result.duration_seconds);
-  result.cpu_seconds = last_usage_.valid ? last_usage_.cpu_seconds : result.child.cpu_seconds();
-  result.machine_busy_seconds = std::max(account_.busy_seconds(), result.cpu_seconds);
-  if (first_load_.valid) {
-    result.steal_seconds = std::max(0.0, last_load_.steal_seconds - first_load_.steal_seconds);
-  }
-  result.peak_memory_bytes = std::max(result.peak_memory_bytes, result.child.peak_memory_bytes);
-  result.tier = attribution_.attribution->tier();
-  result.can_miss = attribution_.attribution->can_miss();
   result.skipped_tiers = attribution_.skipped;
   result.per = options_.per;
   result.hz = options_.hz;
-  result.idle_policy = options_.idle;
-  result.rest = split_account(account_, rest_idle_power(), options_.idle);
-  result.split = result.rest.split;
-  result.idle_watts = result.rest.idle.watts;
-  result.idle_watts_low = result.rest.idle.low_watts;
-  result.idle_watts_high = result.rest.idle.high_watts;
-  result.idle_basis = result.rest.idle.basis;
-  conclude_gpus(result);
-  result.machine_peak_seconds = std::min(account_.peak_seconds(), result.duration_seconds);
-  if (result.duration_seconds > 0) {
-    result.machine_peak_watts = std::max(gpus_ ? gpus_->machine_peak_watts() : account_.peak_watts(),
-                                         result.split.machine_joules / result.duration_seconds);
-  }
-  fill_figures(*sampler_, result);
-  const Quantity<Joules> parts = result.energy_active + result.energy_other_active + result.energy_idle;
-  result.split.residual_joules = std::abs(result.energy_machine.value() - parts.value());
-  fill_footprint(options_.footprint, read_hardware(machine_.sensors, identity_, result),
-                 proportional_idle_joules(result), result);
-  add_warnings(*sampler_, result);
+  meter_->conclude(command_end_ns_, result);
+  fill_footprint(options_.footprint, read_hardware(machine_.sensors, meter_->identity(), result),
+                 meter_->proportional_idle_joules(result), result);
+  add_warnings(meter_->sampler(), result);
   add_gpu_warnings(result);
   fill_record(result);
   record_footprint(result);
@@ -426,9 +235,7 @@ void Session::finish(const SupervisionResult& supervision) {
   result_.waited_for_tree = supervision.wait == WaitMode::tree;
   result_.interrupted_by = supervision.interrupted_by;
   tick();
-  if (gpus_) gpus_->finish();
-  const double settled = sampler_->settle();
-  account_.add_late(gpus_ ? gpus_->settle(settled) : settled);
+  meter_->settle();
   record::Run& run = result_.run;
   run.status = result_.child.shell_code() == 0 ? record::RunStatus::finished : record::RunStatus::failed;
   if (result_.child.signal != 0) run.status = record::RunStatus::killed;
@@ -473,9 +280,11 @@ LaunchResult<void> Session::meter(Supervisor& supervisor) {
   if (const Status adopted = adopt(attribution_, attribution_options, child->pid()); !adopted) {
     return std::unexpected(launch_error(adopted.error()));
   }
-  open_sensors();
+  meter_.emplace(machine_, *attribution_.attribution, options_.idle, options_.load_idle_watts);
+  meter_->open_sensors(result_);
   begin_record();
-  start_windows();
+  meter_->start(result_);
+  last_boottime_ns_ = last_checkpoint_ns_ = result_.run.start_boottime_ns;
   if (auto released = child->release(); !released) {
     // Nothing ran, so there is nothing to recover.
     if (spool_) ::unlink(spool_->path().c_str());
