@@ -93,12 +93,7 @@ class ContainedSession final : public Session {
   }
 
   Status run() override {
-    std::ranges::fill(results_, std::nullopt);
-    if (!bound_) JOULERY_CHECK_OK(bind_in_worker());
-    for (const SharedTensor& slot : slots_) {
-      if (slot.is_output || slot.bytes == 0) continue;
-      std::memcpy(memory_.bytes().data() + slot.offset, bound_inputs_[slot.index]->data, slot.bytes);
-    }
+    JOULERY_CHECK_OK(hand_over_inputs());
     constexpr const char* kDoing = "running the model";
     JOULERY_ASSIGN(const std::string answer, worker_.request(MessageKind::run, {}, timeout_seconds_, kDoing));
     unbound_.clear();
@@ -114,12 +109,44 @@ class ContainedSession final : public Session {
     return {};
   }
 
+  Result<BlockResult> run_block(const BlockPlan& plan) override {
+    JOULERY_CHECK_OK(hand_over_inputs());
+    constexpr const char* kDoing = "running the model";
+    JOULERY_ASSIGN(const std::string answer, worker_.request(MessageKind::block, encode(plan),
+                                                             plan.seconds + timeout_seconds_, kDoing));
+    BlockResult result;
+    if (!decode(answer, plan.calls, result)) return std::unexpected(worker_.distrust(kDoing));
+    return result;
+  }
+
+  Result<ProcessUsage> usage() override {
+    constexpr const char* kDoing = "telling what it used";
+    JOULERY_ASSIGN(const std::string answer,
+                   worker_.request(MessageKind::usage, {}, timeout_seconds_, kDoing));
+    ProcessUsage usage;
+    if (!decode(answer, usage)) return std::unexpected(worker_.distrust(kDoing));
+    // What it says of its own number is not to be relied on.
+    usage.pid = worker_.pid();
+    return usage;
+  }
+
   Result<data::TensorView> output(std::size_t index) override {
     if (index >= results_.size() || !results_[index]) return internal_error("there is no such output yet");
     return *results_[index];
   }
 
  private:
+  /// After this there is no result.
+  Status hand_over_inputs() {
+    std::ranges::fill(results_, std::nullopt);
+    if (!bound_) JOULERY_CHECK_OK(bind_in_worker());
+    for (const SharedTensor& slot : slots_) {
+      if (slot.is_output || slot.bytes == 0) continue;
+      std::memcpy(memory_.bytes().data() + slot.offset, bound_inputs_[slot.index]->data, slot.bytes);
+    }
+    return {};
+  }
+
   Status bind(const std::vector<Port>& ports, std::vector<std::optional<data::TensorView>>& bound,
               std::size_t index, const data::TensorView& tensor, const char* what) {
     if (index >= ports.size()) return internal_error(fmt::format("the model has no {} {}", what, index));

@@ -11,6 +11,7 @@
 
 #include "base/result.hpp"
 #include "data/tensor.hpp"
+#include "engine/measure.hpp"
 
 namespace joulery::engine {
 
@@ -108,6 +109,12 @@ class Session {
   virtual Status run() = 0;
   /// What the last run gave, whether bound or not; valid until the next run. Nothing after one that failed.
   virtual Result<data::TensorView> output(std::size_t index) = 0;
+
+  /// Runs and times many inferences where the engine is, so that a contained one is timed as well as one in
+  /// this process. There is no output afterwards.
+  virtual Result<BlockResult> run_block(const BlockPlan& plan) { return engine::run_block(*this, plan); }
+  /// Of the process that runs the engine.
+  virtual Result<ProcessUsage> usage() { return own_usage(); }
 };
 
 struct Device {

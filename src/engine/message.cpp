@@ -1,6 +1,8 @@
 #include "engine/message.hpp"
 
 #include <array>
+#include <cmath>
+#include <limits>
 
 #include "base/text.hpp"
 
@@ -71,6 +73,24 @@ std::uint64_t MessageReader::count(std::uint64_t most) {
   if (value >= 0 && static_cast<std::uint64_t>(value) <= most) return static_cast<std::uint64_t>(value);
   fail();
   return 0;
+}
+
+double MessageReader::real() {
+  const auto value = std::bit_cast<double>(number());
+  if (std::isfinite(value)) return value;
+  fail();
+  return 0;
+}
+
+std::vector<std::int64_t> MessageReader::numbers() {
+  const std::string bytes = text();
+  if (bytes.size() % sizeof(std::int64_t) != 0) {
+    fail();
+    return {};
+  }
+  std::vector<std::int64_t> values(bytes.size() / sizeof(std::int64_t));
+  if (!bytes.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
 }
 
 std::string MessageReader::text() {
@@ -234,6 +254,62 @@ bool decode(std::string_view bytes, std::uint64_t shared_size, std::vector<Share
     const auto needed = data::tensor_bytes(tensor.type, tensor.shape);
     if (!needed || *needed != tensor.bytes) return false;
     tensors.push_back(tensor);
+  }
+  return reader.finished();
+}
+
+std::string encode(const BlockPlan& plan) {
+  MessageWriter writer;
+  writer.number(static_cast<std::int64_t>(plan.calls));
+  writer.real(plan.seconds);
+  writer.numbers(plan.arrivals_ns);
+  return writer.take();
+}
+
+bool decode(std::string_view bytes, BlockPlan& plan) {
+  MessageReader reader(bytes);
+  plan.calls = reader.count(kMostBlockCalls);
+  plan.seconds = reader.real();
+  plan.arrivals_ns = reader.numbers();
+  return reader.finished();
+}
+
+std::string encode(const BlockResult& result) {
+  MessageWriter writer;
+  writer.real(result.wall_seconds);
+  writer.real(result.cpu_seconds);
+  writer.numbers(result.latencies_ns);
+  return writer.take();
+}
+
+bool decode(std::string_view bytes, std::uint64_t most_calls, BlockResult& result) {
+  MessageReader reader(bytes);
+  result.wall_seconds = reader.real();
+  result.cpu_seconds = reader.real();
+  result.latencies_ns = reader.numbers();
+  result.calls = result.latencies_ns.size();
+  if (result.calls == 0 || result.calls > most_calls) return false;
+  if (result.wall_seconds < 0 || result.cpu_seconds < 0) return false;
+  for (const std::int64_t latency : result.latencies_ns) {
+    if (latency < 0) return false;
+  }
+  return reader.finished();
+}
+
+std::string encode(const ProcessUsage& usage) {
+  MessageWriter writer;
+  writer.number(usage.pid);
+  for (const double value : {usage.cpu_seconds, usage.resident_bytes, usage.peak_resident_bytes})
+    writer.real(value);
+  return writer.take();
+}
+
+bool decode(std::string_view bytes, ProcessUsage& usage) {
+  MessageReader reader(bytes);
+  usage.pid = static_cast<int>(reader.count(std::numeric_limits<int>::max()));
+  for (double* value : {&usage.cpu_seconds, &usage.resident_bytes, &usage.peak_resident_bytes}) {
+    *value = reader.real();
+    if (*value < 0) return false;
   }
   return reader.finished();
 }

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,7 +15,7 @@ namespace joulery::engine {
 /// What goes between this program and a worker: an 8-byte head (length of the payload, kind), then the
 /// payload. Both run on one machine from one build, so that numbers go in the machine's own order. Whatever
 /// a worker sends may be made up by a model that took it over: reading checks everything.
-enum class MessageKind : std::uint32_t { open = 1, load, bind, run, ok = 100, error };
+enum class MessageKind : std::uint32_t { open = 1, load, bind, run, block, usage, ok = 100, error };
 
 struct Message {
   MessageKind kind = MessageKind::error;
@@ -36,6 +38,10 @@ class MessageWriter {
     bytes_.append(value);
   }
   void shape(const data::Shape& value);
+  void real(double value) { number(std::bit_cast<std::int64_t>(value)); }
+  void numbers(std::span<const std::int64_t> values) {
+    text({reinterpret_cast<const char*>(values.data()), values.size_bytes()});
+  }
   std::string take() { return std::move(bytes_); }
 
  private:
@@ -50,6 +56,9 @@ class MessageReader {
   /// A number from 0 to `most`.
   std::uint64_t count(std::uint64_t most);
   std::string text();
+  /// Finite.
+  double real();
+  std::vector<std::int64_t> numbers();
   data::Shape shape();
   bool ok() const { return ok_; }
   /// Is all read, and nothing wrong?
@@ -84,6 +93,9 @@ std::string encode(const EngineInfo& info);
 std::string encode(const SessionOptions& options, const ModelSource& model);
 std::string encode(const LoadedFacts& facts);
 std::string encode(const std::vector<SharedTensor>& tensors);
+std::string encode(const BlockPlan& plan);
+std::string encode(const BlockResult& result);
+std::string encode(const ProcessUsage& usage);
 std::string encode(const Error& error);
 
 // False if the bytes are none of ours.
@@ -93,6 +105,10 @@ bool decode(std::string_view bytes, SessionOptions& options, ModelSource& model)
 bool decode(std::string_view bytes, LoadedFacts& facts);
 /// Also checks each against the size of the shared memory.
 bool decode(std::string_view bytes, std::uint64_t shared_size, std::vector<SharedTensor>& tensors);
+bool decode(std::string_view bytes, BlockPlan& plan);
+/// Also checks that there are no more calls than were asked for, and that no time is negative or without end.
+bool decode(std::string_view bytes, std::uint64_t most_calls, BlockResult& result);
+bool decode(std::string_view bytes, ProcessUsage& usage);
 bool decode(std::string_view bytes, Error& error);
 
 }  // namespace joulery::engine

@@ -67,6 +67,10 @@ class EngineServer {
         return bind(payload);
       case MessageKind::run:
         return run();
+      case MessageKind::block:
+        return block(payload);
+      case MessageKind::usage:
+        return encode(own_usage());
       default:
         return internal_error("the engine's process was asked for what it does not know");
     }
@@ -139,6 +143,14 @@ class EngineServer {
       offset += view.bytes;
     }
     return encode(results_);
+  }
+
+  Result<std::string> block(const std::string& payload) {
+    BlockPlan plan;
+    if (!decode(payload, plan)) return misread();
+    if (!session_) return internal_error("no model is loaded");
+    JOULERY_ASSIGN(const BlockResult result, session_->run_block(plan));
+    return encode(result);
   }
 
   std::span<std::byte> shared_;

@@ -54,6 +54,7 @@ class WorkerProcess {
   /// last. `doing` completes "the engine crashed while …".
   Result<std::string> request(MessageKind kind, const std::string& payload, double timeout_seconds,
                               const char* doing);
+  int pid() const { return pid_; }
   /// Ends it after an answer that can't be; returns the error.
   Error distrust(const char* doing);
 
