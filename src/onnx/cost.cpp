@@ -1,12 +1,12 @@
 #include "onnx/cost.hpp"
 
-#include <algorithm>
 #include <string_view>
 #include <unordered_set>
 
 #include "onnx/edit.hpp"
 #include "onnx/functions.hpp"
 #include "onnx/operator_macs.hpp"
+#include "onnx/passes/pattern.hpp"
 
 namespace joulery::onnx {
 namespace {
@@ -80,13 +80,6 @@ class WeightCounter {
   ModelCost& cost_;
   std::unordered_set<const std::uint8_t*> seen_;
 };
-
-bool has_subgraph(const Node& node) {
-  return std::ranges::any_of(node.attributes, [](const Attribute& attribute) {
-    return std::holds_alternative<Box<Graph>>(attribute.value) ||
-           std::holds_alternative<std::vector<Graph>>(attribute.value);
-  });
-}
 
 }  // namespace
 

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
 #include <unordered_set>
 #include <utility>
 
 #include "base/text.hpp"
+#include "onnx/ask_in_groups.hpp"
 #include "onnx/check.hpp"
 #include "onnx/edit.hpp"
 #include "onnx/tensor_values.hpp"
@@ -16,38 +16,6 @@ namespace joulery::onnx {
 namespace {
 
 using Names = std::vector<std::string>;
-
-/// Asks for values in groups; a group that is refused is asked for in halves.
-template <class Ask>
-Status ask_in_groups(const Names& values, const RealShapesOptions& options, Names& refused, Ask&& ask) {
-  std::deque<Names> groups;
-  const std::size_t most = std::max<std::size_t>(options.values_at_a_time, 1);
-  for (std::size_t i = 0; i < values.size(); i += most) {
-    const auto first = values.begin() + static_cast<std::ptrdiff_t>(i);
-    groups.emplace_back(first, first + static_cast<std::ptrdiff_t>(std::min(most, values.size() - i)));
-  }
-  bool has_answer = false;
-  Status last;
-  for (std::size_t asked = 0; !groups.empty(); ++asked) {
-    Names group = std::move(groups.front());
-    groups.pop_front();
-    Status status;
-    if (asked < options.most_evaluations) status = ask(group);
-    if (asked < options.most_evaluations && status) {
-      has_answer = true;
-      continue;
-    }
-    if (!status) last = std::move(status);
-    if (group.size() == 1 || asked >= options.most_evaluations) {
-      refused.insert(refused.end(), group.begin(), group.end());
-      continue;
-    }
-    const auto middle = group.begin() + static_cast<std::ptrdiff_t>(group.size() / 2);
-    groups.emplace_back(group.begin(), middle);
-    groups.emplace_back(middle, group.end());
-  }
-  return has_answer ? Status() : last;
-}
 
 class ShapeQuestion {
  public:
@@ -146,12 +114,12 @@ Result<RealShapes> real_shapes(const Model& model, std::span<const Tensor> input
   if (values.empty()) return result;
   ShapeQuestion question(model, inputs, evaluator);
   ValueShapes found;
-  JOULERY_CHECK_OK(ask_in_groups(values, options, result.unknown,
+  JOULERY_CHECK_OK(ask_in_groups(values, options.values_at_a_time, options.most_evaluations, result.unknown,
                                  [&](const Names& group) { return question.ask_shapes(group, found); }));
   std::erase_if(values, [&](const std::string& name) { return !found.contains(name); });
   // A type that is refused leaves its shape: what counts multiplications needs no more.
   Names without_type;
-  static_cast<void>(ask_in_groups(values, options, without_type,
+  static_cast<void>(ask_in_groups(values, options.values_at_a_time, options.most_evaluations, without_type,
                                   [&](const Names& group) { return question.ask_types(group, found); }));
   result.shapes.merge(found);
   return result;
