@@ -16,10 +16,12 @@
 #include <filesystem>
 #include <string>
 
+#include "base/text.hpp"
 #include "engine/engine.hpp"
 #include "engine/evaluator.hpp"
 #include "onnx/check.hpp"
 #include "onnx/cost.hpp"
+#include "onnx/passes/opset_upgrade.hpp"
 #include "onnx/passes/pass.hpp"
 #include "onnx/policy.hpp"
 #include "onnx/read.hpp"
@@ -167,6 +169,40 @@ Status cost(const Words& words) {
   return {};
 }
 
+Status fold(const Words& words) {
+  JOULERY_ASSIGN(Model model, read_model(words[1]));
+  JOULERY_ASSIGN(const auto engine, open(words, 3));
+  engine::EngineEvaluator evaluator(*engine);
+  JOULERY_ASSIGN(const Change change, make_constant_folding(evaluator)->apply(model));
+  JOULERY_CHECK_OK(make_dead_removal()->apply(model));
+  JOULERY_CHECK_OK(require_sound(check_model(model), words[2]));
+  JOULERY_ASSIGN(const WrittenModel written, write_model(model, words[2]));
+  print(fmt::format("{}", change.count));
+  return {};
+}
+
+Status upgrade(const Words& words) {
+  JOULERY_ASSIGN(Model model, read_model(words[1]));
+  const auto target = parse_int64(words[3]);
+  const auto change = upgrade_opset(model, target.value_or(kDefaultOpset));
+  if (!change) {
+    JOULERY_ASSIGN(const Model before, read_model(words[1]));
+    if (!(model == before)) return internal_error("a refused model has changed");
+    return std::unexpected(change.error());
+  }
+  JOULERY_CHECK_OK(require_sound(check_model(model), words[2]));
+  JOULERY_ASSIGN(const WrittenModel written, write_model(model, words[2]));
+  print(fmt::format("{}", change->count));
+  return {};
+}
+
+/// "Softmax 13" for each operator and version that the upgrade knows.
+void print_versions() {
+  for (const OperatorVersion& version : known_operator_versions()) {
+    print(fmt::format("{} {}", version.op_type, version.version));
+  }
+}
+
 int finish(const Status& status) {
   return status ? 0 : fail(status.error());
 }
@@ -180,5 +216,11 @@ int main(int count, char** arguments) {
   if (words.size() == 4 && words[0] == "copy") return copy(words[1], words[2], words[3]);
   if (words.size() == 4 && words[0] == "passes") return passes(words[1], words[2], words[3]);
   if (words.size() >= 5 && words[0] == "cost") return finish(cost(words));
+  if (words.size() == 6 && words[0] == "fold") return finish(fold(words));
+  if (words.size() == 4 && words[0] == "upgrade") return finish(upgrade(words));
+  if (words.size() == 1 && words[0] == "versions") {
+    print_versions();
+    return 0;
+  }
   return 64;
 }
