@@ -7,7 +7,9 @@
 
 namespace joulery::data {
 
-/// What is right for a sample: nothing known, a class, numbers, or a text.
+/// What is right for a sample: nothing known, a class index, real values (regression, an embedding to reach),
+/// or text (a transcript, the name of a class). A text format's whole number is an index also where other
+/// samples have fractions.
 using Label = std::variant<std::monostate, std::int64_t, std::vector<double>, std::string>;
 
 }  // namespace joulery::data
