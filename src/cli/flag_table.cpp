@@ -1,5 +1,7 @@
 #include "cli/flag_table.hpp"
 
+#include "cli/bench_endpoint.hpp"
+
 namespace joulery::cli {
 namespace {
 
@@ -232,6 +234,49 @@ Verb engines_verb() {
           "opened in a process of its own. Exit code 3 if none can be used.\n"};
 }
 
+Verb bench_verb() {
+  Verb verb{
+      .name = "bench",
+      .summary = "load on a server: latency, throughput and energy per token or request",
+      .usage = "bench URL [FLAGS]",
+      .examples = {{"joulery bench http://localhost:8000/v1/chat/completions --concurrency 1,2,4",
+                    "a language model, by how many ask at a time"},
+                   {"joulery bench http://localhost:8000/v1 --rate 0.5,1,2 --slo ttft:200ms --slo tpot:50ms",
+                    "requests a second that come whatever the server does, and how many of them go well"},
+                   {"joulery bench http://localhost:8080/v2/models/resnet --shape x=1,3,224,224",
+                    "a model of an Open Inference Protocol server"}},
+      .flags = endpoint_flags(),
+      .details =
+          "The server's energy is metered if it is on this machine; see docs/guide/endpoints.md for what "
+          "each figure means. Exit code 3 if no request went through, 130 if Ctrl-C ended the load: what "
+          "there is by then is shown.\n",
+      .fewest_operands = 1,
+      .most_operands = 1};
+  verb.flags.push_back({.name = "name",
+                        .value = "NAME",
+                        .help = "name of the runs (default: the model's)",
+                        .short_name = 'n'});
+  verb.flags.push_back({.name = "experiment",
+                        .value = "NAME",
+                        .help = "experiment they belong to (default: Default)",
+                        .short_name = 'e',
+                        .setting = "run.experiment",
+                        .candidates = "experiments"});
+  verb.flags.push_back({.name = "format",
+                        .value = "FORMAT",
+                        .help = "table (default), json or markdown",
+                        .short_name = 'f',
+                        .choices = {"table", "json", "markdown"}});
+  verb.flags.push_back(json_flag());
+  verb.flags.push_back(
+      {.name = "output", .value = "FILE", .help = "write to FILE", .short_name = 'o', .takes_file = true});
+  for (Flag& flag : site_flags()) {
+    // Of a bench, --data are samples.
+    if (flag.name != "data") verb.flags.push_back(std::move(flag));
+  }
+  return verb;
+}
+
 /// How this program starts itself to run an engine apart. Not for people.
 Verb engine_worker_verb() {
   return {.name = "engine-worker",
@@ -297,6 +342,7 @@ std::vector<Verb> make_verbs() {
            "energy, carbon, water, embodied, cost or sci.\n",
        .most_operands = 2,
        .operands_are_runs = true});
+  all.push_back(bench_verb());
   all.push_back(compare_verb());
   all.push_back(report_verb());
   all.push_back(

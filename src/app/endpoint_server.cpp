@@ -1,0 +1,194 @@
+#include "app/endpoint_server.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "evaluate/endpoint/load_generator.hpp"
+
+namespace joulery::app {
+namespace {
+
+namespace remote = engine::remote;
+
+constexpr int kOk = 200;
+constexpr int kUnauthorized = 401;
+constexpr int kForbidden = 403;
+constexpr int kNotFound = 404;
+constexpr int kRedirects = 300;
+constexpr int kClientErrors = 400;
+constexpr const char* kAddresses =
+    "it is http://HOST:PORT/v1/chat/completions, …/v1/completions or …/v2/models/NAME[/versions/VERSION]";
+
+Result<http::Response> get(http::EventLoop& loop, http::Client& client, const EndpointTarget& target,
+                           std::string path) {
+  return http::fetch(loop, client, {.method = "GET", .target = std::move(path), .headers = target.headers});
+}
+
+/// What a status that is no answer says, and what to do about it.
+Error refused(int status, std::string_view body, const std::string& what) {
+  const std::string text = remote::error_text(body);
+  Error error{.kind = Error::Kind::environment,
+              .message = fmt::format("{}: status {}{}{}", what, status, text.empty() ? "" : ": ", text),
+              .hint = {}};
+  if (status == kUnauthorized || status == kForbidden) {
+    error.hint = "the server wants a key: --api-key-file FILE";
+  } else if (status == kNotFound) {
+    error.hint = std::string("check the path and --model; ") + kAddresses;
+  } else if (status >= kRedirects && status < kClientErrors) {
+    error.hint = "redirects are not followed: use the address that it names";
+  }
+  return error;
+}
+
+/// Sends one request, as the load will.
+remote::Answer try_request(http::EventLoop& loop, http::Client& client, const remote::Protocol& protocol) {
+  evaluate::endpoint::LoadObserver nobody;
+  auto result = evaluate::endpoint::run_load(loop, client, protocol,
+                                             {.concurrency = 1, .length = {.requests = 1}}, nobody);
+  return result.records.empty() ? remote::Answer() : std::move(result.records.front().answer);
+}
+
+Status check(const remote::Answer& answer) {
+  if (answer.ok()) return {};
+  if (answer.status != kOk && answer.status != 0) {
+    Error error = refused(answer.status, "", "the server refused a first request");
+    error.message = fmt::format("the server refused a first request: {}", answer.error);
+    return std::unexpected(std::move(error));
+  }
+  return environment_error(fmt::format("a first request failed ({}): {}", answer.error_kind, answer.error),
+                           answer.error_kind == "timeout" ? "--timeout says how long to wait" : "");
+}
+
+Result<std::string> choose_model(http::EventLoop& loop, http::Client& client, const EndpointTarget& target,
+                                 const std::string& base, std::vector<meter::Warning>& warnings) {
+  if (!target.model.empty()) return target.model;
+  JOULERY_ASSIGN(const http::Response response, get(loop, client, target, base + "/models"));
+  if (response.head.status != kOk) {
+    Error error = refused(response.head.status, response.body,
+                          fmt::format("the server does not list its models at {}/models", printable(base)));
+    if (response.head.status == kNotFound)
+      error.hint = std::string("name the model by --model; ") + kAddresses;
+    return std::unexpected(std::move(error));
+  }
+  JOULERY_ASSIGN(const auto names, remote::parse_model_list(response.body));
+  if (names.empty()) return environment_error("the server has no model", "name one by --model");
+  if (names.size() > 1) {
+    warnings.push_back({fmt::format("the server has {} models; the first is taken", names.size()),
+                        printable(fmt::format("--model chooses: {}", fmt::join(names, ", ")))});
+  }
+  return names.front();
+}
+
+Result<ConnectedEndpoint> connect_openai(http::EventLoop& loop, http::Client& client,
+                                         const EndpointTarget& target, remote::OpenAiOptions options,
+                                         const std::string& base) {
+  ConnectedEndpoint endpoint;
+  JOULERY_ASSIGN(options.model, choose_model(loop, client, target, base, endpoint.warnings));
+  options.stream = target.stream;
+  options.ignore_eos = target.ignore_eos;
+  options.max_tokens = target.max_tokens;
+  options.headers = target.headers;
+  constexpr std::size_t kDifferentPrompts = 1000;
+  const std::vector<remote::Prompt> prompts =
+      target.prompts.empty() ? remote::synthetic_prompts(kDifferentPrompts, target.prompt_tokens, target.seed)
+                             : target.prompts;
+  endpoint.different_requests = prompts.size();
+  JOULERY_ASSIGN(endpoint.protocol, remote::openai_protocol(options, prompts));
+  remote::Answer answer = try_request(loop, client, *endpoint.protocol);
+  // Older servers refuse an option that they don't know.
+  if (answer.error_kind == "http_400" || answer.error_kind == "http_422") {
+    options.include_usage = false;
+    JOULERY_ASSIGN(auto without, remote::openai_protocol(options, prompts));
+    const remote::Answer second = try_request(loop, client, *without);
+    if (second.ok()) {
+      endpoint.protocol = std::move(without);
+      endpoint.warnings.push_back({"the server does not know stream_options.include_usage", ""});
+      answer = second;
+    }
+  }
+  JOULERY_CHECK_OK(check(answer));
+  if (target.stream && answer.content_ns.empty() && answer.output_tokens.value_or(1) > 0) {
+    endpoint.warnings.push_back(
+        {"the server does not stream: there is no time to first token and none between tokens", ""});
+  }
+  if (!answer.output_tokens) {
+    endpoint.warnings.push_back({"the server does not count tokens: pieces of the stream are counted instead",
+                                 "a piece may hold several tokens"});
+  }
+  return endpoint;
+}
+
+Result<ConnectedEndpoint> connect_oip(http::EventLoop& loop, http::Client& client,
+                                      const EndpointTarget& target, const std::string& model_path,
+                                      const std::string& base) {
+  const std::string what = fmt::format("{}{}", target.url.origin(), printable(base));
+  JOULERY_ASSIGN(const http::Response health, get(loop, client, target, base + "/v2/health/ready"));
+  if (health.head.status != kOk && health.head.status != kNotFound) {
+    return std::unexpected(
+        refused(health.head.status, health.body, fmt::format("the server {} is not ready", what)));
+  }
+  JOULERY_ASSIGN(const http::Response metadata, get(loop, client, target, model_path));
+  if (metadata.head.status != kOk) {
+    return std::unexpected(refused(metadata.head.status, metadata.body,
+                                   fmt::format("the server has no metadata of {}", printable(model_path))));
+  }
+  JOULERY_ASSIGN(const remote::OipModel model, remote::parse_oip_model(metadata.body));
+  JOULERY_ASSIGN(const http::Response ready, get(loop, client, target, model_path + "/ready"));
+  if (ready.head.status != kOk && ready.head.status != kNotFound) {
+    return std::unexpected(refused(ready.head.status, ready.body,
+                                   fmt::format("the model {} is not ready", printable(model.name))));
+  }
+  JOULERY_ASSIGN(const auto inputs, remote::complete_shapes(model, target.shapes));
+  ConnectedEndpoint endpoint;
+  JOULERY_ASSIGN(endpoint.protocol, remote::oip_protocol({.model_path = model_path,
+                                                          .model = model.name,
+                                                          .binary = target.binary,
+                                                          .headers = target.headers,
+                                                          .seed = target.seed},
+                                                         inputs));
+  endpoint.different_requests = 8;
+  JOULERY_CHECK_OK(check(try_request(loop, client, *endpoint.protocol)));
+  return endpoint;
+}
+
+}  // namespace
+
+Result<ConnectedEndpoint> connect_endpoint(http::EventLoop& loop, http::Client& client,
+                                           const EndpointTarget& target) {
+  std::string path = target.url.path();
+  while (path.ends_with('/')) path.pop_back();
+  const std::string query = target.url.target.substr(target.url.path().size());
+  constexpr std::string_view kInfer = "/infer";
+  constexpr std::string_view kModels = "/v2/models/";
+  Result<ConnectedEndpoint> endpoint = ConnectedEndpoint();
+  if (const auto models = path.find(kModels); models != std::string::npos) {
+    if (path.ends_with(kInfer)) path.resize(path.size() - kInfer.size());
+    endpoint = connect_oip(loop, client, target, path, path.substr(0, models));
+  } else {
+    constexpr std::string_view kChat = "/chat/completions";
+    constexpr std::string_view kCompletions = "/completions";
+    remote::OpenAiOptions options;
+    std::string base = path;
+    if (path.ends_with(kChat)) {
+      base.resize(base.size() - kChat.size());
+    } else if (path.ends_with(kCompletions)) {
+      base.resize(base.size() - kCompletions.size());
+      options.endpoint = remote::OpenAiOptions::Endpoint::completions;
+    } else if (path.empty() || path.ends_with("/v1")) {
+      base = path.empty() ? "/v1" : path;
+      path = base + std::string(kChat);
+    } else {
+      return user_error(fmt::format("'{}' is no address of a model", printable(target.url.origin() + path)),
+                        kAddresses);
+    }
+    options.target = path + query;
+    endpoint = connect_openai(loop, client, target, std::move(options), base);
+  }
+  if (endpoint) endpoint->address = target.url.origin() + path;
+  return endpoint;
+}
+
+}  // namespace joulery::app
