@@ -1,7 +1,6 @@
 #include "app/engines.hpp"
 
 #include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -126,7 +125,8 @@ Result<std::unique_ptr<engine::Engine>> open_bench_engine(const Application& app
                  engine::search_places(application.root(), search_context(application, engine_path)));
   const auto kinds = engine::engine_kinds();
   if (!kind.empty() && std::ranges::none_of(kinds, [&](const auto& one) { return one.name == kind; })) {
-    return user_error(fmt::format("there is no engine '{}'", printable(kind)), "`joulery engines` lists them");
+    return user_error(fmt::format("there is no engine '{}'", printable(kind)),
+                      "`joulery engines` lists them");
   }
   engine::WorkerLimits limits;
   limits.cpu_seconds = kBenchCpuSeconds;
@@ -138,19 +138,17 @@ Result<std::unique_ptr<engine::Engine>> open_bench_engine(const Application& app
       problem = problem ? problem : found.problem;
       continue;
     }
-    const engine::EngineLocation location{.name = found.kind->name,
-                                          .library = found.library,
-                                          .plugin_directory = own_library_directory()};
+    const engine::EngineLocation location{
+        .name = found.kind->name, .library = found.library, .plugin_directory = own_library_directory()};
     auto opened = engine::open_contained_engine(location, engine_worker(application), limits);
     if (opened) return std::move(*opened);
     problem = problem ? problem : std::move(opened).error();
   }
   if (problem) return std::unexpected(*problem);
-  return environment_error(
-      kind.empty() ? std::string("no engine that could run the model was found")
-                   : fmt::format("the engine {} is not installed", kind),
-      fmt::format("pip install {}; `joulery engines` shows where they are looked for",
-                  kind.empty() ? "onnxruntime" : kind));
+  return environment_error(kind.empty() ? std::string("no engine that could run the model was found")
+                                        : fmt::format("the engine {} is not installed", kind),
+                           fmt::format("pip install {}; `joulery engines` shows where they are looked for",
+                                       kind.empty() ? "onnxruntime" : kind));
 }
 
 std::string engines_document(const EnginesReport& report) {

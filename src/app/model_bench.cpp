@@ -78,12 +78,14 @@ Status check_shapes(const Side& side) {
     std::string example;
     for (std::size_t i = 0; i < port.shape.rank(); ++i) {
       const std::int64_t dimension = port.shape[i];
-      example += fmt::format("{}{}", i == 0 ? "" : ",", dimension == data::kUnknownDimension ? 128 : dimension);
+      example +=
+          fmt::format("{}{}", i == 0 ? "" : ",", dimension == data::kUnknownDimension ? 128 : dimension);
     }
-    return user_error(fmt::format("the model leaves the shape of input '{}' open: {}", printable(port.name),
-                                  port.shape.text()),
-                      fmt::format("say it with --shape '{}:{}' (with your own numbers), or give data with --data",
-                                  printable(port.name), example));
+    return user_error(
+        fmt::format("the model leaves the shape of input '{}' open: {}", printable(port.name),
+                    port.shape.text()),
+        fmt::format("say it with --shape '{}:{}' (with your own numbers), or give data with --data",
+                    printable(port.name), example));
   }
   return {};
 }
@@ -128,8 +130,8 @@ void fill_cost(Side& side, SubjectFacts& facts, std::vector<meter::Warning>& war
     tensor.data_type = engine::onnx_type_of(views[i].type);
     tensor.dims.assign(views[i].shape.dimensions().begin(), views[i].shape.dimensions().end());
     tensor.storage = onnx::TensorStorage::raw;
-    tensor.data = onnx::SharedBytes::copy_of(
-        {reinterpret_cast<const std::uint8_t*>(views[i].data), views[i].bytes});
+    tensor.data =
+        onnx::SharedBytes::copy_of({reinterpret_cast<const std::uint8_t*>(views[i].data), views[i].bytes});
     inputs.push_back(std::move(tensor));
   }
   engine::EngineEvaluator evaluator(*side.engine);
@@ -142,8 +144,8 @@ void fill_cost(Side& side, SubjectFacts& facts, std::vector<meter::Warning>& war
   if (shapes) {
     facts.macs = cost.macs / static_cast<std::uint64_t>(side.batch);
   } else {
-    warnings.push_back({fmt::format("operations were not counted: {}", shapes.error().message),
-                        shapes.error().hint});
+    warnings.push_back(
+        {fmt::format("operations were not counted: {}", shapes.error().message), shapes.error().hint});
   }
 }
 
@@ -224,24 +226,25 @@ class Bench {
   }
 
   evaluate::Subject subject_of(const Side& side) const {
-    return {.label = fmt::format("{} in {}", side.file.name(), side.engine->info().name),
-            .load = [&side] { return side.load(); },
-            .bind = [&side](engine::Session& session,
-                            std::uint64_t block) { return side.feed[block % side.feed.size()].bind(session); },
-            .batch = side.batch};
+    return {
+        .label = fmt::format("{} in {}", side.file.name(), side.engine->info().name),
+        .load = [&side] { return side.load(); },
+        .bind = [&side](engine::Session& session,
+                        std::uint64_t block) { return side.feed[block % side.feed.size()].bind(session); },
+        .batch = side.batch};
   }
 
   Status measure_sides() {
     std::vector<evaluate::Subject> subjects;
     for (const auto& side : sides_) subjects.push_back(subject_of(*side));
-    const evaluate::MeasureWorld world{
-        .clock = application_.clock(),
-        .sensors = application_.sensors(),
-        .meter = [this](int pid) { return open_meter(pid); },
-        .should_stop = [this](const evaluate::MeasureProgress& progress) {
-          observer_.on_progress(progress);
-          return observer_.interrupted();
-        }};
+    const evaluate::MeasureWorld world{.clock = application_.clock(),
+                                       .sensors = application_.sensors(),
+                                       .meter = [this](int pid) { return open_meter(pid); },
+                                       .should_stop =
+                                           [this](const evaluate::MeasureProgress& progress) {
+                                             observer_.on_progress(progress);
+                                             return observer_.interrupted();
+                                           }};
     JOULERY_ASSIGN(outcome_.measurement, evaluate::measure(subjects, request_.protocol, world));
     return {};
   }
@@ -372,12 +375,12 @@ class Bench {
     if (widest > target) {
       const double times = (widest / target) * (widest / target);
       warn(fmt::format("CPU-seconds are known to ±{:.1f} % only, not to ±{:.0f} %: the time was up after {}",
-                       100 * widest, 100 * target, format_count(blocks, "block")),
+                       100 * widest, 100 * target, format_count(double(blocks), "blocks")),
            fmt::format("--budget {:.0f}s would do if the machine stays as it is",
                        std::ceil(times * outcome_.measurement.seconds)));
     } else {
       warn(fmt::format("the time was up after {}, fewer than the {} that a figure is to rest on",
-                       format_count(blocks, "block"), request_.protocol.least_blocks),
+                       format_count(double(blocks), "blocks"), request_.protocol.least_blocks),
            "give it more time with --budget");
     }
   }

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "app/footprint_documents.hpp"
 #include "app/model_bench.hpp"
@@ -33,7 +33,8 @@ Json figure_json(const std::optional<evaluate::Figure>& figure, const char* basi
           {"level", figure->level},
           {"interval", figure->has_interval ? Json("confidence") : Json(nullptr)},
           {"provenance", provenance_name(Provenance::measured)},
-          {"basis", fmt::format("{}: {} blocks of calls in {} processes", basis, figure->blocks, figure->groups)}};
+          {"basis",
+           fmt::format("{}: {} blocks of calls in {} processes", basis, figure->blocks, figure->groups)}};
 }
 
 template <class Unit>
@@ -205,37 +206,36 @@ Json subject_json(const ModelBenchOutcome& outcome, std::size_t index) {
   const auto latencies = latency_figures(result, level);
   Json throughput = nullptr;
   if (result.wall_seconds && result.wall_seconds->value > 0) throughput = 1 / result.wall_seconds->value;
-  return {{"model", model_json(facts)},
-          {"engine",
-           {{"name", facts.engine.name},
-            {"version", facts.engine.version},
-            {"library", facts.engine.library}}},
-          {"precision", engine::precision_name(facts.options.precision)},
-          {"threads", facts.options.threads},
-          {"streams", facts.options.streams},
-          {"batch", result.batch},
-          {"effective_options", options_json(result)},
-          {"energy_per_inference_joules", known_or_null(energy.known, energy.total)},
-          {"energy_active_per_inference_joules", known_or_null(energy.known, energy.active)},
-          {"energy_idle_share_per_inference_joules", known_or_null(energy.known, energy.idle_share)},
-          {"energy_machine_per_inference_joules", known_or_null(energy.known, energy.machine)},
-          {"carbon_per_inference_gco2e", known_or_null(energy.known, energy.carbon)},
-          {"idle_basis", energy.known ? Json(energy.idle_basis) : Json(nullptr)},
-          {"cpu_seconds_per_inference", figure_json(result.cpu_seconds, "CPU clock of the engine's process")},
-          {"wall_seconds_per_inference", figure_json(result.wall_seconds, "monotonic clock")},
-          {"latency_p50_seconds", latencies.empty() ? Json(nullptr) : Json(latencies[0].seconds)},
-          {"latency_p90_seconds", latencies.empty() ? Json(nullptr) : Json(latencies[1].seconds)},
-          {"latency_p99_seconds", latencies.empty() ? Json(nullptr) : Json(latencies[2].seconds)},
-          {"latency", latency_json(result, level)},
-          {"throughput_per_second", std::move(throughput)},
-          {"calls", result.calls},
-          {"inferences", result.calls * static_cast<std::uint64_t>(result.batch)},
-          {"blocks", result.cpu_blocks.values.size()},
-          {"processes", result.cpu_blocks.groups()},
-          {"cold_start", cold_start_json(result, energy)},
-          {"resident_bytes", result.resident_bytes},
-          {"peak_resident_bytes", result.peak_resident_bytes},
-          {"quality", index < outcome.quality.size() ? quality_json(outcome.quality[index]) : Json(nullptr)}};
+  return {
+      {"model", model_json(facts)},
+      {"engine",
+       {{"name", facts.engine.name}, {"version", facts.engine.version}, {"library", facts.engine.library}}},
+      {"precision", engine::precision_name(facts.options.precision)},
+      {"threads", facts.options.threads},
+      {"streams", facts.options.streams},
+      {"batch", result.batch},
+      {"effective_options", options_json(result)},
+      {"energy_per_inference_joules", known_or_null(energy.known, energy.total)},
+      {"energy_active_per_inference_joules", known_or_null(energy.known, energy.active)},
+      {"energy_idle_share_per_inference_joules", known_or_null(energy.known, energy.idle_share)},
+      {"energy_machine_per_inference_joules", known_or_null(energy.known, energy.machine)},
+      {"carbon_per_inference_gco2e", known_or_null(energy.known, energy.carbon)},
+      {"idle_basis", energy.known ? Json(energy.idle_basis) : Json(nullptr)},
+      {"cpu_seconds_per_inference", figure_json(result.cpu_seconds, "CPU clock of the engine's process")},
+      {"wall_seconds_per_inference", figure_json(result.wall_seconds, "monotonic clock")},
+      {"latency_p50_seconds", latencies.empty() ? Json(nullptr) : Json(latencies[0].seconds)},
+      {"latency_p90_seconds", latencies.empty() ? Json(nullptr) : Json(latencies[1].seconds)},
+      {"latency_p99_seconds", latencies.empty() ? Json(nullptr) : Json(latencies[2].seconds)},
+      {"latency", latency_json(result, level)},
+      {"throughput_per_second", std::move(throughput)},
+      {"calls", result.calls},
+      {"inferences", result.calls * static_cast<std::uint64_t>(result.batch)},
+      {"blocks", result.cpu_blocks.values.size()},
+      {"processes", result.cpu_blocks.groups()},
+      {"cold_start", cold_start_json(result, energy)},
+      {"resident_bytes", result.resident_bytes},
+      {"peak_resident_bytes", result.peak_resident_bytes},
+      {"quality", index < outcome.quality.size() ? quality_json(outcome.quality[index]) : Json(nullptr)}};
 }
 
 Json data_json(const ModelBenchOutcome& outcome) {
@@ -262,7 +262,8 @@ Json surroundings_json(const evaluate::Surroundings& around) {
 std::vector<LatencyFigure> latency_figures(const evaluate::SubjectResult& subject, double level) {
   std::vector<double> seconds;
   seconds.reserve(subject.latencies_ns.size());
-  for (const std::int64_t latency : subject.latencies_ns) seconds.push_back(static_cast<double>(latency) * 1e-9);
+  for (const std::int64_t latency : subject.latencies_ns)
+    seconds.push_back(static_cast<double>(latency) * 1e-9);
   std::vector<LatencyFigure> figures;
   for (const double probability : kQuantiles) {
     const auto interval = stats::quantile_interval(seconds, probability, level);
@@ -286,14 +287,15 @@ std::string model_bench_document(const ModelBenchRequest& request, const ModelBe
                 {"start_time", format_utc(outcome.start_utc_ns)}};
   document.update(subject_json(outcome, 0));
   document["data"] = data_json(outcome);
-  document["protocol"] = {{"arrivals", evaluate::arrivals_name(request.protocol.arrivals)},
-                          {"rate_hz", request.protocol.rate_hz > 0 ? Json(request.protocol.rate_hz) : Json(nullptr)},
-                          {"budget_seconds", request.protocol.budget_seconds},
-                          {"target_half_width", request.protocol.target_half_width},
-                          {"level", request.protocol.level},
-                          {"seed", request.protocol.seed},
-                          {"measured_seconds", measured.seconds},
-                          {"ending", evaluate::ending_name(measured.ending)}};
+  document["protocol"] = {
+      {"arrivals", evaluate::arrivals_name(request.protocol.arrivals)},
+      {"rate_hz", request.protocol.rate_hz > 0 ? Json(request.protocol.rate_hz) : Json(nullptr)},
+      {"budget_seconds", request.protocol.budget_seconds},
+      {"target_half_width", request.protocol.target_half_width},
+      {"level", request.protocol.level},
+      {"seed", request.protocol.seed},
+      {"measured_seconds", measured.seconds},
+      {"ending", evaluate::ending_name(measured.ending)}};
   document["surroundings"] = surroundings_json(measured.surroundings);
   document["attribution"] = measured.window ? Json(meter::tier_name(measured.window->tier)) : Json(nullptr);
   document["versus"] = nullptr;

@@ -4,7 +4,7 @@
 #include "base/ids.hpp"
 #include "base/text.hpp"
 #include "meter/host.hpp"
-#include "power/machine_identity.hpp"
+#include "power/power_model.hpp"
 #include "record/store.hpp"
 
 namespace joulery::app {
@@ -12,7 +12,8 @@ namespace {
 
 class PutBench final : public record::Store::TransactionBody {
  public:
-  PutBench(const meter::HostFacts& host, const record::Run& run, const std::vector<record::Evidence>& evidence)
+  PutBench(const meter::HostFacts& host, const record::Run& run,
+           const std::vector<record::Evidence>& evidence)
       : host_(host), run_(run), evidence_(evidence) {}
   Status run(record::Store& store) override {
     JOULERY_CHECK_OK(store.put_host(host_.host));

@@ -53,9 +53,10 @@ Result<ModelFile> ModelFile::open(const std::string& path) {
   JOULERY_ASSIGN(onnx::InspectedModel inspected, onnx::inspect_file(file));
   for (const onnx::Finding& finding : inspected.findings) {
     if (finding.severity != onnx::Severity::critical) continue;
-    return user_error(fmt::format("'{}' must not reach an engine: {} ({}): {}", printable(file),
-                                  printable(finding.where), finding.rule, printable(finding.what)),
-                      finding.hint.empty() ? "do not run it unless you know where it comes from" : finding.hint);
+    return user_error(
+        fmt::format("'{}' must not reach an engine: {} ({}): {}", printable(file), printable(finding.where),
+                    finding.rule, printable(finding.what)),
+        finding.hint.empty() ? "do not run it unless you know where it comes from" : finding.hint);
   }
   ModelFile result(path, std::move(inspected));
   JOULERY_CHECK_OK(result.prepare());
@@ -130,8 +131,9 @@ Result<std::vector<engine::Port>> ModelFile::inputs() const {
     const data::DataType type =
         tensor == nullptr ? data::DataType::unknown : engine::data_type_of(tensor->element);
     if (type == data::DataType::unknown) {
-      return user_error(fmt::format("input '{}' of {} is no tensor of numbers", printable(input.name), name()),
-                        "only models whose inputs are tensors of numbers can be measured");
+      return user_error(
+          fmt::format("input '{}' of {} is no tensor of numbers", printable(input.name), name()),
+          "only models whose inputs are tensors of numbers can be measured");
     }
     ports.push_back({.name = input.name, .type = type, .shape = shape_of(tensor->shape)});
   }

@@ -41,17 +41,16 @@ Status BatchBuffer::make_room(const data::Batch& batch) {
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     const data::TensorView& given = batch.inputs[i];
     data::Shape shape = given.shape;
-    const bool by_sample =
-        shape.rank() > 0 && shape[0] == static_cast<std::int64_t>(batch.count) &&
-        shape.rank() == inputs_[i].shape.rank() &&
-        (inputs_[i].shape[0] == data::kUnknownDimension ||
-         inputs_[i].shape[0] == static_cast<std::int64_t>(batch_));
+    const bool by_sample = shape.rank() > 0 && shape[0] == static_cast<std::int64_t>(batch.count) &&
+                           shape.rank() == inputs_[i].shape.rank() &&
+                           (inputs_[i].shape[0] == data::kUnknownDimension ||
+                            inputs_[i].shape[0] == static_cast<std::int64_t>(batch_));
     if (by_sample) {
       shape.set(0, static_cast<std::int64_t>(batch_));
       sample_bytes_[i] = given.bytes / batch.count;
     } else if (batch_ != 1 && !inputs_[i].shape.admits(shape)) {
-      return user_error(fmt::format("input '{}' takes {}, which is no batch of {}", printable(inputs_[i].name),
-                                    inputs_[i].shape.text(), batch_),
+      return user_error(fmt::format("input '{}' takes {}, which is no batch of {}",
+                                    printable(inputs_[i].name), inputs_[i].shape.text(), batch_),
                         "use --batch 1, or give the input's shape with --shape");
     }
     if (i < tensors_.size() && tensors_[i].view().shape == shape) continue;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/text.hpp"
 #include "engine/measure.hpp"
@@ -23,6 +24,35 @@ constexpr double kSettled = 0.03;
 /// A block under arrivals has about so many calls.
 constexpr double kArrivalsInBlock = 20;
 constexpr double kLongestArrivalBlock = 5;
+
+/// Windows of one bench rest on the same sources, each by a range of its own: one range for each source, by
+/// the energy of the windows.
+UncertainValue with_merged_sources(const UncertainValue& sum) {
+  struct Weighed {
+    SystematicSource source;
+    double low = 0, high = 0, weight = 0;
+  };
+  std::map<std::string, Weighed> by_id;
+  for (const UncertainValue::Part& part : sum.parts()) {
+    for (const SystematicSource& source : part.sources) {
+      Weighed& weighed = by_id[source.id];
+      if (weighed.weight == 0) weighed.source = source;
+      weighed.low += source.low * part.value;
+      weighed.high += source.high * part.value;
+      weighed.weight += part.value;
+    }
+  }
+  const double value = sum.value();
+  if (value <= 0) return sum;
+  std::vector<SystematicSource> sources;
+  for (auto& [id, weighed] : by_id) {
+    // A part that does not rest on it counts with a factor of 1.
+    weighed.source.low = std::clamp((weighed.low + value - weighed.weight) / value, 0.0, 1.0);
+    weighed.source.high = std::max((weighed.high + value - weighed.weight) / value, 1.0);
+    sources.push_back(std::move(weighed.source));
+  }
+  return {value, sum.provenance(), sum.standard_deviation(), sources};
+}
 
 /// Sums over the windows of one subject.
 struct EnergySum {
@@ -262,7 +292,7 @@ class Measurement {
   /// What blocks differ by in CPU time they differ by in energy: the random part of the energy's range.
   static Quantity<Joules> per_inference(const Quantity<Joules>& sum, double inferences,
                                         const std::optional<Figure>& cpu) {
-    const Quantity<Joules> mean = sum * (1 / inferences);
+    const Quantity<Joules> mean(with_merged_sources(sum.untyped()).scaled(1 / inferences));
     if (!cpu || !cpu->has_interval) return mean;
     const double deviation = cpu->relative_half_width() / kDeviationsOfLevel * mean.value();
     return mean + Quantity<Joules>(0, Provenance::measured, deviation);
@@ -277,7 +307,7 @@ class Measurement {
     energy.idle_share = per_inference(sum.idle_share, inferences, subject.cpu_seconds);
     energy.total = per_inference(sum.total, inferences, subject.cpu_seconds);
     energy.machine = per_inference(sum.machine, inferences, subject.wall_seconds);
-    energy.carbon = sum.carbon * (1 / inferences);
+    energy.carbon = Quantity<GramsCo2e>(with_merged_sources(sum.carbon.untyped()).scaled(1 / inferences));
     if (result_.window) energy.idle_basis = result_.window->idle_basis;
   }
 
