@@ -54,6 +54,13 @@ UncertainValue with_merged_sources(const UncertainValue& sum) {
   return {value, sum.provenance(), sum.standard_deviation(), sources};
 }
 
+UncertainValue without_random_part(const UncertainValue& value) {
+  UncertainValue result;
+  for (const UncertainValue::Part& part : value.parts())
+    result.add({part.value, part.provenance, 0, part.sources});
+  return result;
+}
+
 /// Sums over the windows of one subject.
 struct EnergySum {
   bool known = true;
@@ -314,9 +321,18 @@ class Measurement {
   void compare(const SubjectResult& a, const SubjectResult& b) {
     result_.cpu_ratio = grouped_ratio(a.cpu_blocks, b.cpu_blocks, protocol_.level, protocol_.seed);
     result_.wall_ratio = grouped_ratio(a.wall_blocks, b.wall_blocks, protocol_.level, protocol_.seed);
-    if (a.energy.known && b.energy.known && a.energy.total.value() > 0) {
-      result_.energy_ratio = ratio(b.energy.total, a.energy.total);
+    if (!a.energy.known || !b.energy.known || !(a.energy.total.value() > 0)) return;
+    // What blocks differ by is in the pairs already, where drift cancels.
+    const auto systematic = [](const Quantity<Joules>& energy) {
+      return Quantity<Joules>(without_random_part(energy.untyped()));
+    };
+    Quantity<Ratio> energy_ratio = ratio(systematic(b.energy.total), systematic(a.energy.total));
+    if (result_.cpu_ratio && result_.cpu_ratio->has_interval) {
+      const double deviation =
+          result_.cpu_ratio->relative_half_width() / kDeviationsOfLevel * energy_ratio.value();
+      energy_ratio += Quantity<Ratio>(0, Provenance::measured, deviation);
     }
+    result_.energy_ratio = energy_ratio;
   }
 
   /// An interval at 95 % is about two standard deviations to each side.
