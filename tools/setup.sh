@@ -64,15 +64,15 @@ set_up() { # set_up FOR
     demo) python_environment .deps/venv requirements-native.txt ;;
     test | coverage)
       python_environment .deps/venv requirements-native.txt requirements-test.txt requirements-frameworks.txt \
-        requirements-engines.txt
+        requirements-engines.txt requirements-data.txt
       ;;
     bench)
-      python_environment .deps/venv requirements-native.txt requirements-engines.txt
+      python_environment .deps/venv requirements-native.txt requirements-engines.txt requirements-data.txt
       peer_environments
       ;;
     all)
       python_environment .deps/venv requirements-native.txt requirements-test.txt requirements-frameworks.txt \
-        requirements-engines.txt
+        requirements-engines.txt requirements-data.txt
       peer_environments
       ;;
   esac

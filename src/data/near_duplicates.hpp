@@ -19,7 +19,7 @@ struct NearDuplicateOptions {
   /// those that hold anything but padding, estimated by MinHash with a standard error of 0.035 at 0.8.
   double least_equal_share = 0.8;
   /// How many earlier samples with the same part of a sketch one is compared with.
-  std::size_t most_comparisons = 64;
+  std::size_t most_comparisons = 256;
 };
 
 /// Two samples, by their positions, that are alike.

@@ -176,7 +176,7 @@ Status set_type(const Header& header, StoredArray& array) {
                       "save each field as an array of its own: numpy.savez(path, field=array['field'])");
   }
   std::string_view code = header.type;
-  const char order = code.empty() ? '|' : code.front();
+  const char order = code.empty() ? '\0' : code.front();
   if (order == '<' || order == '>' || order == '|' || order == '=') code.remove_prefix(1);
   array.is_big_endian = order == '>';
   if (code.starts_with('O')) {

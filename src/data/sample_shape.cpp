@@ -63,6 +63,8 @@ std::optional<FittedSample> fit_sample(const Shape& input, const Shape& sample) 
     if (const auto paired = Pairing(rest, sample).find())
       return FittedSample{.sample = *paired, .batched = true};
   }
+  // An open first dimension beside others can be nothing but the batch.
+  if (input.rank() > 1 && input[0] < 0) return std::nullopt;
   if (const auto paired = Pairing(input, sample).find())
     return FittedSample{.sample = *paired, .batched = false};
   return std::nullopt;

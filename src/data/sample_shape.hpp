@@ -15,7 +15,8 @@ struct FittedSample {
 };
 
 /// The first dimension of the input is the batch, and the rest fits the sample, where dimensions of 1 do not
-/// matter; else the whole input fits it. Nothing if neither does.
+/// matter; else the whole input fits it, unless it has other dimensions beside an open first one, which is
+/// then the batch. Nothing if neither does.
 std::optional<FittedSample> fit_sample(const Shape& input, const Shape& sample);
 
 /// The input's shape without its first dimension.
