@@ -252,7 +252,7 @@ def test_trained_models(opset, tmp_path):
             warnings.simplefilter("ignore")
             estimator.fit(data.data[:500], data.target[:500])
             model = to_onnx(estimator, inputs[:1], target_opset={"": opset, "ai.onnx.ml": 1}, options={"zipmap": False})
-        assert [each.version for each in model.opset_import if not each.domain][0] <= opset
+        assert next(each.version for each in model.opset_import if not each.domain) <= opset
         expected = outputs(model, {"X": inputs[500:]})
         changed, said = upgrade(model, tmp_path)
         assert changed is not None, said
