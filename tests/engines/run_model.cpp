@@ -18,7 +18,9 @@
 #include "base/text.hpp"
 #include "engine/contained.hpp"
 #include "engine/options.hpp"
+#include "engine/precision_report.hpp"
 #include "engine/worker.hpp"
+#include "onnx/read.hpp"
 
 namespace joulery::engine {
 namespace {
@@ -107,8 +109,18 @@ Status run_forks(Session& session, const std::vector<data::Tensor>& inputs, cons
   return {};
 }
 
-Status tell_times(Session& session) {
+Status tell_times(Session& session, const std::string& path) {
   JOULERY_ASSIGN(const std::vector<OperatorTime> times, session.operator_times());
+  JOULERY_ASSIGN(const onnx::Model model, onnx::read_model(path));
+  const PrecisionReport report = precision_report(model, times);
+  for (const RequestedOperator& item : report.requested) {
+    const char* found = !item.is_low ? "not found" : *item.is_low ? "low" : "not low";
+    say(fmt::format("requested|{}|{}|{}|{}", item.node, item.op_type, low_precision_form_name(item.form), found));
+  }
+  say(fmt::format("precision_report {} requested, {} low, {} not low", report.requested.size(), report.low,
+                  report.not_low));
+  say(fmt::format("seconds {:.6f} low {:.6f} boundary {:.6f}", report.total_seconds, report.low_seconds,
+                  report.boundary_seconds));
   for (const OperatorTime& time : times) {
     say(fmt::format("operator|{}|{}|{}|{}|{}|{:.9f}", time.node, time.op_type, time.kernel, time.precision,
                     time.calls, time.seconds));
@@ -158,7 +170,7 @@ Status run(Session& session, const Flags& flags) {
   }
   if (calls > 0) say(fmt::format("cpu_seconds {:.6f}", cpu_seconds() - before));
   if (flags.contains("forks")) JOULERY_CHECK_OK(run_forks(session, tensors, flags));
-  return flags.contains("profile") ? tell_times(session) : Status();
+  return flags.contains("profile") ? tell_times(session, value(flags, "model")) : Status();
 }
 
 Status load_and_run(Engine& engine, const Flags& flags) {

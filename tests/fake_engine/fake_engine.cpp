@@ -56,6 +56,12 @@ void misbehave(const std::string& words, const std::string& stage) {
     file << "content" << std::flush;
     say(file ? "a file was written\n" : "no file could be written\n");
   }
+  // "into=FOLDER" as the last words
+  if (const auto at = words.find("into="); has("leave") && at != std::string::npos) {
+    std::ofstream file(words.substr(at + 5) + "/left");
+    file << "content" << std::flush;
+    say(file ? "a file was left\n" : "no file could be left\n");
+  }
   if (has("tell_privileges")) {
     std::ifstream status("/proc/self/status");
     for (std::string line; std::getline(status, line);) {
