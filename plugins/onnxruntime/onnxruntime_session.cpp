@@ -134,12 +134,11 @@ std::unique_ptr<LoadedModel> LoadedModel::load(const Library& library, const Jou
   const FloatingMode mode(loaded->options_.flush_denormals);
   OrtSession* session = nullptr;
   if (reason.empty()) {
-    reason = library.take(
-        model.path != nullptr
-            ? api.CreateSession(library.environment(), model.path, settings.get(), &session)
-            : api.CreateSessionFromArray(library.environment(), model.bytes, model.size, settings.get(),
-                                         &session),
-        &code);
+    reason = library.take(model.path != nullptr
+                              ? api.CreateSession(library.environment(), model.path, settings.get(), &session)
+                              : api.CreateSessionFromArray(library.environment(), model.bytes, model.size,
+                                                           settings.get(), &session),
+                          &code);
   }
   if (session != nullptr) loaded->session_ = {session, api.ReleaseSession};
   if (!reason.empty()) {
@@ -267,8 +266,7 @@ int LoadedModel::operator_times(std::vector<OperatorTime>& times, JouleryEngineE
 void LoadedModel::effective(JouleryFactSink* sink, void* context) const {
   const OptionTeller tell(sink, context);
   tell("precision", options_.precision == Precision::i8_as_in_model ? "i8" : "f32", Known::requested);
-  tell("threads", OptionTeller::number(options_.threads),
-       Known::requested);
+  tell("threads", OptionTeller::number(options_.threads), Known::requested);
   tell("streams", "1", Known::unsupported);
   // Where it chooses the number of threads, it also places them.
   tell("pin_threads", options_.threads > 0 ? OptionTeller::yes_no(options_.pin_threads) : "engine's choice",
@@ -310,9 +308,9 @@ int LoadedModel::run(JouleryEngineError* error) {
   OrtStatus* status = nullptr;
   {
     const FloatingMode mode(options_.flush_denormals);
-    status =
-        library_.api().Run(session_.get(), nullptr, input_names_.data(), input_values_.data(), input_values_.size(),
-                           output_names_.data(), output_names_.size(), output_values_.data());
+    status = library_.api().Run(session_.get(), nullptr, input_names_.data(), input_values_.data(),
+                                input_values_.size(), output_names_.data(), output_names_.size(),
+                                output_values_.data());
   }
   if (status == nullptr) return 0;
   OrtErrorCode code = ORT_FAIL;

@@ -35,6 +35,14 @@ const char* precision_value(std::int32_t precision) {
   }
 }
 
+/// Operators below a microsecond count as not run there, so their status says little. Those that were merged
+/// into others have no kernel, and a model's ends compute nothing.
+bool has_run(const ov_profiling_info_t& info) {
+  const auto is = [](const char* text, std::string_view word) { return text != nullptr && text == word; };
+  return info.status != ov_profiling_info_t::Status::OPTIMIZED_OUT && !is(info.exec_type, "undef") &&
+         !is(info.node_type, "Parameter") && !is(info.node_type, "Result") && !is(info.node_type, "Constant");
+}
+
 /// "<Type: 'float32'>" and "f32" are the same in different releases.
 std::string precision_text(const std::string& value) {
   for (const auto& [part, name] : {std::pair{"bf16", "bf16"},
@@ -185,8 +193,8 @@ std::string LoadedModel::compile() {
         library_.core(), model_.get(), kDevice, 14, &compiled, "INFERENCE_PRECISION_HINT",
         precision_value(options_.precision), "EXECUTION_MODE_HINT", exact ? "ACCURACY" : "PERFORMANCE",
         "NUM_STREAMS", streams.c_str(), "ENABLE_CPU_PINNING", yes_no(options_.pin_threads),
-        "CPU_DENORMALS_OPTIMIZATION", yes_no(options_.flush_denormals), "PERF_COUNT", yes_no(profiles_ ? 1 : 0),
-        "INFERENCE_NUM_THREADS", threads.c_str()));
+        "CPU_DENORMALS_OPTIMIZATION", yes_no(options_.flush_denormals), "PERF_COUNT",
+        yes_no(profiles_ ? 1 : 0), "INFERENCE_NUM_THREADS", threads.c_str()));
   } else {
     reason = library_.reason(call_.ov_core_compile_model(
         library_.core(), model_.get(), kDevice, 12, &compiled, "INFERENCE_PRECISION_HINT",
@@ -245,7 +253,7 @@ int LoadedModel::operator_times(std::vector<OperatorTime>& times, JouleryEngineE
   }
   const auto text = [](const char* value) { return std::string(value == nullptr ? "" : value); };
   for (const ov_profiling_info_t& info : std::span(list.profiling_infos, list.size)) {
-    if (info.status != ov_profiling_info_t::Status::EXECUTED) continue;
+    if (!has_run(info)) continue;
     times.push_back({.node = text(info.node_name),
                      .op_type = text(info.node_type),
                      .kernel = text(info.exec_type),
@@ -304,14 +312,16 @@ void LoadedModel::effective(JouleryFactSink* sink, void* context) const {
   read_back("threads", compiled_property("INFERENCE_NUM_THREADS"), OptionTeller::number(options_.threads));
   read_back("streams", compiled_property("NUM_STREAMS"), OptionTeller::number(options_.streams));
   const std::string pinned = compiled_property("ENABLE_CPU_PINNING");
-  read_back("pin_threads", pinned.empty() ? "" : OptionTeller::yes_no(pinned == "YES" || pinned == "true" || pinned == "1"),
+  read_back("pin_threads",
+            pinned.empty() ? "" : OptionTeller::yes_no(pinned == "YES" || pinned == "true" || pinned == "1"),
             OptionTeller::yes_no(options_.pin_threads != 0));
   // Its threads wait as its thread library sees fit, and it always rewrites the graph.
   tell("spin", "engine's choice", Known::unsupported);
   const std::string flushed = compiled_property("CPU_DENORMALS_OPTIMIZATION");
-  read_back("flush_denormals",
-            flushed.empty() ? "" : OptionTeller::yes_no(flushed == "YES" || flushed == "true" || flushed == "1"),
-            OptionTeller::yes_no(options_.flush_denormals != 0));
+  read_back(
+      "flush_denormals",
+      flushed.empty() ? "" : OptionTeller::yes_no(flushed == "YES" || flushed == "true" || flushed == "1"),
+      OptionTeller::yes_no(options_.flush_denormals != 0));
   tell("optimisation", "all", Known::unsupported);
 }
 

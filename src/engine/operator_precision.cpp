@@ -10,8 +10,9 @@ namespace joulery::engine {
 std::string precision_of_kernel(std::string_view exec_type) {
   const auto at = exec_type.rfind('_');
   std::string end(at == std::string_view::npos ? exec_type : exec_type.substr(at + 1));
-  std::ranges::transform(end, end.begin(),
-                         [](char letter) { return letter >= 'A' && letter <= 'Z' ? letter + ('a' - 'A') : letter; });
+  std::ranges::transform(end, end.begin(), [](char letter) {
+    return letter >= 'A' && letter <= 'Z' ? letter + ('a' - 'A') : letter;
+  });
   if (end == "i8" || end == "u8" || end == "int8" || end == "uint8") return "i8";
   if (end == "i4" || end == "u4") return "i4";
   if (end == "fp32") return "f32";

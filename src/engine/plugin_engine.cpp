@@ -273,16 +273,16 @@ class PluginEngine final : public Engine {
                               .path = model.path.empty() ? nullptr : model.path.c_str(),
                               .bytes = model.bytes.data(),
                               .size = model.bytes.size()};
-    const JoulerySessionOptions wanted{.struct_size = sizeof(JoulerySessionOptions),
-                                       .precision = static_cast<std::int32_t>(options.precision),
-                                       .threads = options.threads,
-                                       .streams = options.streams,
-                                       .optimisation = static_cast<std::int32_t>(options.optimisation),
-                                       .pin_threads = options.pin_threads ? 1 : 0,
-                                       .spin = options.spin ? 1 : 0,
-                                       .flush_denormals = options.flush_denormals ? 1 : 0,
-                                       .profile_folder =
-                                           options.profile ? options.profile_folder.c_str() : nullptr};
+    const JoulerySessionOptions wanted{
+        .struct_size = sizeof(JoulerySessionOptions),
+        .precision = static_cast<std::int32_t>(options.precision),
+        .threads = options.threads,
+        .streams = options.streams,
+        .optimisation = static_cast<std::int32_t>(options.optimisation),
+        .pin_threads = options.pin_threads ? 1 : 0,
+        .spin = options.spin ? 1 : 0,
+        .flush_denormals = options.flush_denormals ? 1 : 0,
+        .profile_folder = options.profile ? options.profile_folder.c_str() : nullptr};
     std::optional<OutputCapture> capture;
     if (captures_) capture.emplace();
     JouleryEngineError error = empty_error();

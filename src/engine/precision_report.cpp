@@ -39,7 +39,8 @@ class OperatorIndex {
   }
   /// Engines put what they did behind a name: "a_quant", "a/MatMulAddFusion", "a_nchwc", "a_token_5".
   static std::string_view shortened(std::string_view name) {
-    constexpr std::array<std::string_view, 5> kMarks{"_quant", "_nchwc", "/MatMulAddFusion", "_token_", "/WithoutBiases"};
+    constexpr std::array<std::string_view, 5> kMarks{"_quant", "_nchwc", "/MatMulAddFusion", "_token_",
+                                                     "/WithoutBiases"};
     for (const std::string_view mark : kMarks) {
       const auto at = name.rfind(mark);
       if (at != std::string_view::npos && at > 0) return name.substr(0, at);

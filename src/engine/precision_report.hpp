@@ -37,8 +37,8 @@ struct PrecisionReport {
   std::vector<OperatorTime> boundaries;
 };
 
-/// Finds the model's nodes again among the engine's operators, by their names and those of their outputs. Give
-/// nodes names first (onnx::name_nodes), in the model that is loaded too.
+/// Finds the model's nodes again among the engine's operators, by their names and those of their outputs.
+/// Give nodes names first (onnx::name_nodes), in the model that is loaded too.
 PrecisionReport precision_report(const onnx::Model& model, std::span<const OperatorTime> times);
 
 }  // namespace joulery::engine

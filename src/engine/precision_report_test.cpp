@@ -17,7 +17,8 @@ onnx::Node node(const std::string& name, const std::string& op, std::vector<std:
   return node;
 }
 
-OperatorTime time(const std::string& name, const std::string& op, const std::string& precision, double seconds) {
+OperatorTime time(const std::string& name, const std::string& op, const std::string& precision,
+                  double seconds) {
   return {.node = name, .op_type = op, .kernel = "k", .precision = precision, .calls = 1, .seconds = seconds};
 }
 
@@ -33,10 +34,12 @@ onnx::Model model() {
 }
 
 TEST(PrecisionReportTest, WhatWasAskedForAndWhatRan) {
-  const std::vector<OperatorTime> times{
-      time("one_quant", "QLinearConv", "i8", 1), time("two", "Conv", "f32", 2),
-      time("c_nchwc", "Conv", "f32", 3),         time("dx", "DequantizeLinear", "f32", 0.5),
-      time("five", "Conv", "f32", 4),            time("four", "Reorder", "i8", 0.25)};
+  const std::vector<OperatorTime> times{time("one_quant", "QLinearConv", "i8", 1),
+                                        time("two", "Conv", "f32", 2),
+                                        time("c_nchwc", "Conv", "f32", 3),
+                                        time("dx", "DequantizeLinear", "f32", 0.5),
+                                        time("five", "Conv", "f32", 4),
+                                        time("four", "Reorder", "i8", 0.25)};
   const PrecisionReport report = precision_report(model(), times);
   ASSERT_EQ(report.requested.size(), 4U);
   EXPECT_EQ(report.requested[0].is_low, true);

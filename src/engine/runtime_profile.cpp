@@ -1,8 +1,9 @@
 #include "engine/runtime_profile.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
@@ -31,7 +32,8 @@ bool is_8_bits(const std::string& type) {
 /// What an operator computed in, by what it takes and gives.
 std::string precision_of(const Event& event) {
   const std::string& op = event.op_type;
-  if (op == "MatMulNBits" || op == "MatMulBnb4" || op == "GatherBlockQuantized" || op == "QMoE") return "packed";
+  if (op == "MatMulNBits" || op == "MatMulBnb4" || op == "GatherBlockQuantized" || op == "QMoE")
+    return "packed";
   const bool takes_8_bits = std::ranges::any_of(event.input_types, is_8_bits);
   const bool gives_8_bits = std::ranges::any_of(event.output_types, is_8_bits);
   const bool converts = op == "QuantizeLinear" || op == "DequantizeLinear" || op == "Cast";

@@ -10,19 +10,21 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::string node_event(const std::string& name, int microseconds, const std::string& op, const std::string& in,
-                       const std::string& out) {
-  return R"({"cat":"Node","pid":1,"tid":2,"dur":)" + std::to_string(microseconds) + R"(,"ts":5,"ph":"X","name":")" +
-         name + R"(_kernel_time","args":{"op_name":")" + op + R"(","provider":"CPUExecutionProvider",)" +
+std::string node_event(const std::string& name, int microseconds, const std::string& op,
+                       const std::string& in, const std::string& out) {
+  return R"({"cat":"Node","pid":1,"tid":2,"dur":)" + std::to_string(microseconds) +
+         R"(,"ts":5,"ph":"X","name":")" + name + R"(_kernel_time","args":{"op_name":")" + op +
+         R"(","provider":"CPUExecutionProvider",)" +
          R"("thread_scheduling_stats":{"main_thread":{"op_name":"other","block_size":[1,2]}},)" +
          R"("input_type_shape":[{")" + in + R"(":[1,2]}],"output_type_shape":[{")" + out + R"(":[1]}]}})";
 }
 
 TEST(RuntimeProfileTest, CallsOfANodeAddUp) {
-  const std::string json =
-      R"([{"cat":"Session","dur":9999,"name":"model_run","args":{}},)" + node_event("a", 3, "Add", "float", "float") +
-      "," + node_event("c", 10, "Conv", "float", "float") + "," + node_event("a", 4, "Add", "float", "float") +
-      R"(,{"cat":"Node","dur":500,"name":"a_fence_before","args":{"op_name":"Add"}}])";
+  const std::string json = R"([{"cat":"Session","dur":9999,"name":"model_run","args":{}},)" +
+                           node_event("a", 3, "Add", "float", "float") + "," +
+                           node_event("c", 10, "Conv", "float", "float") + "," +
+                           node_event("a", 4, "Add", "float", "float") +
+                           R"(,{"cat":"Node","dur":500,"name":"a_fence_before","args":{"op_name":"Add"}}])";
   const auto times = parse_runtime_profile(json);
   ASSERT_TRUE(times) << times.error().message;
   ASSERT_EQ(times->size(), 2U);

@@ -36,8 +36,8 @@ std::optional<LowPrecisionForm> own_form(const Node& node) {
 
 bool only_moves(std::string_view op) {
   static constexpr auto kMoving = std::to_array<std::string_view>(
-      {"Identity", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "Gather", "Expand",
-       "Tile", "Shape", "Cast", "Constant", "Dropout", "QuantizeLinear", "DequantizeLinear",
+      {"Identity", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "Gather",
+       "Expand", "Tile", "Shape", "Cast", "Constant", "Dropout", "QuantizeLinear", "DequantizeLinear",
        "DynamicQuantizeLinear"});
   return is_one_of(op, kMoving);
 }
@@ -62,15 +62,16 @@ class RequestReader {
     }
     if (has_weights(node.op_type) && node.inputs.size() > 1) {
       if (!comes_from_pair(node.inputs[1])) return std::nullopt;
-      return comes_from_pair(node.inputs[0]) ? LowPrecisionForm::quantise_pair : LowPrecisionForm::weights_only;
+      return comes_from_pair(node.inputs[0]) ? LowPrecisionForm::quantise_pair
+                                             : LowPrecisionForm::weights_only;
     }
     const bool all_from = std::ranges::all_of(node.inputs, [&](const std::string& input) {
       return input.empty() || constants_.contains(input) || comes_from_pair(input);
     });
     const bool any_from =
         std::ranges::any_of(node.inputs, [&](const std::string& input) { return comes_from_pair(input); });
-    const bool goes_to = std::ranges::any_of(
-        node.outputs, [&](const std::string& output) { return goes_to_pair(output); });
+    const bool goes_to =
+        std::ranges::any_of(node.outputs, [&](const std::string& output) { return goes_to_pair(output); });
     return all_from && any_from && goes_to ? std::optional(LowPrecisionForm::quantise_pair) : std::nullopt;
   }
 

@@ -11,7 +11,8 @@ namespace joulery::onnx {
 
 /// How a model asks that a node be computed with fewer bits.
 enum class LowPrecisionForm : std::uint8_t {
-  /// Its inputs come from DequantizeLinear, and its output goes to QuantizeLinear or its weights are quantised.
+  /// Its inputs come from DequantizeLinear, and its output goes to QuantizeLinear or its weights are
+  /// quantised.
   quantise_pair,
   /// Floats meet weights that come from DequantizeLinear: the weights alone are smaller.
   weights_only,

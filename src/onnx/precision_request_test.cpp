@@ -63,9 +63,8 @@ TEST_F(PrecisionRequestTest, OperatorsOfWholeNumbers) {
   graph_.nodes.back().domain = "com.microsoft";
   add("QLinearConv", {"x"}, "d");
   graph_.nodes.back().domain = "my.own";
-  EXPECT_THAT(requests(),
-              ElementsAre("QLinearConv: integer operator", "MatMulInteger: integer operator",
-                          "MatMulNBits: packed weights"));
+  EXPECT_THAT(requests(), ElementsAre("QLinearConv: integer operator", "MatMulInteger: integer operator",
+                                      "MatMulNBits: packed weights"));
 }
 
 TEST_F(PrecisionRequestTest, FloatsAskForNothing) {

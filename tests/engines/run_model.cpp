@@ -100,7 +100,8 @@ Status run_forks(Session& session, const std::vector<data::Tensor>& inputs, cons
       threads.emplace_back([&, i] {
         for (int call = 0; call < 50; ++call) {
           const auto output = forks[i]->run() ? forks[i]->output(0) : internal_error("");
-          same[i] += output && std::string(reinterpret_cast<const char*>(output->data), output->bytes) == expected;
+          same[i] +=
+              output && std::string(reinterpret_cast<const char*>(output->data), output->bytes) == expected;
         }
       });
     }
@@ -115,7 +116,8 @@ Status tell_times(Session& session, const std::string& path) {
   const PrecisionReport report = precision_report(model, times);
   for (const RequestedOperator& item : report.requested) {
     const char* found = !item.is_low ? "not found" : *item.is_low ? "low" : "not low";
-    say(fmt::format("requested|{}|{}|{}|{}", item.node, item.op_type, low_precision_form_name(item.form), found));
+    say(fmt::format("requested|{}|{}|{}|{}", item.node, item.op_type, low_precision_form_name(item.form),
+                    found));
   }
   say(fmt::format("precision_report {} requested, {} low, {} not low", report.requested.size(), report.low,
                   report.not_low));
