@@ -173,8 +173,10 @@ Status fold(const Words& words) {
   JOULERY_ASSIGN(Model model, read_model(words[1]));
   JOULERY_ASSIGN(const auto engine, open(words, 3));
   engine::EngineEvaluator evaluator(*engine);
-  JOULERY_ASSIGN(const Change change, make_constant_folding(evaluator)->apply(model));
-  JOULERY_CHECK_OK(make_dead_removal()->apply(model));
+  std::vector<std::unique_ptr<Pass>> both;
+  both.push_back(make_constant_folding(evaluator));
+  both.push_back(make_dead_removal());
+  JOULERY_ASSIGN(const Change change, apply_passes(model, both));
   JOULERY_CHECK_OK(require_sound(check_model(model), words[2]));
   JOULERY_ASSIGN(const WrittenModel written, write_model(model, words[2]));
   print(fmt::format("{}", change.count));

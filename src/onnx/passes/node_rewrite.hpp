@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,8 @@ struct UpgradeFacts {
   std::unordered_map<std::string, std::size_t> ranks;
   /// Values of constants that a decision may hang on.
   std::unordered_map<std::string, std::vector<double>> constants;
+  /// Values made by Resize nodes that were Upsample nodes, which only enlarge.
+  std::unordered_set<std::string> enlarged;
   /// No type of floats but float32 is anywhere in the model.
   bool only_float32 = false;
 };
@@ -32,7 +35,7 @@ class NodeRewrite {
       : node_(std::move(node)), index_(index), names_(names), facts_(facts) {}
 
   Node& node() { return node_; }
-  const UpgradeFacts& facts() const { return facts_; }
+  UpgradeFacts& facts() { return facts_; }
   bool has_input(std::size_t at) const { return at < node_.inputs.size() && !node_.inputs[at].empty(); }
   bool uses_output(std::size_t at) const {
     return at < node_.outputs.size() && !node_.outputs[at].empty() && !index_.is_unused(node_.outputs[at]);

@@ -67,6 +67,7 @@ Status upsample_scales(NodeRewrite& rewrite, std::int64_t version) {
 
 Status upsample_to_resize(NodeRewrite& rewrite, std::int64_t) {
   rewrite.node().op_type = "Resize";
+  rewrite.facts().enlarged.insert(rewrite.node().outputs.at(0));
   return {};
 }
 
@@ -77,14 +78,18 @@ Status resize_modes(NodeRewrite& rewrite, std::int64_t version) {
   const std::string scales = rewrite.node().inputs[1];
   const auto* mode = rewrite.node().attribute("mode");
   const auto* text = mode == nullptr ? nullptr : std::get_if<std::string>(&mode->value);
+  const bool is_nearest = text == nullptr || *text == "nearest";
   rewrite.set("coordinate_transformation_mode", std::string("asymmetric"));
-  if (text == nullptr || *text == "nearest") {
-    const auto found = rewrite.facts().constants.find(scales);
-    if (found == rewrite.facts().constants.end()) {
+  if (is_nearest) {
+    const UpgradeFacts& facts = rewrite.facts();
+    const auto found = facts.constants.find(scales);
+    const bool only_enlarges = facts.enlarged.contains(rewrite.node().outputs.at(0));
+    if (found == facts.constants.end() && !only_enlarges) {
       return rewrite.refuse(version, "its scales are not constant, on which the way of rounding hangs");
     }
-    const bool larger = std::ranges::all_of(found->second, [](double scale) { return scale >= 1; });
-    const bool smaller = std::ranges::all_of(found->second, [](double scale) { return scale <= 1; });
+    const std::vector<double> factors = only_enlarges ? std::vector<double>() : found->second;
+    const bool larger = std::ranges::all_of(factors, [](double scale) { return scale >= 1; });
+    const bool smaller = std::ranges::all_of(factors, [](double scale) { return scale <= 1; });
     if (!larger && !smaller) return rewrite.refuse(version, "it makes one side larger and another smaller");
     rewrite.set("nearest_mode", std::string(larger ? "floor" : "ceil"));
   }

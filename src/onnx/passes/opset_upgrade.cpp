@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -147,10 +148,17 @@ class Upgrade {
   std::size_t rewritten_ = 0;
 };
 
-OpsetId* standard_opset(std::vector<OpsetId>& imports) {
+std::optional<std::int64_t> standard_opset(const std::vector<OpsetId>& imports) {
   const auto found = std::ranges::find_if(
       imports, [](const OpsetId& opset) { return canonical_domain(opset.domain).empty(); });
-  return found == imports.end() ? nullptr : &*found;
+  return found == imports.end() ? std::nullopt : std::optional(found->version);
+}
+
+/// Some exporters import it twice, under both of its names.
+void set_standard_opset(std::vector<OpsetId>& imports, std::int64_t version) {
+  for (OpsetId& opset : imports) {
+    if (canonical_domain(opset.domain).empty()) opset.version = version;
+  }
 }
 
 Status check_versions(std::int64_t from, std::int64_t target) {
@@ -168,9 +176,9 @@ Status check_versions(std::int64_t from, std::int64_t target) {
 /// The body of a function, as a graph for the time of the upgrade.
 Result<std::size_t> upgrade_function(Function& function, const UpgradeFacts& model_facts,
                                      std::int64_t target) {
-  OpsetId* opset = standard_opset(function.opset_imports);
-  if (opset == nullptr || opset->version >= target) return 0;
-  JOULERY_CHECK_OK(check_versions(opset->version, target));
+  const auto opset = standard_opset(function.opset_imports);
+  if (!opset || *opset >= target) return 0;
+  JOULERY_CHECK_OK(check_versions(*opset, target));
   Graph body;
   body.nodes = std::move(function.nodes);
   for (const std::string& input : function.inputs) {
@@ -184,10 +192,10 @@ Result<std::size_t> upgrade_function(Function& function, const UpgradeFacts& mod
   UpgradeFacts facts;
   facts.only_float32 = model_facts.only_float32;
   FreshNames names(body);
-  Upgrade upgrade(facts, names, opset->version, target);
+  Upgrade upgrade(facts, names, *opset, target);
   JOULERY_CHECK_OK(upgrade.graph(body));
   function.nodes = std::move(body.nodes);
-  opset->version = target;
+  set_standard_opset(function.opset_imports, target);
   return upgrade.rewritten();
 }
 
@@ -207,9 +215,9 @@ void raise_ir_version(Model& model, std::int64_t target) {
 
 Result<Change> upgrade_opset(Model& model, std::int64_t target, const ValueShapes& known) {
   if (!model.graph.has_value()) return Change{};
-  const OpsetId* current = standard_opset(model.opset_imports);
-  if (current == nullptr || current->version >= target) return Change{};
-  JOULERY_CHECK_OK(check_versions(current->version, target));
+  const auto current = standard_opset(model.opset_imports);
+  if (!current || *current >= target) return Change{};
+  JOULERY_CHECK_OK(check_versions(*current, target));
   if (!model.training.empty()) return user_error("a model with training graphs can't be upgraded");
   // What fails in the middle must leave nothing half done.
   Model changed = model;
@@ -221,14 +229,14 @@ Result<Change> upgrade_opset(Model& model, std::int64_t target, const ValueShape
     facts.ranks[name] = shape.dims.size();
   }
   FreshNames names(*changed.graph);
-  Upgrade upgrade(facts, names, current->version, target);
+  Upgrade upgrade(facts, names, *current, target);
   JOULERY_CHECK_OK(upgrade.graph(*changed.graph));
   Change change{upgrade.rewritten()};
   for (Function& function : changed.functions) {
     JOULERY_ASSIGN(const std::size_t count, upgrade_function(function, facts, target));
     change.count += count;
   }
-  standard_opset(changed.opset_imports)->version = target;
+  set_standard_opset(changed.opset_imports, target);
   raise_ir_version(changed, target);
   // In place: somebody may hold on to the graph.
   *model.graph = std::move(*changed.graph);

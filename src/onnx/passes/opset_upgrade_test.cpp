@@ -138,6 +138,13 @@ TEST_F(OpsetUpgradeTest, VersionsOutOfReach) {
   EXPECT_EQ(model_.opset_imports[0].version, 20);
 }
 
+TEST_F(OpsetUpgradeTest, BothNamesOfTheDomain) {
+  node("Relu");
+  model_.opset_imports.push_back({"ai.onnx", 7, {}});
+  EXPECT_THAT(operators_at(kDefaultOpset), ElementsAre("Relu"));
+  EXPECT_EQ(model_.opset_imports[1].version, kDefaultOpset);
+}
+
 TEST_F(OpsetUpgradeTest, SubgraphsAndNamesThatAreTaken) {
   Graph branch;
   branch.nodes.push_back(make_node("Unsqueeze", {"x"}, {"inner"}, {make_attribute("axes", Integers{0})}));
