@@ -31,3 +31,6 @@ uv_options=--no-deps lock requirements-engines.txt \
   "An engine beside onnxruntime, with its C headers; on top of requirements-native.txt." openvino
 lock requirements-peers-codecarbon.txt "A tool that bench/peers compares with." codecarbon
 lock requirements-peers-zeus.txt "A tool that bench/peers compares with." zeus
+lock requirements-servers-mlserver.txt "A server of the Open Inference Protocol, for ./dev soak." mlserver
+lock requirements-servers-llama.txt "A language model's server and what makes a model for it, for ./dev soak." \
+  'llama-cpp-python[server]' gguf
