@@ -33,3 +33,6 @@ uv_options=--no-deps lock requirements-data.txt \
   "Libraries and headers for Parquet; on top of requirements-native.txt." pyarrow
 lock requirements-peers-codecarbon.txt "A tool that bench/peers compares with." codecarbon
 lock requirements-peers-zeus.txt "A tool that bench/peers compares with." zeus
+lock requirements-servers-mlserver.txt "A server of the Open Inference Protocol, for ./dev soak." mlserver
+lock requirements-servers-llama.txt "A language model's server and what makes a model for it, for ./dev soak." \
+  'llama-cpp-python[server]' gguf

@@ -138,6 +138,13 @@ peer_environments() {
   python_environment .deps/peers/zeus requirements-peers-zeus.txt
 }
 
+# Real inference servers, for ./dev soak: 250 MB and 150 MB. There is no binary package of the second: it is compiled,
+# which takes two cores some minutes.
+server_environments() {
+  python_environment .deps/servers/mlserver requirements-servers-mlserver.txt
+  compiled_package=llama-cpp-python python_environment .deps/servers/llama requirements-servers-llama.txt
+}
+
 # Asks for the password here, where the user sees it: the steps themselves run with their output in a log.
 ask_for_root() { # ask_for_root MISSING
   ((EUID == 0)) && return
@@ -230,7 +237,8 @@ install_python_packages() { # install_python_packages FOLDER REQUIREMENTS
   rm -f "$1/installed-$2"
   # The files name every package that is needed, with its hash. Compiling all of it at once would take longer than
   # compiling what is imported when it is.
-  "$1/bin/python" -m pip install --require-hashes --no-deps --only-binary :all: --no-compile --no-input \
-    --disable-pip-version-check --progress-bar off -r "$2"
+  CC=clang-19 CXX=clang++-19 "$1/bin/python" -m pip install --require-hashes --no-deps --only-binary :all: \
+    ${compiled_package:+--no-binary "$compiled_package"} --no-compile --no-input --disable-pip-version-check \
+    --progress-bar off -r "$2"
   sha256sum <"$2" >"$1/installed-$2"
 }

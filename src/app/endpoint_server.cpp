@@ -141,6 +141,13 @@ Result<ConnectedEndpoint> connect_oip(http::EventLoop& loop, http::Client& clien
     return std::unexpected(refused(ready.head.status, ready.body,
                                    fmt::format("the model {} is not ready", printable(model.name))));
   }
+  if (target.binary) {
+    JOULERY_ASSIGN(const http::Response server, get(loop, client, target, base + "/v2"));
+    if (remote::lists_oip_extension(server.body, "binary_tensor_data") == false) {
+      return user_error(fmt::format("the server {} has no extension binary_tensor_data", what),
+                        "leave --binary out");
+    }
+  }
   JOULERY_ASSIGN(const auto inputs, remote::complete_shapes(model, target.shapes));
   ConnectedEndpoint endpoint;
   JOULERY_ASSIGN(endpoint.protocol, remote::oip_protocol({.model_path = model_path,

@@ -12,6 +12,7 @@ fail_every, failure      each n-th request fails: "429", "503", "error_event", "
 serial                   one request at a time, as a server that is too slow
 key                      refuses requests without this key
 models                   names that it lists
+extensions               that the Open Inference Protocol's server says it has
 shape, datatype          of the input x of the model "double"; datatype "none": it lists no inputs
 burn_ms                  CPU time that each request takes
 tls                      folder with certificate.pem and key.pem
@@ -93,6 +94,7 @@ class Double:
         inputs = [{"name": "x", "datatype": datatype, "shape": self.get("shape", [1, 4])}]
         answers = {
             "/v1/models": (200, {"data": [{"id": name} for name in self.get("models", ["double"])]}),
+            "/v2": (200, {"name": "double", "version": "1", "extensions": self.get("extensions", [])}),
             "/v2/health/ready": (200, {"ready": True}),
             "/v2/models/double": (
                 200,
@@ -144,12 +146,8 @@ class Double:
             return await self.reply(writer, 400, {"error": {"message": "unknown field stream_options"}})
         if not request["stream"]:
             await asyncio.sleep(self.get("first_ms", 0) / 1e3)
-            return await self.reply(
-                writer, 200, {"choices": [{"message": {"content": "a " * chunks}}], "usage": usage}
-            )
-        writer.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )
+            return await self.reply(writer, 200, {"choices": [{"message": {"content": "a " * chunks}}], "usage": usage})
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(self.get("keep_alives", 0)):
             await self.send(writer, b": keep-alive\n\n")
         await self.event(writer, self.piece(path, ""))

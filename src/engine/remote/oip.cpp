@@ -5,8 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 
 #include "base/text.hpp"
 #include "engine/remote/oip_values.hpp"
@@ -134,6 +132,15 @@ Result<OipModel> parse_oip_model(std::string_view body) {
     }
   }
   return model;
+}
+
+std::optional<bool> lists_oip_extension(std::string_view body, std::string_view extension) {
+  const Json json = Json::parse(body, nullptr, false);
+  const Json* extensions = child(json, "extensions");
+  if (extensions == nullptr || !extensions->is_array()) return std::nullopt;
+  return std::ranges::any_of(*extensions, [&](const Json& one) {
+    return one.is_string() && one.get_ref<const std::string&>() == extension;
+  });
 }
 
 Result<OipShape> parse_oip_shape(std::string_view text) {

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +30,9 @@ struct OipModel {
 
 /// The answer of GET /v2/models/NAME. Environment error if it is none.
 Result<OipModel> parse_oip_model(std::string_view body);
+
+/// Does the answer of GET /v2 list this extension? Nothing if it is no such answer.
+std::optional<bool> lists_oip_extension(std::string_view body, std::string_view extension);
 
 /// What --shape says of one input: "x=1,3,224,224", or with its type "x:FP32=4,4" for a model whose metadata
 /// does not list it.

@@ -90,8 +90,9 @@ std::optional<Distribution> describe(std::span<const double> values) {
     quantile.probability = kQuantiles[i];
     quantile.value = quantile_of(sorted, kQuantiles[i]);
     const QuantileRanks ranks = quantile_ranks(sorted.size(), kQuantiles[i], kLevel);
-    if (ranks.low) quantile.low = sorted[*ranks.low - 1];
-    if (ranks.high) quantile.high = sorted[*ranks.high - 1];
+    // Of few values, the interpolated one may lie outside: then the interval is made wider, never narrower.
+    if (ranks.low) quantile.low = std::min(sorted[*ranks.low - 1], quantile.value);
+    if (ranks.high) quantile.high = std::max(sorted[*ranks.high - 1], quantile.value);
   }
   return result;
 }

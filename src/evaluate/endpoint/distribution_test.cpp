@@ -30,6 +30,14 @@ TEST(Distribution, MatchesNumpy) {
   EXPECT_FALSE(describe(one)->mean_low);
 }
 
+TEST(Distribution, AnIntervalHoldsItsOwnFigure) {
+  // Of 5 values the largest is below the p99 in 95 % of cases, but interpolation lands below it.
+  const std::vector<double> values{1, 2, 3, 4, 5};
+  const auto result = describe(values);
+  EXPECT_LE(*result->quantiles[3].low, result->quantiles[3].value);
+  EXPECT_FALSE(result->quantiles[3].high);
+}
+
 TEST(QuantileRanks, MatchTheBinomialDistribution) {
   // scipy.stats.binom.cdf: n=100, p=0.5: cdf(41)=0.0443, cdf(42)=0.0666, cdf(57)=0.9334, cdf(58)=0.9557
   const QuantileRanks median = quantile_ranks(100, 0.5, 0.9);

@@ -15,7 +15,6 @@ namespace joulery::evaluate::endpoint {
 namespace {
 
 constexpr std::size_t kLargestTable = 64 << 20;
-constexpr std::size_t kLongestCommand = 200;
 
 std::optional<std::uint64_t> parse_hexadecimal(std::string_view text) {
   std::uint64_t value = 0;
@@ -107,10 +106,7 @@ Listener find_listener(const SystemRoot& root, std::uint16_t port) {
   listener.several = owners.size() > 1;
   if (owners.size() != 1) return listener;
   listener.pid = owners.front();
-  if (auto command = root.read_text(fmt::format("/proc/{}/cmdline", listener.pid))) {
-    std::ranges::replace(*command, '\0', ' ');
-    listener.command = printable(trim(command->substr(0, kLongestCommand)));
-  }
+  listener.command = printable(root.read_line(fmt::format("/proc/{}/comm", listener.pid)).value_or(""));
   return listener;
 }
 

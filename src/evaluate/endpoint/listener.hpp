@@ -16,7 +16,7 @@ std::vector<std::uint64_t> listening_sockets(std::string_view text, std::uint16_
 struct Listener {
   /// 0: nobody's, or one of another user, whose open files can't be seen.
   int pid = 0;
-  /// Its command line's first words; of no pid, empty.
+  /// The name of its program; of no pid, empty. Its arguments may hold secrets.
   std::string command;
   /// Somebody listens on the port.
   bool listening = false;

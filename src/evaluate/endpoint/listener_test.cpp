@@ -27,7 +27,7 @@ class ListenerTest : public testing::Test {
   void process(int pid, int parent, const std::string& socket) {
     const std::string base = "/proc/" + std::to_string(pid);
     write(base + "/stat", std::to_string(pid) + " (a) b) S " + std::to_string(parent) + " 1 1");
-    write(base + "/cmdline", std::string("server\0--port\0", 14));
+    write(base + "/comm", "server\n");
     std::filesystem::create_directories(folder_ + base + "/fd");
     std::filesystem::create_symlink(socket, folder_ + base + "/fd/3");
   }
@@ -50,7 +50,7 @@ TEST_F(ListenerTest, TheProcessThatStartedTheWorkersIsTheServer) {
   const Listener listener = find_listener(root_, 8000);
   EXPECT_TRUE(listener.listening);
   EXPECT_EQ(listener.pid, 10);
-  EXPECT_EQ(listener.command, "server --port");
+  EXPECT_EQ(listener.command, "server");
 }
 
 TEST_F(ListenerTest, NobodyAndSomebodyUnseenAreTold) {
