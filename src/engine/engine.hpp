@@ -142,7 +142,7 @@ class Session {
   virtual Result<std::unique_ptr<Session>> fork();
   /// What the operators took since the session was loaded, those of forked sessions included where the engine
   /// counts them together. Ends the profile: later calls are not in it. User error if none was asked for,
-  /// environment error where there is none, as in a contained session.
+  /// environment error where there is none.
   virtual Result<std::vector<OperatorTime>> operator_times();
 };
 
