@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
+#include <memory>
 #include <utility>
 
 #include "evaluate/outputs.hpp"
@@ -104,8 +106,8 @@ Status FeatureSpread::add(const data::TensorView& batch, std::size_t count) {
   if (samples_ == 0) {
     mean_.assign(rows.width(), 0);
     squares_.assign(rows.width(), 0);
-    low_.assign(rows.width(), INFINITY);
-    high_.assign(rows.width(), -INFINITY);
+    low_.assign(rows.width(), std::numeric_limits<double>::infinity());
+    high_.assign(rows.width(), -std::numeric_limits<double>::infinity());
   }
   if (rows.width() != size()) {
     return user_error(fmt::format("samples had {} numbers and now have {}", size(), rows.width()));
