@@ -116,7 +116,7 @@ Image gaussian_blur(const Image& image, double deviation, Edge edge, double trun
                        gaussian_taps(image.height(), deviation, edge, truncate));
 }
 
-float between(const Image& image, double y, double x, std::size_t channel, Edge edge) {
+float interpolated(const Image& image, double y, double x, std::size_t channel, Edge edge) {
   const double floor_y = std::floor(y);
   const double floor_x = std::floor(x);
   const auto part_y = static_cast<float>(y - floor_y);
@@ -151,8 +151,8 @@ Image zoomed(const Image& image, double factor) {
     for (std::size_t x = 0; x < image.width(); ++x) {
       for (std::size_t c = 0; c < image.channels(); ++c) {
         result.at(y, x, c) =
-            between(image, vertical.first + vertical.step * static_cast<double>(y),
-                    horizontal.first + horizontal.step * static_cast<double>(x), c, Edge::nearest);
+            interpolated(image, vertical.first + vertical.step * static_cast<double>(y),
+                         horizontal.first + horizontal.step * static_cast<double>(x), c, Edge::nearest);
       }
     }
   }

@@ -343,6 +343,26 @@ TEST(RobustnessTest, FiguresAreAgainstTheCleanSamples) {
   EXPECT_NEAR(all->mean_flip_rate->value, 0.45, 1e-12);
 }
 
+TEST(RobustnessTest, AnErrorThatGrowsIsALoss) {
+  const auto report = [](double off, const char* metric) {
+    std::vector<double> values;
+    std::vector<Label> labels;
+    for (int i = 0; i < 20; ++i) {
+      values.push_back(i + off);
+      labels.emplace_back(std::vector<double>{static_cast<double>(i)});
+    }
+    Scored scored(TaskKind::regress, {.metric = metric},
+                  {{.name = "y", .type = DataType::f64, .shape = Shape{-1, 1}}});
+    const Tensor tensor = tensor_of({20, 1}, values, DataType::f64);
+    return *scored.add({&tensor}, labels).report();
+  };
+  // R² is none of single samples: mean absolute errors stand in, and less of them is better.
+  for (const char* metric : {"mae", "r2"}) {
+    auto figures = RobustnessFigures::create(report(0.5, metric), {}, {});
+    EXPECT_NEAR(figures->add({.name = "noise"}, report(2, metric))->loss.value, 1.5, 1e-9) << metric;
+  }
+}
+
 TEST(RobustnessTest, OtherSamplesAreRefused) {
   const QualityReport three = report_of({0, 1, 2}, {0, 1, 2});
   auto figures = RobustnessFigures::create(three, {}, {});
