@@ -36,10 +36,12 @@ Tensor images(std::int64_t count, std::int64_t side, Layout layout = Layout::nch
     const std::size_t inside = i % (3 * pixels);
     const std::size_t channel = layout == Layout::nchw ? inside / pixels : inside % 3;
     const std::size_t pixel = layout == Layout::nchw ? inside % pixels : inside / 3;
+    const std::size_t row = pixel / static_cast<std::size_t>(side);
+    const std::size_t image = i / (3 * pixels);
     const auto x = static_cast<double>(pixel % static_cast<std::size_t>(side));
-    const auto y = static_cast<double>(pixel / static_cast<std::size_t>(side));
-    const double wave = std::sin(0.3 * x + static_cast<double>(channel)) *
-                        std::cos(0.2 * y + static_cast<double>(i / (3 * pixels)));
+    const auto y = static_cast<double>(row);
+    const double wave =
+        std::sin(0.3 * x + static_cast<double>(channel)) * std::cos(0.2 * y + static_cast<double>(image));
     values[i] = static_cast<float>(0.5 + 0.4 * wave);
   }
   return std::move(*tensor);
@@ -240,7 +242,8 @@ TEST(FeaturePerturbationTest, WhatDoesNotFitIsExplained) {
   EXPECT_THAT(all->front()->apply(wide.view(), 1, 0).error().message, HasSubstr("3 numbers"));
 }
 
-std::vector<std::int64_t> tokens_after(const std::string& name, int severity, std::vector<double> tokens,
+std::vector<std::int64_t> tokens_after(const std::string& name, int severity,
+                                       const std::vector<double>& tokens,
                                        const TokenFormat& format = {.is_text = true}) {
   const auto all = token_perturbations(format);
   const auto found = std::ranges::find_if(
