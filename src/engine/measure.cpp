@@ -57,10 +57,12 @@ std::int64_t end_of(const BlockPlan& plan, std::int64_t start) {
 
 /// What the threads of a block share.
 struct SharedBlock {
+  SharedBlock(const BlockPlan& of, std::uint64_t calls, std::int64_t begin, std::vector<std::int64_t>& into)
+      : plan(of), most(calls), start(begin), end(end_of(of, begin)), latencies(into) {}
   const BlockPlan& plan;
-  std::uint64_t most = 0;
-  std::int64_t start = 0;
-  std::int64_t end = 0;
+  std::uint64_t most;
+  std::int64_t start;
+  std::int64_t end;
   std::vector<std::int64_t>& latencies;
   std::atomic<std::uint64_t> next{0};
   std::atomic<std::int64_t> last{0};
@@ -105,11 +107,7 @@ Result<BlockResult> run_block(std::span<Session* const> sessions, const BlockPla
   result.latencies_ns.assign(most, -1);
   const std::int64_t cpu_before = read_clock(CLOCK_PROCESS_CPUTIME_ID);
   const std::int64_t start = read_clock(CLOCK_MONOTONIC);
-  SharedBlock block{.plan = plan,
-                    .most = most,
-                    .start = start,
-                    .end = end_of(plan, start),
-                    .latencies = result.latencies_ns};
+  SharedBlock block(plan, most, start, result.latencies_ns);
   {
     std::vector<std::jthread> threads;
     for (Session* session : sessions) threads.emplace_back([session, &block] { run_calls(*session, block); });

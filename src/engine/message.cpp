@@ -321,7 +321,7 @@ bool decode(std::string_view bytes, ProcessUsage& usage) {
 }
 
 std::string encode(std::vector<OperatorTime> times) {
-  std::ranges::stable_sort(times, std::ranges::greater{}, &OperatorTime::seconds);
+  std::ranges::sort(times, std::ranges::greater{}, &OperatorTime::seconds);
   if (times.size() > kMostOperatorTimes) times.resize(kMostOperatorTimes);
   MessageWriter writer;
   writer.number(static_cast<std::int64_t>(times.size()));
