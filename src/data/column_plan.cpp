@@ -29,6 +29,9 @@ class Planner {
   Result<ColumnPlan> plan() {
     JOULERY_CHECK_OK(find_labels());
     JOULERY_CHECK_OK(find_constants());
+    if (inputs_from_data() == 0) {
+      return user_error("all inputs of the model are constants, so that nothing is left for the data");
+    }
     for (const InputSpec& spec : request_.inputs) {
       InputPlan input{.spec = spec, .columns = {}, .constant = constant_of(spec.name), .batched = true};
       if (!input.constant) JOULERY_CHECK_OK(find_columns(input));

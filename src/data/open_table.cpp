@@ -117,7 +117,7 @@ Result<std::unique_ptr<Table>> open_file_table(Format format, std::shared_ptr<co
     case Format::npy:
       return open_npy_table(std::move(file), std::move(labels), request.labels);
     case Format::npz:
-      return open_npz_table(std::move(file));
+      return open_npz_table(file);
     case Format::csv:
       return open_csv_table(std::move(file), request.limits);
     case Format::jsonl:
