@@ -29,6 +29,8 @@ uv_options=--no-deps lock requirements-frameworks.txt \
   "What examples/frameworks trains with, on top of requirements-native.txt." lightgbm
 uv_options=--no-deps lock requirements-engines.txt \
   "An engine beside onnxruntime, with its C headers; on top of requirements-native.txt." openvino
+uv_options=--no-deps lock requirements-data.txt \
+  "Libraries and headers for Parquet; on top of requirements-native.txt." pyarrow
 lock requirements-peers-codecarbon.txt "A tool that bench/peers compares with." codecarbon
 lock requirements-peers-zeus.txt "A tool that bench/peers compares with." zeus
 lock requirements-servers-mlserver.txt "A server of the Open Inference Protocol, for ./dev soak." mlserver

@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 readonly build_packages="clang-19 lld-19 cmake ninja-build ccache pkg-config ca-certificates libfmt-dev
-  nlohmann-json3-dev libsqlite3-dev libcli11-dev libtomlplusplus-dev libxxhash-dev libssl-dev libsystemd-dev"
+  nlohmann-json3-dev libsqlite3-dev libcli11-dev libtomlplusplus-dev libxxhash-dev libssl-dev libsystemd-dev zlib1g-dev libpng-dev libjpeg-dev"
 readonly python_packages="python3 python3-venv"
 readonly test_packages="libgtest-dev libgmock-dev librapidcheck-dev dbus-daemon git procps zsh fish clang-format-19 clang-tidy-19
   libclang-rt-19-dev llvm-19"
@@ -64,15 +64,15 @@ set_up() { # set_up FOR
     demo) python_environment .deps/venv requirements-native.txt ;;
     test | coverage)
       python_environment .deps/venv requirements-native.txt requirements-test.txt requirements-frameworks.txt \
-        requirements-engines.txt
+        requirements-engines.txt requirements-data.txt
       ;;
     bench)
-      python_environment .deps/venv requirements-native.txt requirements-engines.txt
+      python_environment .deps/venv requirements-native.txt requirements-engines.txt requirements-data.txt
       peer_environments
       ;;
     all)
       python_environment .deps/venv requirements-native.txt requirements-test.txt requirements-frameworks.txt \
-        requirements-engines.txt
+        requirements-engines.txt requirements-data.txt
       peer_environments
       ;;
   esac

@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 
 #include "engine/floating_mode.hpp"
+#include "engine/plugin_adapter.hpp"
 #include "engine/plugin_error.hpp"
+#include "engine/runtime_profile.hpp"
 
 namespace joulery::engine::onnxruntime {
 namespace {
@@ -67,6 +70,8 @@ SessionOptions read_options(const JoulerySessionOptions& options) {
   result.pin_threads = options.pin_threads != 0;
   result.spin = options.spin != 0;
   result.flush_denormals = options.flush_denormals != 0;
+  result.profile = options.profile_folder != nullptr;
+  if (result.profile) result.profile_folder = options.profile_folder;
   return result;
 }
 
@@ -90,6 +95,9 @@ std::string LoadedModel::set_options(OrtSessionOptions* settings) const {
   set("session.intra_op.allow_spinning", options_.spin ? "1" : "0");
   set("session.inter_op.allow_spinning", options_.spin ? "1" : "0");
   set("session.set_denormal_as_zero", options_.flush_denormals ? "1" : "0");
+  if (options_.profile) {
+    check(api.EnableProfiling(settings, (options_.profile_folder + "/joulery-profile").c_str()));
+  }
   if (options_.pin_threads && options_.threads > 1) {
     if (const std::string list = affinities(options_.threads); !list.empty()) {
       set("session.intra_op_thread_affinities", list);
@@ -112,6 +120,10 @@ std::unique_ptr<LoadedModel> LoadedModel::load(const Library& library, const Jou
          "use OpenVINO for this, or a model of that type");
     return nullptr;
   }
+  if (loaded->options_.profile && !loaded->options_.profile_folder.starts_with('/')) {
+    fail(error, Blame::internal, "ONNX Runtime writes its profile into a folder, and none was given");
+    return nullptr;
+  }
   OrtSessionOptions* created = nullptr;
   std::string reason = library.take(api.CreateSessionOptions(&created));
   const std::unique_ptr<OrtSessionOptions, Release<OrtSessionOptions>> settings(created,
@@ -120,19 +132,22 @@ std::unique_ptr<LoadedModel> LoadedModel::load(const Library& library, const Jou
   if (reason.empty()) reason = loaded->set_options(settings.get());
   // For the calls in here too: folding constants computes.
   const FloatingMode mode(loaded->options_.flush_denormals);
+  OrtSession* session = nullptr;
   if (reason.empty()) {
-    reason = library.take(
-        model.path != nullptr
-            ? api.CreateSession(library.environment(), model.path, settings.get(), &loaded->session_)
-            : api.CreateSessionFromArray(library.environment(), model.bytes, model.size, settings.get(),
-                                         &loaded->session_),
-        &code);
+    reason = library.take(model.path != nullptr
+                              ? api.CreateSession(library.environment(), model.path, settings.get(), &session)
+                              : api.CreateSessionFromArray(library.environment(), model.bytes, model.size,
+                                                           settings.get(), &session),
+                          &code);
   }
+  if (session != nullptr) loaded->session_ = {session, api.ReleaseSession};
   if (!reason.empty()) {
     fail_to_load(error, code, reason);
     return nullptr;
   }
-  reason = library.take(api.CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &loaded->memory_));
+  OrtMemoryInfo* memory = nullptr;
+  reason = library.take(api.CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory));
+  if (memory != nullptr) loaded->memory_ = {memory, api.ReleaseMemoryInfo};
   if (reason.empty()) reason = loaded->read_ports(false, loaded->inputs_);
   if (reason.empty()) reason = loaded->read_ports(true, loaded->outputs_);
   if (!reason.empty()) {
@@ -149,8 +164,6 @@ LoadedModel::~LoadedModel() {
   }
   bound_inputs_.clear();
   bound_outputs_.clear();
-  if (session_ != nullptr) library_.api().ReleaseSession(session_);
-  if (memory_ != nullptr) library_.api().ReleaseMemoryInfo(memory_);
 }
 
 std::string LoadedModel::read_ports(bool is_output, std::vector<Port>& ports) const {
@@ -159,22 +172,22 @@ std::string LoadedModel::read_ports(bool is_output, std::vector<Port>& ports) co
   std::string reason = library_.take(api.GetAllocatorWithDefaultOptions(&allocator));
   std::size_t count = 0;
   if (reason.empty()) {
-    reason = library_.take(is_output ? api.SessionGetOutputCount(session_, &count)
-                                     : api.SessionGetInputCount(session_, &count));
+    reason = library_.take(is_output ? api.SessionGetOutputCount(session_.get(), &count)
+                                     : api.SessionGetInputCount(session_.get(), &count));
   }
   for (std::size_t i = 0; i < count && reason.empty(); ++i) {
     Port port;
     char* name = nullptr;
-    reason = library_.take(is_output ? api.SessionGetOutputName(session_, i, allocator, &name)
-                                     : api.SessionGetInputName(session_, i, allocator, &name));
+    reason = library_.take(is_output ? api.SessionGetOutputName(session_.get(), i, allocator, &name)
+                                     : api.SessionGetInputName(session_.get(), i, allocator, &name));
     if (name != nullptr) {
       port.name = name;
       library_.take(api.AllocatorFree(allocator, name));
     }
     OrtTypeInfo* type = nullptr;
     if (reason.empty()) {
-      reason = library_.take(is_output ? api.SessionGetOutputTypeInfo(session_, i, &type)
-                                       : api.SessionGetInputTypeInfo(session_, i, &type));
+      reason = library_.take(is_output ? api.SessionGetOutputTypeInfo(session_.get(), i, &type)
+                                       : api.SessionGetInputTypeInfo(session_.get(), i, &type));
     }
     const std::unique_ptr<OrtTypeInfo, Release<OrtTypeInfo>> held(type, {api.ReleaseTypeInfo});
     const OrtTensorTypeAndShapeInfo* info = nullptr;
@@ -205,6 +218,11 @@ int LoadedModel::prepare(const JouleryPort* inputs, std::uint32_t count, Joulery
   for (std::uint32_t i = 0; i < count; ++i) {
     for (std::uint32_t k = 0; k < inputs[i].rank; ++k) inputs_[i].shape.set(k, inputs[i].dimensions[k]);
   }
+  make_bindings();
+  return 0;
+}
+
+void LoadedModel::make_bindings() {
   for (const Port& port : inputs_) input_names_.push_back(port.name.c_str());
   for (const Port& port : outputs_) output_names_.push_back(port.name.c_str());
   bound_inputs_.resize(inputs_.size());
@@ -212,23 +230,49 @@ int LoadedModel::prepare(const JouleryPort* inputs, std::uint32_t count, Joulery
   bound_tensors_.resize(outputs_.size());
   input_values_.resize(inputs_.size());
   output_values_.resize(outputs_.size());
+}
+
+std::unique_ptr<LoadedModel> LoadedModel::fork(JouleryEngineError*) const {
+  std::unique_ptr<LoadedModel> sibling(new LoadedModel(library_));
+  sibling->options_ = options_;
+  sibling->session_ = session_;
+  sibling->memory_ = memory_;
+  sibling->inputs_ = inputs_;
+  sibling->outputs_ = outputs_;
+  sibling->make_bindings();
+  return sibling;
+}
+
+/// It writes a file whose name it chooses, and tells where.
+int LoadedModel::operator_times(std::vector<OperatorTime>& times, JouleryEngineError* error) {
+  const OrtApi& api = library_.api();
+  OrtAllocator* allocator = nullptr;
+  char* name = nullptr;
+  std::string reason = library_.take(api.GetAllocatorWithDefaultOptions(&allocator));
+  if (reason.empty()) reason = library_.take(api.SessionEndProfiling(session_.get(), allocator, &name));
+  const std::string path = name == nullptr ? "" : name;
+  if (name != nullptr) library_.take(api.AllocatorFree(allocator, name));
+  if (reason.empty() && !path.starts_with(options_.profile_folder)) reason = "it has ended already";
+  if (!reason.empty()) {
+    return fail(error, Blame::environment, fmt::format("ONNX Runtime gives no profile: {}", reason));
+  }
+  auto read = read_runtime_profile(path);
+  ::unlink(path.c_str());
+  if (!read) return fail(error, Blame::environment, read.error().message, read.error().hint);
+  times = std::move(*read);
   return 0;
 }
 
 void LoadedModel::effective(JouleryFactSink* sink, void* context) const {
-  const auto tell = [&](const char* name, const std::string& value, Known known) {
-    sink(context, name, value.c_str(), static_cast<std::int32_t>(known));
-  };
-  const auto yes_no = [](bool value) { return std::string(value ? "true" : "false"); };
+  const OptionTeller tell(sink, context);
   tell("precision", options_.precision == Precision::i8_as_in_model ? "i8" : "f32", Known::requested);
-  tell("threads", options_.threads > 0 ? std::to_string(options_.threads) : "engine's choice",
-       Known::requested);
+  tell("threads", OptionTeller::number(options_.threads), Known::requested);
   tell("streams", "1", Known::unsupported);
   // Where it chooses the number of threads, it also places them.
-  tell("pin_threads", options_.threads > 0 ? yes_no(options_.pin_threads) : "engine's choice",
+  tell("pin_threads", options_.threads > 0 ? OptionTeller::yes_no(options_.pin_threads) : "engine's choice",
        Known::requested);
-  tell("spin", yes_no(options_.spin), Known::requested);
-  tell("flush_denormals", yes_no(options_.flush_denormals), Known::requested);
+  tell("spin", OptionTeller::yes_no(options_.spin), Known::requested);
+  tell("flush_denormals", OptionTeller::yes_no(options_.flush_denormals), Known::requested);
   constexpr std::array kLevels = {"none", "basic", "extended", "all"};
   tell("optimisation", kLevels[static_cast<std::size_t>(options_.optimisation)], Known::requested);
 }
@@ -237,7 +281,7 @@ int LoadedModel::bind(bool is_output, std::uint32_t index, const JouleryTensor& 
                       JouleryEngineError* error) {
   OrtValue* value = nullptr;
   const std::string reason = library_.take(library_.api().CreateTensorWithDataAsOrtValue(
-      memory_, tensor.data, tensor.bytes, tensor.dimensions, tensor.rank,
+      memory_.get(), tensor.data, tensor.bytes, tensor.dimensions, tensor.rank,
       type_of(static_cast<data::DataType>(tensor.type)), &value));
   if (!reason.empty())
     return fail(error, Blame::internal, fmt::format("ONNX Runtime refuses a tensor: {}", reason));
@@ -264,9 +308,9 @@ int LoadedModel::run(JouleryEngineError* error) {
   OrtStatus* status = nullptr;
   {
     const FloatingMode mode(options_.flush_denormals);
-    status =
-        library_.api().Run(session_, nullptr, input_names_.data(), input_values_.data(), input_values_.size(),
-                           output_names_.data(), output_names_.size(), output_values_.data());
+    status = library_.api().Run(session_.get(), nullptr, input_names_.data(), input_values_.data(),
+                                input_values_.size(), output_names_.data(), output_names_.size(),
+                                output_values_.data());
   }
   if (status == nullptr) return 0;
   OrtErrorCode code = ORT_FAIL;

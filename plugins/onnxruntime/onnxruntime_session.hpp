@@ -35,17 +35,21 @@ class LoadedModel {
   int bind(bool is_output, std::uint32_t index, const JouleryTensor& tensor, JouleryEngineError* error);
   int run(JouleryEngineError* error);
   int result(std::uint32_t index, JouleryTensor& tensor, JouleryEngineError* error) const;
+  std::unique_ptr<LoadedModel> fork(JouleryEngineError* error) const;
+  int operator_times(std::vector<OperatorTime>& times, JouleryEngineError* error);
 
  private:
   explicit LoadedModel(const Library& library) : library_(library) {}
   Value hold(OrtValue* value) const { return {value, {library_.api().ReleaseValue}}; }
   std::string set_options(OrtSessionOptions* settings) const;
+  void make_bindings();
   std::string read_ports(bool is_output, std::vector<Port>& ports) const;
 
   const Library& library_;
   SessionOptions options_;
-  OrtSession* session_ = nullptr;
-  OrtMemoryInfo* memory_ = nullptr;
+  /// Shared by the sessions of a family; its Run may be called by several threads.
+  std::shared_ptr<OrtSession> session_;
+  std::shared_ptr<OrtMemoryInfo> memory_;
   std::vector<Port> inputs_;
   std::vector<Port> outputs_;
   std::vector<Value> bound_inputs_;

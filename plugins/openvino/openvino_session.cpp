@@ -9,6 +9,8 @@
 #include <span>
 
 #include "engine/floating_mode.hpp"
+#include "engine/operator_precision.hpp"
+#include "engine/plugin_adapter.hpp"
 #include "engine/plugin_error.hpp"
 
 namespace joulery::engine::openvino {
@@ -33,6 +35,14 @@ const char* precision_value(std::int32_t precision) {
   }
 }
 
+/// Operators below a microsecond count as not run there, so their status says little. Those that were merged
+/// into others have no kernel, and a model's ends compute nothing.
+bool has_run(const ov_profiling_info_t& info) {
+  const auto is = [](const char* text, std::string_view word) { return text != nullptr && text == word; };
+  return info.status != ov_profiling_info_t::Status::OPTIMIZED_OUT && !is(info.exec_type, "undef") &&
+         !is(info.node_type, "Parameter") && !is(info.node_type, "Result") && !is(info.node_type, "Constant");
+}
+
 /// "<Type: 'float32'>" and "f32" are the same in different releases.
 std::string precision_text(const std::string& value) {
   for (const auto& [part, name] : {std::pair{"bf16", "bf16"},
@@ -52,7 +62,6 @@ LoadedModel::LoadedModel(const Library& library)
     : library_(library),
       call_(library.call()),
       model_(nullptr, {call_.ov_model_free}),
-      compiled_(nullptr, {call_.ov_compiled_model_free}),
       request_(nullptr, {call_.ov_infer_request_free}) {}
 
 std::unique_ptr<LoadedModel> LoadedModel::load(const Library& library, const JouleryModel& model,
@@ -61,6 +70,9 @@ std::unique_ptr<LoadedModel> LoadedModel::load(const Library& library, const Jou
   std::unique_ptr<LoadedModel> loaded(new LoadedModel(library));
   const Functions& call = library.call();
   loaded->options_ = options;
+  // The text is not ours to keep.
+  loaded->profiles_ = options.profile_folder != nullptr;
+  loaded->options_.profile_folder = nullptr;
   const FloatingMode mode(options.flush_denormals != 0);
   ov_model_t* read = nullptr;
   std::string reason = library.reason(
@@ -178,24 +190,79 @@ std::string LoadedModel::compile() {
   // A value of 0 threads is not known to all releases as "choose".
   if (options_.threads > 0) {
     reason = library_.reason(call_.ov_core_compile_model(
+        library_.core(), model_.get(), kDevice, 14, &compiled, "INFERENCE_PRECISION_HINT",
+        precision_value(options_.precision), "EXECUTION_MODE_HINT", exact ? "ACCURACY" : "PERFORMANCE",
+        "NUM_STREAMS", streams.c_str(), "ENABLE_CPU_PINNING", yes_no(options_.pin_threads),
+        "CPU_DENORMALS_OPTIMIZATION", yes_no(options_.flush_denormals), "PERF_COUNT",
+        yes_no(profiles_ ? 1 : 0), "INFERENCE_NUM_THREADS", threads.c_str()));
+  } else {
+    reason = library_.reason(call_.ov_core_compile_model(
         library_.core(), model_.get(), kDevice, 12, &compiled, "INFERENCE_PRECISION_HINT",
         precision_value(options_.precision), "EXECUTION_MODE_HINT", exact ? "ACCURACY" : "PERFORMANCE",
         "NUM_STREAMS", streams.c_str(), "ENABLE_CPU_PINNING", yes_no(options_.pin_threads),
-        "CPU_DENORMALS_OPTIMIZATION", yes_no(options_.flush_denormals), "INFERENCE_NUM_THREADS",
-        threads.c_str()));
-  } else {
-    reason = library_.reason(call_.ov_core_compile_model(
-        library_.core(), model_.get(), kDevice, 10, &compiled, "INFERENCE_PRECISION_HINT",
-        precision_value(options_.precision), "EXECUTION_MODE_HINT", exact ? "ACCURACY" : "PERFORMANCE",
-        "NUM_STREAMS", streams.c_str(), "ENABLE_CPU_PINNING", yes_no(options_.pin_threads),
-        "CPU_DENORMALS_OPTIMIZATION", yes_no(options_.flush_denormals)));
+        "CPU_DENORMALS_OPTIMIZATION", yes_no(options_.flush_denormals), "PERF_COUNT",
+        yes_no(profiles_ ? 1 : 0)));
   }
-  compiled_.reset(compiled);
+  if (compiled != nullptr) compiled_ = {compiled, call_.ov_compiled_model_free};
+  return reason.empty() ? make_request() : reason;
+}
+
+std::string LoadedModel::make_request() {
   ov_infer_request_t* request = nullptr;
-  if (reason.empty())
-    reason = library_.reason(call_.ov_compiled_model_create_infer_request(compiled, &request));
+  std::string reason =
+      library_.reason(call_.ov_compiled_model_create_infer_request(compiled_.get(), &request));
   request_.reset(request);
   return reason;
+}
+
+void LoadedModel::make_bindings() {
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    bound_inputs_.emplace_back(nullptr, Free<ov_tensor_t>{call_.ov_tensor_free});
+  }
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    bound_outputs_.emplace_back(nullptr, Free<ov_tensor_t>{call_.ov_tensor_free});
+  }
+  bound_tensors_.resize(outputs_.size());
+}
+
+std::unique_ptr<LoadedModel> LoadedModel::fork(JouleryEngineError* error) const {
+  std::unique_ptr<LoadedModel> sibling(new LoadedModel(library_));
+  sibling->options_ = options_;
+  sibling->profiles_ = profiles_;
+  sibling->compiled_ = compiled_;
+  sibling->inputs_ = inputs_;
+  sibling->outputs_ = outputs_;
+  sibling->open_outputs_ = open_outputs_;
+  if (const std::string reason = sibling->make_request(); !reason.empty()) {
+    fail(error, Blame::environment,
+         fmt::format("OpenVINO can't run the model several times at once: {}", shortened(reason)));
+    return nullptr;
+  }
+  sibling->make_bindings();
+  return sibling;
+}
+
+/// It tells the mean of all calls, of whichever session.
+int LoadedModel::operator_times(std::vector<OperatorTime>& times, JouleryEngineError* error) const {
+  ov_profiling_info_list_t list{};
+  const std::string reason =
+      library_.reason(call_.ov_infer_request_get_profiling_info(request_.get(), &list));
+  if (!reason.empty()) {
+    return fail(error, Blame::environment,
+                fmt::format("OpenVINO does not say what its operators took: {}", shortened(reason)));
+  }
+  const auto text = [](const char* value) { return std::string(value == nullptr ? "" : value); };
+  for (const ov_profiling_info_t& info : std::span(list.profiling_infos, list.size)) {
+    if (!has_run(info)) continue;
+    times.push_back({.node = text(info.node_name),
+                     .op_type = text(info.node_type),
+                     .kernel = text(info.exec_type),
+                     .precision = precision_of_kernel(text(info.exec_type)),
+                     .calls = runs_,
+                     .seconds = static_cast<double>(info.real_time) * 1e-6 * static_cast<double>(runs_)});
+  }
+  call_.ov_profiling_info_list_free(&list);
+  return 0;
 }
 
 int LoadedModel::prepare(const JouleryPort* inputs, std::uint32_t count, JouleryEngineError* error) {
@@ -215,13 +282,7 @@ int LoadedModel::prepare(const JouleryPort* inputs, std::uint32_t count, Joulery
   std::string reason = read_ports(false, inputs_.size(), inputs_);
   if (reason.empty()) reason = read_ports(true, outputs_.size(), outputs_);
   if (!reason.empty()) return fail(error, Blame::environment, shortened(reason));
-  for (std::size_t i = 0; i < inputs_.size(); ++i) {
-    bound_inputs_.emplace_back(nullptr, Free<ov_tensor_t>{call_.ov_tensor_free});
-  }
-  for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    bound_outputs_.emplace_back(nullptr, Free<ov_tensor_t>{call_.ov_tensor_free});
-  }
-  bound_tensors_.resize(outputs_.size());
+  make_bindings();
   for (std::uint32_t i = 0; i < outputs_.size(); ++i) {
     if (!outputs_[i].shape.is_known()) open_outputs_.push_back(i);
   }
@@ -237,13 +298,7 @@ std::string LoadedModel::compiled_property(const char* key) const {
 }
 
 void LoadedModel::effective(JouleryFactSink* sink, void* context) const {
-  const auto tell = [&](const char* name, const std::string& value, Known known) {
-    sink(context, name, value.c_str(), static_cast<std::int32_t>(known));
-  };
-  const auto yes_no = [](bool value) { return std::string(value ? "true" : "false"); };
-  const auto number = [](std::int32_t value) {
-    return value > 0 ? std::to_string(value) : "engine's choice";
-  };
+  const OptionTeller tell(sink, context);
   const auto read_back = [&](const char* name, const std::string& value, const std::string& requested) {
     tell(name, value.empty() ? requested : value, value.empty() ? Known::requested : Known::read_back);
   };
@@ -254,17 +309,19 @@ void LoadedModel::effective(JouleryFactSink* sink, void* context) const {
   } else {
     read_back("precision", precision, precision_value(options_.precision));
   }
-  read_back("threads", compiled_property("INFERENCE_NUM_THREADS"), number(options_.threads));
-  read_back("streams", compiled_property("NUM_STREAMS"), number(options_.streams));
+  read_back("threads", compiled_property("INFERENCE_NUM_THREADS"), OptionTeller::number(options_.threads));
+  read_back("streams", compiled_property("NUM_STREAMS"), OptionTeller::number(options_.streams));
   const std::string pinned = compiled_property("ENABLE_CPU_PINNING");
-  read_back("pin_threads", pinned.empty() ? "" : yes_no(pinned == "YES" || pinned == "true" || pinned == "1"),
-            yes_no(options_.pin_threads != 0));
+  read_back("pin_threads",
+            pinned.empty() ? "" : OptionTeller::yes_no(pinned == "YES" || pinned == "true" || pinned == "1"),
+            OptionTeller::yes_no(options_.pin_threads != 0));
   // Its threads wait as its thread library sees fit, and it always rewrites the graph.
   tell("spin", "engine's choice", Known::unsupported);
   const std::string flushed = compiled_property("CPU_DENORMALS_OPTIMIZATION");
-  read_back("flush_denormals",
-            flushed.empty() ? "" : yes_no(flushed == "YES" || flushed == "true" || flushed == "1"),
-            yes_no(options_.flush_denormals != 0));
+  read_back(
+      "flush_denormals",
+      flushed.empty() ? "" : OptionTeller::yes_no(flushed == "YES" || flushed == "true" || flushed == "1"),
+      OptionTeller::yes_no(options_.flush_denormals != 0));
   tell("optimisation", "all", Known::unsupported);
 }
 
@@ -304,6 +361,7 @@ int LoadedModel::run(JouleryEngineError* error) {
     return fail(error, Blame::environment,
                 fmt::format("OpenVINO can't run the model: {}", shortened(library_.reason(status))));
   }
+  ++runs_;
   for (const std::uint32_t index : open_outputs_) {
     if (bound_tensors_[index].data != nullptr && copy_output(index, error) != 0) return -1;
   }

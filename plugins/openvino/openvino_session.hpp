@@ -27,6 +27,8 @@ class LoadedModel {
   int bind(bool is_output, std::uint32_t index, const JouleryTensor& tensor, JouleryEngineError* error);
   int run(JouleryEngineError* error);
   int result(std::uint32_t index, JouleryTensor& tensor, JouleryEngineError* error);
+  std::unique_ptr<LoadedModel> fork(JouleryEngineError* error) const;
+  int operator_times(std::vector<OperatorTime>& times, JouleryEngineError* error) const;
 
  private:
   int copy_output(std::uint32_t index, JouleryEngineError* error);
@@ -36,13 +38,16 @@ class LoadedModel {
   std::string read_port(const ov_output_const_port_t* port, Port& result) const;
   std::string reshape(const JouleryPort* inputs, std::uint32_t count);
   std::string compile();
+  std::string make_request();
+  void make_bindings();
   std::string compiled_property(const char* key) const;
 
   const Library& library_;
   const Functions& call_;
   JoulerySessionOptions options_{};
   Held<ov_model_t> model_;
-  Held<ov_compiled_model_t> compiled_;
+  /// Shared by the sessions of a family.
+  std::shared_ptr<ov_compiled_model_t> compiled_;
   Held<ov_infer_request_t> request_;
   std::vector<Port> inputs_;
   std::vector<Port> outputs_;
@@ -50,6 +55,8 @@ class LoadedModel {
   std::vector<Held<ov_tensor_t>> bound_outputs_;
   std::vector<std::uint32_t> open_outputs_;   // whose shape a run decides
   std::vector<JouleryTensor> bound_tensors_;  // of outputs; without data: not bound
+  bool profiles_ = false;
+  std::uint64_t runs_ = 0;
 };
 
 }  // namespace joulery::engine::openvino

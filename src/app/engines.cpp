@@ -1,10 +1,13 @@
 #include "app/engines.hpp"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 
+#include "app/bench_engine.hpp"
 #include "base/dynamic_library.hpp"
+#include "base/text.hpp"
 #include "power/cpu_identity.hpp"
 
 namespace joulery::app {
@@ -15,6 +18,10 @@ using Json = nlohmann::ordered_json;
 constexpr int kSchemaVersion = 1;
 /// A library that needs longer to say its version is of no use.
 constexpr double kOpenTimeoutSeconds = 60;
+
+/// A bench may go on for hours.
+constexpr double kBenchCpuSeconds = 1e6;
+constexpr double kBenchCallSeconds = 600;
 
 engine::SearchContext search_context(const Application& application, const std::string& engine_path) {
   const config::Environment& environment = application.environment();
@@ -109,6 +116,39 @@ Result<EnginesReport> look_for_engines(Application& application, const std::stri
     report.cpu = engine::parse_cpu_features(*cpuinfo);
   }
   return report;
+}
+
+Result<std::unique_ptr<engine::Engine>> open_bench_engine(const Application& application,
+                                                          const std::string& kind,
+                                                          const std::string& engine_path) {
+  JOULERY_ASSIGN(const auto places,
+                 engine::search_places(application.root(), search_context(application, engine_path)));
+  const auto kinds = engine::engine_kinds();
+  if (!kind.empty() && std::ranges::none_of(kinds, [&](const auto& one) { return one.name == kind; })) {
+    return user_error(fmt::format("there is no engine '{}'", printable(kind)),
+                      "`joulery engines` lists them");
+  }
+  engine::WorkerLimits limits;
+  limits.cpu_seconds = kBenchCpuSeconds;
+  limits.run_timeout_seconds = kBenchCallSeconds;
+  std::optional<Error> problem;
+  for (const engine::FoundEngine& found : engine::find_engines(application.root(), places)) {
+    if (!kind.empty() && kind != found.kind->name) continue;
+    if (found.problem) {
+      problem = problem ? problem : found.problem;
+      continue;
+    }
+    const engine::EngineLocation location{
+        .name = found.kind->name, .library = found.library, .plugin_directory = own_library_directory()};
+    auto opened = engine::open_contained_engine(location, engine_worker(application), limits);
+    if (opened) return std::move(*opened);
+    problem = problem ? problem : std::move(opened).error();
+  }
+  if (problem) return std::unexpected(*problem);
+  return environment_error(kind.empty() ? std::string("no engine that could run the model was found")
+                                        : fmt::format("the engine {} is not installed", kind),
+                           fmt::format("pip install {}; `joulery engines` shows where they are looked for",
+                                       kind.empty() ? "onnxruntime" : kind));
 }
 
 std::string engines_document(const EnginesReport& report) {

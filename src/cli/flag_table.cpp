@@ -1,6 +1,9 @@
 #include "cli/flag_table.hpp"
 
+#include <algorithm>
+
 #include "cli/bench_endpoint.hpp"
+#include "cli/bench_model.hpp"
 
 namespace joulery::cli {
 namespace {
@@ -237,21 +240,36 @@ Verb engines_verb() {
 Verb bench_verb() {
   Verb verb{
       .name = "bench",
-      .summary = "load on a server: latency, throughput and energy per token or request",
-      .usage = "bench URL [FLAGS]",
-      .examples = {{"joulery bench http://localhost:8000/v1/chat/completions --concurrency 1,2,4",
-                    "a language model, by how many ask at a time"},
+      .summary = "what a model, or a server, costs here: energy, CPU time, latency, quality",
+      .usage = "bench MODEL|BUNDLE|URL [FLAGS]",
+      .examples = {{"joulery bench model.onnx", "energy, CPU time, latency and memory of an inference"},
+                   {"joulery bench model.onnx --data test.npz --task classify",
+                    "also how good its answers are"},
+                   {"joulery bench a.onnx --versus b.onnx", "two models in turn, and their ratio"},
+                   {"joulery bench m.onnx --versus-engine openvino --task agree", "one model in two engines"},
+                   {"joulery bench http://localhost:8000/v1/chat/completions --concurrency 1,2,4",
+                    "a language model's server, by how many ask at a time"},
                    {"joulery bench http://localhost:8000/v1 --rate 0.5,1,2 --slo ttft:200ms --slo tpot:50ms",
-                    "requests a second that come whatever the server does, and how many of them go well"},
-                   {"joulery bench http://localhost:8080/v2/models/resnet --shape x=1,3,224,224",
+                    "requests that come whatever the server does, and how many of them go well"},
+                   {"joulery bench http://localhost:8080/v2/models/resnet --shape x:1,3,224,224",
                     "a model of an Open Inference Protocol server"}},
-      .flags = endpoint_flags(),
+      .flags = model_flags(),
       .details =
-          "The server's energy is metered if it is on this machine; see docs/guide/endpoints.md for what "
-          "each figure means. Exit code 3 if no request went through, 130 if Ctrl-C ended the load: what "
-          "there is by then is shown.\n",
+          "A model is checked, then run by an engine in a process of its own until CPU-seconds per inference "
+          "are "
+          "known to the target; docs/guide/bench.md says how. A server's energy is metered if it is on this "
+          "machine; docs/guide/endpoints.md says what each figure means. Exit code 2 for a model or data "
+          "that "
+          "can't be used, 3 without an engine or if no request went through, 130 if Ctrl-C ended it: what "
+          "there "
+          "is by then is shown.\n",
       .fewest_operands = 1,
       .most_operands = 1};
+  for (Flag& flag : endpoint_flags()) {
+    const bool shared =
+        std::ranges::any_of(verb.flags, [&](const Flag& other) { return other.name == flag.name; });
+    if (!shared) verb.flags.push_back(std::move(flag));
+  }
   verb.flags.push_back({.name = "name",
                         .value = "NAME",
                         .help = "name of the runs (default: the model's)",

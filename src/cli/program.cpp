@@ -14,7 +14,6 @@
 #include "app/engines.hpp"
 #include "base/text.hpp"
 #include "cli/arguments.hpp"
-#include "cli/bench_endpoint.hpp"
 #include "cli/completions.hpp"
 #include "cli/help.hpp"
 #include "cli/terminal.hpp"
@@ -68,7 +67,7 @@ VerbResult dispatch(app::Application& application, const Arguments& arguments) {
   if (name == "doctor") return doctor_verb(application, arguments);
   if (name == "runs") return runs_verb(application, arguments);
   if (name == "show") return show_verb(application, arguments);
-  if (name == "bench") return bench_endpoint(application, arguments);
+  if (name == "bench") return bench_verb(application, arguments);
   if (name == "compare") return compare_verb(application, arguments);
   if (name == "report") return report_verb(application, arguments);
   if (name == "export") return export_verb(application, arguments);

@@ -22,6 +22,7 @@ VerbResult import_verb(app::Application& application, const Arguments& arguments
 VerbResult remove_verb(app::Application& application, const Arguments& arguments);
 VerbResult gc_verb(app::Application& application, const Arguments& arguments);
 VerbResult data_verb(app::Application& application, const Arguments& arguments);
+VerbResult bench_verb(app::Application& application, const Arguments& arguments);
 VerbResult engines_verb(app::Application& application, const Arguments& arguments);
 VerbResult config_verb(app::Application& application, const Arguments& arguments);
 /// Shows the manual page on a terminal, else writes its source. Needs no settings.

@@ -223,6 +223,22 @@ TEST_F(ContainedTest, ItChangesNoFiles) {
   EXPECT_EQ(content, "precious");
 }
 
+TEST_F(ContainedTest, OneFolderCanBeGranted) {
+  const long version = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  std::filesystem::create_directory(folder_ + "/granted");
+  std::filesystem::create_directory(folder_ + "/other");
+  const std::string leave = "leave_run crash_run into=" + folder_;
+  EXPECT_THAT(run(leave + "/granted").error().message, HasSubstr("no file could be left"));
+  limits_.profile_folder = folder_ + "/granted";
+  EXPECT_THAT(run(leave + "/other").error().message, HasSubstr("no file could be left"));
+  EXPECT_THAT(run("write_run crash_run").error().message, HasSubstr("no file could be written"));
+  EXPECT_THAT(run(leave + "/granted").error().message,
+              HasSubstr(version < 1 ? "no file could be left" : "a file was left"));
+  EXPECT_EQ(std::filesystem::file_size(folder_ + "/granted/left"), version < 1 ? 0U : 7U);
+  limits_.profile_folder = folder_ + "/nowhere";
+  EXPECT_THAT(run("good").error().message, HasSubstr("nowhere"));
+}
+
 TEST_F(ContainedTest, NotANumberIsAnAnswer) {
   ASSERT_TRUE(run("nan_run"));
   const auto output = session_->output(0);

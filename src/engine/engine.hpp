@@ -51,6 +51,10 @@ struct SessionOptions {
   /// times.
   bool flush_denormals = true;
   Optimisation optimisation = Optimisation::all;
+  /// Operators are timed, for operator_times(): every call then costs more.
+  bool profile = false;
+  /// An absolute path, where an engine that tells of its operators only in a file may write one for a while.
+  std::string profile_folder = {};
 };
 
 /// How well it is known that an option is in effect.
@@ -90,6 +94,21 @@ struct ModelSource {
   std::vector<std::string> output_names = {};
 };
 
+/// What one operator of the engine's graph, which is not quite the model's, took in all profiled calls.
+struct OperatorTime {
+  /// As the engine names it: mostly after a node of the model that it came from.
+  std::string node;
+  std::string op_type;
+  /// What computed it, in the engine's words ("brgemm_avx512_amx_I8"); empty if it does not say.
+  std::string kernel;
+  /// What it computed in ("i8", "bf16", "f32", "packed" for weights of a few bits with floats); empty if that
+  /// does not show.
+  std::string precision;
+  std::uint64_t calls = 0;
+  /// Wall time, in steps of a microsecond a call.
+  double seconds = 0;
+};
+
 /// A model ready to run. Not thread-safe; must not outlive its engine.
 class Session {
  public:
@@ -115,6 +134,16 @@ class Session {
   virtual Result<BlockResult> run_block(const BlockPlan& plan) { return engine::run_block(*this, plan); }
   /// Of the process that runs the engine.
   virtual Result<ProcessUsage> usage() { return own_usage(); }
+
+  /// Another session on the same compiled model, with bindings of its own: weights are there once. Sessions
+  /// of one family may be used by a thread each at the same time, and end in any order; fork() itself must
+  /// not meet a call of another. As many calls run at once as `streams` allows, where an engine has these.
+  /// Environment error where that is not possible, as in a contained session.
+  virtual Result<std::unique_ptr<Session>> fork();
+  /// What the operators took since the session was loaded, those of forked sessions included where the engine
+  /// counts them together. Ends the profile: later calls are not in it. User error if none was asked for,
+  /// environment error where there is none, as in a contained session.
+  virtual Result<std::vector<OperatorTime>> operator_times();
 };
 
 struct Device {

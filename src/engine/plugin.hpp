@@ -57,7 +57,22 @@ struct JoulerySessionOptions {
   int32_t pin_threads;
   int32_t spin;
   int32_t flush_denormals;
+  /// Null: no profile.
+  const char* profile_folder;
 };
+
+/// engine::OperatorTime. Texts are valid during the call that gives them.
+struct JouleryOperatorTime {
+  uint32_t struct_size;
+  const char* node;
+  const char* op_type;
+  const char* kernel;
+  const char* precision;
+  uint64_t calls;
+  double seconds;
+};
+
+using JouleryOperatorSink = void(void* context, const JouleryOperatorTime* operator_time);
 
 /// Takes one fact. `known` is engine::Known.
 using JouleryFactSink = void(void* context, const char* key, const char* value, int32_t known);
@@ -89,6 +104,11 @@ struct JouleryEngineApi {
   /// What the last run gave; valid until the next.
   int (*result)(void* session, uint32_t index, JouleryTensor* tensor, JouleryEngineError* error);
   void (*unload)(void* session);
+  /// Another session on the same compiled model, ready to run, nothing bound. Each may be used by a thread of
+  /// its own; they are unloaded in any order.
+  int (*fork_session)(void* session, void** sibling, JouleryEngineError* error);
+  /// Ends the profile and gives what is in it.
+  int (*operator_times)(void* session, JouleryOperatorSink* sink, void* context, JouleryEngineError* error);
 };
 
 /// The plug-in's functions; null if it can't work with this host's version.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 #include <vector>
 
 #include "data/tensor.hpp"
@@ -15,7 +16,8 @@
 namespace joulery::engine {
 
 /// What a plug-in gives to the program, of its two classes. `Library` has open(path, error); `Model` has
-/// load(library, model, options, error), prepare(), port(), effective(), bind(), run() and result().
+/// load(library, model, options, error), prepare(), port(), effective(), bind(), run(), result(),
+/// fork(error) and operator_times(times, error).
 template <class Library, class Model, void (*kDescribe)(const Library&, JouleryFactSink*, void*)>
 class PluginAdapter {
  public:
@@ -33,7 +35,9 @@ class PluginAdapter {
             .bind = &bind,
             .run = &run,
             .result = &result,
-            .unload = &unload};
+            .unload = &unload,
+            .fork_session = &fork_session,
+            .operator_times = &operator_times};
   }
 
  private:
@@ -77,6 +81,43 @@ class PluginAdapter {
     return model(session).result(index, *tensor, error);
   }
   static void unload(void* session) { delete static_cast<Model*>(session); }
+  static int fork_session(void* session, void** sibling, JouleryEngineError* error) {
+    *sibling = model(session).fork(error).release();
+    return *sibling == nullptr ? -1 : 0;
+  }
+  static int operator_times(void* session, JouleryOperatorSink* sink, void* context,
+                            JouleryEngineError* error) {
+    std::vector<OperatorTime> times;
+    if (model(session).operator_times(times, error) != 0) return -1;
+    for (const OperatorTime& time : times) {
+      const JouleryOperatorTime given{.struct_size = sizeof(JouleryOperatorTime),
+                                      .node = time.node.c_str(),
+                                      .op_type = time.op_type.c_str(),
+                                      .kernel = time.kernel.c_str(),
+                                      .precision = time.precision.c_str(),
+                                      .calls = time.calls,
+                                      .seconds = time.seconds};
+      sink(context, &given);
+    }
+    return 0;
+  }
+};
+
+/// Tells a session's options as they are in effect.
+class OptionTeller {
+ public:
+  OptionTeller(JouleryFactSink* sink, void* context) : sink_(sink), context_(context) {}
+  void operator()(const char* name, const std::string& value, Known known) const {
+    sink_(context_, name, value.c_str(), static_cast<std::int32_t>(known));
+  }
+  static std::string yes_no(bool value) { return value ? "true" : "false"; }
+  static std::string number(std::int32_t value) {
+    return value > 0 ? std::to_string(value) : "engine's choice";
+  }
+
+ private:
+  JouleryFactSink* sink_;
+  void* context_;
 };
 
 /// Opens an engine's library, which the program has checked. Null, with `error` filled, on failure; `package`

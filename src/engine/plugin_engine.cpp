@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <optional>
 
 #include "base/dynamic_library.hpp"
@@ -42,6 +43,11 @@ Error error_of(JouleryEngineError& error, const std::string& printed) {
   if (!printed.empty()) result.message += fmt::format("; it printed: {}", printed);
   result.hint = printable(error.hint);
   return result;
+}
+
+/// Does the plug-in have the function at this offset? Older ones end before those that came later.
+bool has(const JouleryEngineApi& api, std::size_t offset) {
+  return api.struct_size >= offset + sizeof(void*);
 }
 
 data::Shape shape_of(const std::int64_t* dimensions, std::uint32_t rank) {
@@ -83,6 +89,7 @@ class PluginSession final : public Session {
   ~PluginSession() override { api_->unload(session_); }
 
   Status prepare(const ModelSource& model, const SessionOptions& options) {
+    profiles_ = options.profile;
     JOULERY_CHECK_OK(read_ports(false, inputs_, model.input_names));
     JOULERY_ASSIGN(const std::vector<Port> resolved, resolve_inputs(inputs_, options));
     std::vector<JouleryPort> wanted;
@@ -145,6 +152,40 @@ class PluginSession final : public Session {
     return view;
   }
 
+  Result<std::unique_ptr<Session>> fork() override {
+    if (!has(*api_, offsetof(JouleryEngineApi, fork_session))) return Session::fork();
+    JouleryEngineError error = empty_error();
+    void* sibling = nullptr;
+    if (api_->fork_session(session_, &sibling, &error) != 0) return std::unexpected(error_of(error, {}));
+    auto forked = std::make_unique<PluginSession>(api_, sibling);
+    forked->profiles_ = profiles_;
+    forked->inputs_ = inputs_;
+    forked->outputs_ = outputs_;
+    forked->effective_ = effective_;
+    forked->bound_.assign(inputs_.size(), false);
+    forked->ready_ = inputs_.empty();
+    return forked;
+  }
+
+  Result<std::vector<OperatorTime>> operator_times() override {
+    if (!profiles_) return user_error("the session was loaded without a profile");
+    if (!has(*api_, offsetof(JouleryEngineApi, operator_times))) return Session::operator_times();
+    std::vector<OperatorTime> times;
+    JouleryEngineError error = empty_error();
+    const auto add = [](void* context, const JouleryOperatorTime* time) {
+      static_cast<std::vector<OperatorTime>*>(context)->push_back({.node = printable(time->node),
+                                                                   .op_type = printable(time->op_type),
+                                                                   .kernel = printable(time->kernel),
+                                                                   .precision = printable(time->precision),
+                                                                   .calls = time->calls,
+                                                                   .seconds = time->seconds});
+    };
+    if (api_->operator_times(session_, add, &times, &error) != 0) {
+      return std::unexpected(error_of(error, {}));
+    }
+    return times;
+  }
+
  private:
   Status read_ports(bool is_output, std::vector<Port>& ports, const std::vector<std::string>& names) {
     ports.clear();
@@ -196,6 +237,7 @@ class PluginSession final : public Session {
 
   const JouleryEngineApi* api_;
   void* session_;
+  bool profiles_ = false;
   bool ready_ = false;
   bool has_run_ = false;
   std::vector<Port> inputs_;
@@ -231,14 +273,16 @@ class PluginEngine final : public Engine {
                               .path = model.path.empty() ? nullptr : model.path.c_str(),
                               .bytes = model.bytes.data(),
                               .size = model.bytes.size()};
-    const JoulerySessionOptions wanted{.struct_size = sizeof(JoulerySessionOptions),
-                                       .precision = static_cast<std::int32_t>(options.precision),
-                                       .threads = options.threads,
-                                       .streams = options.streams,
-                                       .optimisation = static_cast<std::int32_t>(options.optimisation),
-                                       .pin_threads = options.pin_threads ? 1 : 0,
-                                       .spin = options.spin ? 1 : 0,
-                                       .flush_denormals = options.flush_denormals ? 1 : 0};
+    const JoulerySessionOptions wanted{
+        .struct_size = sizeof(JoulerySessionOptions),
+        .precision = static_cast<std::int32_t>(options.precision),
+        .threads = options.threads,
+        .streams = options.streams,
+        .optimisation = static_cast<std::int32_t>(options.optimisation),
+        .pin_threads = options.pin_threads ? 1 : 0,
+        .spin = options.spin ? 1 : 0,
+        .flush_denormals = options.flush_denormals ? 1 : 0,
+        .profile_folder = options.profile ? options.profile_folder.c_str() : nullptr};
     std::optional<OutputCapture> capture;
     if (captures_) capture.emplace();
     JouleryEngineError error = empty_error();
@@ -280,7 +324,7 @@ Result<const JouleryEngineApi*> load_plugin(const EngineLocation& location) {
   auto* entry = library.function<JouleryEngineEntry>(JOULERY_ENGINE_ENTRY);
   const JouleryEngineApi* api = entry == nullptr ? nullptr : entry(JOULERY_ENGINE_ABI_VERSION);
   if (api == nullptr || api->abi_version != JOULERY_ENGINE_ABI_VERSION ||
-      api->struct_size < sizeof(JouleryEngineApi)) {
+      !has(*api, offsetof(JouleryEngineApi, unload))) {
     return environment_error(fmt::format("{} is of another version of joulery", printable(path)),
                              "install joulery and its plug-ins from the same build");
   }
@@ -303,6 +347,14 @@ Result<std::unique_ptr<Engine>> open(const EngineLocation& location, bool captur
 }
 
 }  // namespace
+
+Result<std::unique_ptr<Session>> Session::fork() {
+  return environment_error("this session can't be run several times at once");
+}
+
+Result<std::vector<OperatorTime>> Session::operator_times() {
+  return environment_error("this session can't say what its operators take");
+}
 
 Result<std::unique_ptr<Engine>> open_engine(const EngineLocation& location) {
   return open(location, true);

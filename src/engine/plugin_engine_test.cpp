@@ -90,6 +90,61 @@ TEST_F(PluginEngineTest, AnOutputThatIsNotBoundIsKeptByTheEngine) {
   EXPECT_THAT(output->elements<float>(), ElementsAre(0, 0, 42));
 }
 
+TEST_F(PluginEngineTest, AForkHasBindingsOfItsOwnAndOutlivesItsOrigin) {
+  const auto engine = open();
+  auto session = engine->load(model("good"), {.batch = 1});
+  ASSERT_TRUE(session);
+  const auto x = data::Tensor::create(data::DataType::f32, {1, 3});
+  const auto other = data::Tensor::create(data::DataType::f32, {1, 3});
+  x->elements<float>()[0] = 1;
+  other->elements<float>()[0] = 10;
+  ASSERT_TRUE((*session)->bind_input(0, x->view()));
+  auto sibling = (*session)->fork();
+  ASSERT_TRUE(sibling) << sibling.error().message;
+  EXPECT_EQ((*sibling)->inputs()[0].shape, (data::Shape{1, 3}));
+  EXPECT_EQ((*sibling)->effective_options().size(), (*session)->effective_options().size());
+  // What the first has bound is not the second's.
+  EXPECT_FALSE((*sibling)->run());
+  ASSERT_TRUE((*sibling)->bind_input(0, other->view()));
+  ASSERT_TRUE((*session)->run() && (*sibling)->run());
+  EXPECT_THAT((*session)->output(0)->elements<float>(), ElementsAre(2, 0, 0));
+  session->reset();
+  ASSERT_TRUE((*sibling)->run());
+  EXPECT_THAT((*sibling)->output(0)->elements<float>(), ElementsAre(20, 0, 0));
+}
+
+TEST_F(PluginEngineTest, AForkThatIsRefused) {
+  const auto engine = open();
+  auto session = engine->load(model("refuse_fork"), {});
+  ASSERT_TRUE(session);
+  EXPECT_THAT((*session)->fork().error().message, HasSubstr("no second one"));
+}
+
+TEST_F(PluginEngineTest, OperatorsThatWereTimed) {
+  const auto engine = open();
+  auto session = engine->load(model("no_input"), {.profile = true, .profile_folder = folder_});
+  ASSERT_TRUE(session);
+  EXPECT_TRUE(std::filesystem::exists(folder_ + "/profile"));
+  ASSERT_TRUE((*session)->run() && (*session)->run());
+  const auto times = (*session)->operator_times();
+  ASSERT_TRUE(times) << times.error().message;
+  ASSERT_EQ(times->size(), 1U);
+  EXPECT_EQ(times->at(0).node.find('\x1b'), std::string::npos);
+  EXPECT_EQ(times->at(0).op_type, "Double");
+  EXPECT_EQ(times->at(0).kernel, "made_up_I8");
+  EXPECT_EQ(times->at(0).precision, "i8");
+  EXPECT_EQ(times->at(0).calls, 2U);
+  EXPECT_EQ(times->at(0).seconds, 1);
+}
+
+TEST_F(PluginEngineTest, WithoutAProfileThereAreNoTimes) {
+  const auto engine = open();
+  auto session = engine->load(model("good"), {});
+  EXPECT_THAT((*session)->operator_times().error().message, HasSubstr("without a profile"));
+  auto refused = engine->load(model("refuse_profile"), {.profile = true, .profile_folder = folder_});
+  EXPECT_THAT((*refused)->operator_times().error().message, HasSubstr("no profile"));
+}
+
 TEST_F(PluginEngineTest, AModelWithoutInputsRuns) {
   const auto engine = open();
   auto session = engine->load(model("no_input"), {});

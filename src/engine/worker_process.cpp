@@ -27,6 +27,7 @@ namespace joulery::engine {
 namespace {
 
 constexpr std::size_t kKeptOutput = 4096;
+constexpr rlim_t kLargestFile = rlim_t{512} << 20U;
 
 // Their shadow memory takes more address space than any limit would allow.
 #if defined(__has_feature)
@@ -39,6 +40,8 @@ struct ChildPlan {
   std::array<int, 6> descriptors{-1, -1, -1, -1, -1, -1};
   rlimit memory{};
   rlimit cpu{};
+  /// Where it may make files, or -1.
+  int writable_folder = -1;
   const char* path = nullptr;
   char* const* arguments = nullptr;
   char* const* environment = nullptr;
@@ -56,11 +59,12 @@ bool drop_privileges() {
 }
 
 /// From Linux 5.13 on: no file can be made, changed, emptied or removed, and no process that is not held the
-/// same way be traced. Devices can be used: engines look for graphics cards.
-void forbid_changing_files() {
+/// same way be traced. Devices can be used: engines look for graphics cards. `writable_folder` is the only
+/// exception, if it is none of -1. False if the kernel can't do it.
+bool forbid_changing_files(int writable_folder) {
 #ifdef SYS_landlock_create_ruleset
   const long version = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-  if (version < 1) return;
+  if (version < 1) return false;
   constexpr std::uint64_t kTruncate = 1 << 14;  // newer than some headers
   landlock_ruleset_attr rules{};
   rules.handled_access_fs = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
@@ -70,12 +74,21 @@ void forbid_changing_files() {
                             LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
   if (version >= 3) rules.handled_access_fs |= kTruncate;
   const auto held = static_cast<int>(::syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0));
-  if (held < 0) return;
+  if (held < 0) return false;
   landlock_path_beneath_attr devices{};
   devices.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE;
   devices.parent_fd = ::open("/dev", O_PATH | O_CLOEXEC);
   ::syscall(SYS_landlock_add_rule, held, LANDLOCK_RULE_PATH_BENEATH, &devices, 0);
-  ::syscall(SYS_landlock_restrict_self, held, 0);
+  if (writable_folder >= 0) {
+    landlock_path_beneath_attr folder{};
+    folder.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |
+                            LANDLOCK_ACCESS_FS_REMOVE_FILE | (version >= 3 ? kTruncate : 0);
+    folder.parent_fd = writable_folder;
+    ::syscall(SYS_landlock_add_rule, held, LANDLOCK_RULE_PATH_BENEATH, &folder, 0);
+  }
+  return ::syscall(SYS_landlock_restrict_self, held, 0) == 0;
+#else
+  return false;
 #endif
 }
 
@@ -89,7 +102,7 @@ void forbid_changing_files() {
   if (const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); score >= 0) {
     static_cast<void>(!::write(score, "1000", 4));
   }
-  forbid_changing_files();
+  const bool is_held = forbid_changing_files(plan.writable_folder);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -103,7 +116,8 @@ void forbid_changing_files() {
   }
   static_cast<void>(::syscall(SYS_close_range, plan.descriptors.size(), ~0U, 0));
   ::setrlimit(RLIMIT_CORE, &nothing);
-  ::setrlimit(RLIMIT_FSIZE, &nothing);
+  const rlimit profile{.rlim_cur = kLargestFile, .rlim_max = kLargestFile};
+  ::setrlimit(RLIMIT_FSIZE, is_held && plan.writable_folder >= 0 ? &profile : &nothing);
   ::setrlimit(RLIMIT_CPU, &plan.cpu);
 #ifndef JOULERY_UNLIMITED_MEMORY
   ::setrlimit(RLIMIT_AS, &plan.memory);
@@ -156,6 +170,12 @@ Result<WorkerProcess> WorkerProcess::start(const WorkerProgram& program, const W
   const FileDescriptor nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
 
   ChildPlan plan;
+  FileDescriptor folder;
+  if (!limits.profile_folder.empty()) {
+    folder = FileDescriptor(::open(limits.profile_folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!folder.valid()) return refuse(limits.profile_folder.c_str());
+    plan.writable_folder = folder.get();
+  }
   std::array<FileDescriptor, 6> copies;
   const std::array<int, 6> sources{nothing.get(), output[1], output[1], channel[1], memory, model};
   for (std::size_t i = 0; i < sources.size(); ++i) {

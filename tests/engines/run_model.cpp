@@ -9,14 +9,18 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "engine/contained.hpp"
 #include "engine/options.hpp"
+#include "engine/precision_report.hpp"
 #include "engine/worker.hpp"
+#include "onnx/read.hpp"
 
 namespace joulery::engine {
 namespace {
@@ -56,6 +60,8 @@ Result<SessionOptions> options_of(const Flags& flags) {
   options.flush_denormals = number(flags, "flush", 1) != 0;
   options.precision = parse_precision(value(flags, "precision", "f32")).value_or(Precision::f32);
   options.optimisation = parse_optimisation(value(flags, "optimisation", "all")).value_or(Optimisation::all);
+  options.profile = flags.contains("profile");
+  options.profile_folder = value(flags, "profile");
   for (auto [at, end] = flags.equal_range("shape"); at != end; ++at) {
     JOULERY_ASSIGN(ShapeOverride override, parse_shape_override(at->second));
     options.shapes.push_back(std::move(override));
@@ -73,6 +79,55 @@ Result<std::unique_ptr<Engine>> open(const Flags& flags) {
   return open_contained_engine(
       location, {.path = worker, .arguments = {"engine-worker"}, .environment = {"TBB_ENABLE_SANITIZERS=1"}},
       {});
+}
+
+/// Several threads, each with a session of its own on the same inputs: all must give what the first gave.
+Status run_forks(Session& session, const std::vector<data::Tensor>& inputs, const Flags& flags) {
+  JOULERY_ASSIGN(const data::TensorView first, session.output(0));
+  const std::string expected(reinterpret_cast<const char*>(first.data), first.bytes);
+  std::vector<std::unique_ptr<Session>> forks;
+  for (int i = 0; i < number(flags, "forks", 0); ++i) {
+    JOULERY_ASSIGN(std::unique_ptr<Session> fork, session.fork());
+    for (std::size_t k = 0; k < session.inputs().size(); ++k) {
+      JOULERY_CHECK_OK(fork->bind_input(k, inputs[k].view()));
+    }
+    forks.push_back(std::move(fork));
+  }
+  std::vector<int> same(forks.size(), 0);
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < forks.size(); ++i) {
+      threads.emplace_back([&, i] {
+        for (int call = 0; call < 50; ++call) {
+          const auto output = forks[i]->run() ? forks[i]->output(0) : internal_error("");
+          same[i] +=
+              output && std::string(reinterpret_cast<const char*>(output->data), output->bytes) == expected;
+        }
+      });
+    }
+  }
+  for (const int count : same) say(fmt::format("fork_same {}", count));
+  return {};
+}
+
+Status tell_times(Session& session, const std::string& path) {
+  JOULERY_ASSIGN(const std::vector<OperatorTime> times, session.operator_times());
+  JOULERY_ASSIGN(const onnx::Model model, onnx::read_model(path));
+  const PrecisionReport report = precision_report(model, times);
+  for (const RequestedOperator& item : report.requested) {
+    const char* found = !item.is_low ? "not found" : *item.is_low ? "low" : "not low";
+    say(fmt::format("requested|{}|{}|{}|{}", item.node, item.op_type, low_precision_form_name(item.form),
+                    found));
+  }
+  say(fmt::format("precision_report {} requested, {} low, {} not low", report.requested.size(), report.low,
+                  report.not_low));
+  say(fmt::format("seconds {:.6f} low {:.6f} boundary {:.6f}", report.total_seconds, report.low_seconds,
+                  report.boundary_seconds));
+  for (const OperatorTime& time : times) {
+    say(fmt::format("operator|{}|{}|{}|{}|{}|{:.9f}", time.node, time.op_type, time.kernel, time.precision,
+                    time.calls, time.seconds));
+  }
+  return {};
 }
 
 /// Runs on the raw bytes of --input files, in the order of the model's inputs.
@@ -116,7 +171,8 @@ Status run(Session& session, const Flags& flags) {
     ::usleep(static_cast<useconds_t>(number(flags, "pause-ms", 0)) * 1000);
   }
   if (calls > 0) say(fmt::format("cpu_seconds {:.6f}", cpu_seconds() - before));
-  return {};
+  if (flags.contains("forks")) JOULERY_CHECK_OK(run_forks(session, tensors, flags));
+  return flags.contains("profile") ? tell_times(session, value(flags, "model")) : Status();
 }
 
 Status load_and_run(Engine& engine, const Flags& flags) {

@@ -56,6 +56,12 @@ void misbehave(const std::string& words, const std::string& stage) {
     file << "content" << std::flush;
     say(file ? "a file was written\n" : "no file could be written\n");
   }
+  // "into=FOLDER" as the last words
+  if (const auto at = words.find("into="); has("leave") && at != std::string::npos) {
+    std::ofstream file(words.substr(at + 5) + "/left");
+    file << "content" << std::flush;
+    say(file ? "a file was left\n" : "no file could be left\n");
+  }
   if (has("tell_privileges")) {
     std::ifstream status("/proc/self/status");
     for (std::string line; std::getline(status, line);) {
@@ -115,6 +121,9 @@ void describe(void*, JouleryFactSink* sink, void* context) {
 int load(void*, const JouleryModel* model, const JoulerySessionOptions* options, void** session,
          JouleryEngineError* error) {
   std::string words;
+  if (options->profile_folder != nullptr && *options->profile_folder != '\0') {
+    std::ofstream(std::string(options->profile_folder) + "/profile") << "content";
+  }
   if (model->path != nullptr) {
     std::ifstream file(model->path);
     std::stringstream content;
@@ -129,6 +138,7 @@ int load(void*, const JouleryModel* model, const JoulerySessionOptions* options,
   }
   auto* fake = new FakeSession{.words = words, .options = *options, .kept = {}};
   if (fake->has("refuse_third_run")) fake->refused_run = 3;
+  fake->options.profile_folder = nullptr;
   *session = fake;
   return 0;
 }
@@ -196,6 +206,29 @@ void unload(void* session) {
   delete static_cast<FakeSession*>(session);
 }
 
+int fork_session(void* session, void** sibling, JouleryEngineError* error) {
+  const auto& fake = *static_cast<FakeSession*>(session);
+  if (fake.has("refuse_fork")) return fail(error, Blame::environment, "no second one");
+  auto* other = new FakeSession{.words = fake.words, .options = fake.options, .kept = {}};
+  other->rows = fake.rows;
+  *sibling = other;
+  return 0;
+}
+
+int operator_times(void* session, JouleryOperatorSink* sink, void* context, JouleryEngineError* error) {
+  const auto& fake = *static_cast<FakeSession*>(session);
+  if (fake.has("refuse_profile")) return fail(error, Blame::environment, "no profile");
+  const JouleryOperatorTime time{.struct_size = sizeof(JouleryOperatorTime),
+                                 .node = "double\x1b[2J",
+                                 .op_type = "Double",
+                                 .kernel = "made_up_I8",
+                                 .precision = "i8",
+                                 .calls = static_cast<std::uint64_t>(fake.runs),
+                                 .seconds = 0.5 * fake.runs};
+  sink(context, &time);
+  return 0;
+}
+
 constexpr JouleryEngineApi kApi{.struct_size = sizeof(JouleryEngineApi),
                                 .abi_version = JOULERY_ENGINE_ABI_VERSION,
                                 .name = "fake",
@@ -209,7 +242,9 @@ constexpr JouleryEngineApi kApi{.struct_size = sizeof(JouleryEngineApi),
                                 .bind = &bind,
                                 .run = &run,
                                 .result = &result,
-                                .unload = &unload};
+                                .unload = &unload,
+                                .fork_session = &fork_session,
+                                .operator_times = &operator_times};
 
 }  // namespace
 

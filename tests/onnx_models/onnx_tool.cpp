@@ -4,17 +4,28 @@
 //   and written onnx_tool inspect FILE                              findings, one a line; exit 1 if one is
 //   critical onnx_tool raw FILE                                  name, type and raw bytes of every
 //   initializer
+//   onnx_tool cost FILE ENGINE LIBRARY PLUGINS [NAME=1,3,…]   parameters, bytes, multiply-accumulates, other
+//   operations and nodes left out, with shapes from a run on zeros; then each value with type and shape
+//   onnx_tool fold IN OUT ENGINE LIBRARY PLUGINS   constant folding; onnx_tool upgrade IN OUT OPSET
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <string>
 
+#include "base/text.hpp"
+#include "engine/engine.hpp"
+#include "engine/evaluator.hpp"
 #include "onnx/check.hpp"
+#include "onnx/cost.hpp"
+#include "onnx/passes/opset_upgrade.hpp"
 #include "onnx/passes/pass.hpp"
 #include "onnx/policy.hpp"
 #include "onnx/read.hpp"
+#include "onnx/real_shapes.hpp"
 #include "onnx/tensor_values.hpp"
 #include "onnx/write.hpp"
 
@@ -107,6 +118,97 @@ int raw(const std::string& path) {
   return 0;
 }
 
+using Words = std::vector<std::string>;
+
+Result<std::unique_ptr<engine::Engine>> open(const Words& words, std::size_t at) {
+  return engine::open_engine(
+      {.name = words[at], .library = words[at + 1], .plugin_directory = words[at + 2]});
+}
+
+/// Zeros of the declared type; open dimensions are 1 unless `words` say more.
+Result<std::vector<Tensor>> zeros(const Graph& graph, const Words& words, std::size_t at) {
+  std::vector<Tensor> inputs;
+  for (const ValueInfo& input : graph.inputs) {
+    if (std::ranges::find(graph.initializers, input.name, &Tensor::name) != graph.initializers.end())
+      continue;
+    const auto* type = input.type ? std::get_if<TensorType>(&input.type->value) : nullptr;
+    if (type == nullptr || !type->shape) return user_error("an input is no tensor");
+    Tensor tensor;
+    tensor.name = input.name;
+    tensor.data_type = type->element;
+    for (const Dimension& dimension : type->shape->dimensions) {
+      const auto* size = std::get_if<std::int64_t>(&dimension.size);
+      tensor.dims.push_back(size == nullptr || *size < 0 ? 1 : *size);
+    }
+    for (std::size_t i = at; i < words.size(); ++i) {
+      if (!words[i].starts_with(input.name + "=")) continue;
+      JOULERY_ASSIGN(const data::Shape shape, data::Shape::parse(words[i].substr(input.name.size() + 1)));
+      tensor.dims.assign(shape.dimensions().begin(), shape.dimensions().end());
+    }
+    tensor.storage = TensorStorage::raw;
+    const auto bytes = raw_size(tensor.data_type, element_count(tensor.dims).value_or(0));
+    tensor.data = SharedBytes::adopt(std::vector<std::uint8_t>(bytes.value_or(0)));
+    inputs.push_back(std::move(tensor));
+  }
+  return inputs;
+}
+
+Status cost(const Words& words) {
+  JOULERY_ASSIGN(const Model model, read_model(words[1]));
+  JOULERY_ASSIGN(const auto engine, open(words, 2));
+  JOULERY_ASSIGN(const std::vector<Tensor> inputs, zeros(*model.graph, words, 5));
+  engine::EngineEvaluator evaluator(*engine);
+  JOULERY_ASSIGN(const RealShapes shapes, real_shapes(model, inputs, evaluator));
+  const ModelCost cost = model_cost(model, shapes.shapes);
+  print(fmt::format("parameters {}\nbytes {}\nmacs {}\nother {}\nuncounted {}\nunknown {}", cost.parameters,
+                    cost.total_weight_bytes(), cost.macs, cost.other_operations, cost.uncounted.size(),
+                    shapes.unknown.size()));
+  for (const auto& [name, shape] : shapes.shapes) {
+    print(fmt::format("value {} {} [{}]", name, data_type_name(shape.type), fmt::join(shape.dims, ",")));
+  }
+  return {};
+}
+
+Status fold(const Words& words) {
+  JOULERY_ASSIGN(Model model, read_model(words[1]));
+  JOULERY_ASSIGN(const auto engine, open(words, 3));
+  engine::EngineEvaluator evaluator(*engine);
+  std::vector<std::unique_ptr<Pass>> both;
+  both.push_back(make_constant_folding(evaluator));
+  both.push_back(make_dead_removal());
+  JOULERY_ASSIGN(const Change change, apply_passes(model, both));
+  JOULERY_CHECK_OK(require_sound(check_model(model), words[2]));
+  JOULERY_ASSIGN(const WrittenModel written, write_model(model, words[2]));
+  print(fmt::format("{}", change.count));
+  return {};
+}
+
+Status upgrade(const Words& words) {
+  JOULERY_ASSIGN(Model model, read_model(words[1]));
+  const auto target = parse_int64(words[3]);
+  const auto change = upgrade_opset(model, target.value_or(kDefaultOpset));
+  if (!change) {
+    JOULERY_ASSIGN(const Model before, read_model(words[1]));
+    if (!(model == before)) return internal_error("a refused model has changed");
+    return std::unexpected(change.error());
+  }
+  JOULERY_CHECK_OK(require_sound(check_model(model), words[2]));
+  JOULERY_ASSIGN(const WrittenModel written, write_model(model, words[2]));
+  print(fmt::format("{}", change->count));
+  return {};
+}
+
+/// "Softmax 13" for each operator and version that the upgrade knows.
+void print_versions() {
+  for (const OperatorVersion& version : known_operator_versions()) {
+    print(fmt::format("{} {}", version.op_type, version.version));
+  }
+}
+
+int finish(const Status& status) {
+  return status ? 0 : fail(status.error());
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -115,5 +217,12 @@ int main(int count, char** arguments) {
   if (words.size() == 2 && words[0] == "raw") return raw(words[1]);
   if (words.size() == 4 && words[0] == "copy") return copy(words[1], words[2], words[3]);
   if (words.size() == 4 && words[0] == "passes") return passes(words[1], words[2], words[3]);
+  if (words.size() >= 5 && words[0] == "cost") return finish(cost(words));
+  if (words.size() == 6 && words[0] == "fold") return finish(fold(words));
+  if (words.size() == 4 && words[0] == "upgrade") return finish(upgrade(words));
+  if (words.size() == 1 && words[0] == "versions") {
+    print_versions();
+    return 0;
+  }
   return 64;
 }

@@ -5,21 +5,11 @@
 
 #include "onnx/edit.hpp"
 #include "onnx/passes/pass.hpp"
+#include "onnx/passes/pattern.hpp"
 #include "onnx/tensor_values.hpp"
 
 namespace joulery::onnx {
 namespace {
-
-bool is_standard(const Node& node, std::string_view op) {
-  return node.op_type == op && canonical_domain(node.domain).empty() && node.overload.empty();
-}
-
-/// The node that alone takes `value`, and no output or subgraph does.
-std::size_t only_consumer(const GraphIndex& index, const std::string& value) {
-  if (index.is_output(value) || index.is_used_inside(value)) return GraphIndex::kNone;
-  const auto& consumers = index.consumers(value);
-  return consumers.size() == 1 ? consumers[0] : GraphIndex::kNone;
-}
 
 /// What the graph itself says of the rank of its values.
 std::unordered_map<std::string_view, std::size_t> ranks_of(const Graph& graph) {

@@ -1,8 +1,10 @@
 #include "onnx/passes/pass.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "onnx/edit.hpp"
+#include "onnx/passes/pattern.hpp"
 
 namespace joulery::onnx {
 namespace {
@@ -13,12 +15,28 @@ constexpr int kMostRounds = 20;
 
 }  // namespace
 
+bool has_subgraph(const Node& node) {
+  return std::ranges::any_of(node.attributes, [](const Attribute& attribute) {
+    return std::holds_alternative<Box<Graph>>(attribute.value) ||
+           std::holds_alternative<std::vector<Graph>>(attribute.value);
+  });
+}
+
+bool is_by_chance(const Node& node) {
+  static constexpr std::array<std::string_view, 7> kByChance{
+      "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+      "Multinomial",  "Bernoulli",        "Dropout"};
+  return canonical_domain(node.domain).empty() &&
+         std::ranges::find(kByChance, node.op_type) != kByChance.end();
+}
+
 Result<Change> Pass::apply(Model& model) const {
   Change total;
   // Training graphs take values of the main graph by name.
   if (!model.graph.has_value() || !model.training.empty()) return total;
   PassContext context;
   context.ir_version = model.ir_version;
+  context.opset_imports = model.opset_imports;
   for (const OpsetId& opset : model.opset_imports) {
     if (canonical_domain(opset.domain).empty()) context.opset = opset.version;
   }
@@ -40,6 +58,8 @@ std::vector<std::unique_ptr<Pass>> standard_passes() {
   std::vector<std::unique_ptr<Pass>> passes;
   passes.push_back(make_identity_removal());
   passes.push_back(make_batch_norm_folding());
+  passes.push_back(make_bias_folding());
+  passes.push_back(make_activation_folding());
   passes.push_back(make_gemm_fusion());
   passes.push_back(make_duplicate_removal());
   passes.push_back(make_dead_removal());

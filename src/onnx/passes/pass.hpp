@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "onnx/evaluator.hpp"
 #include "onnx/model.hpp"
 
 namespace joulery::onnx {
@@ -17,6 +18,7 @@ struct PassContext {
   std::int64_t ir_version = 0;
   /// Of ONNX's own operators.
   std::int64_t opset = 0;
+  std::span<const OpsetId> opset_imports;
 };
 
 /// What a pass did.
@@ -55,8 +57,34 @@ std::unique_ptr<Pass> make_gemm_fusion();
 /// bias. Same outputs up to rounding of the new weights. Left alone where a folded weight would not be
 /// finite, and where something else takes the weights too: they stay tied.
 std::unique_ptr<Pass> make_batch_norm_folding();
+/// Add of a constant that is one number or one for each channel, behind a Conv or ConvTranspose with constant
+/// weights: into its bias; of a row behind a Gemm: into its C; behind another Add of a constant: the two
+/// constants become one. All of them float32. Same outputs up to the rounding of the sums. Left alone where
+/// the new constant would not be finite or would have more elements than both had.
+std::unique_ptr<Pass> make_bias_folding();
+/// Of Relu and Clip in a row one stays, whose bounds are what both leave. Outputs exactly the same for every
+/// number; what becomes of NaN and of the sign of zero is the engine's choice before and after. Left alone
+/// where a bound is not constant, is NaN, or the lower one is above the upper one.
+std::unique_ptr<Pass> make_activation_folding();
 
-/// All of the above in a good order.
+struct ConstantFoldingLimits {
+  /// A result of so many bytes may be added though nothing goes in its place …
+  std::uint64_t small_bytes = 4096;
+  /// … until they add up to this, in each graph. Larger ones must be no larger than what goes.
+  std::uint64_t most_growth_bytes = std::uint64_t{1} << 20U;
+  /// A constant with more elements that somebody else takes too is taken for tied weights: no second one is
+  /// made of it.
+  std::uint64_t shape_elements = 64;
+  /// Runs in all for one graph. A node that the evaluator refuses spoils no other.
+  std::size_t most_evaluations = 40;
+};
+/// Standard operators without chance, all of whose inputs are constant: computed once by `evaluator`, which
+/// must outlive the pass; Constant nodes become initializers. Outputs are what the evaluator's engine gives
+/// for these nodes, so exactly the same there. Once dead removal has run, the model's constants take at most
+/// `most_growth_bytes` more than before. DequantizeLinear stays: it says in what precision to compute.
+std::unique_ptr<Pass> make_constant_folding(Evaluator& evaluator, const ConstantFoldingLimits& limits = {});
+
+/// All of the above in a good order, but those that need an evaluator.
 std::vector<std::unique_ptr<Pass>> standard_passes();
 /// Applies the passes in turn until none of them finds anything: how much was changed in all.
 Result<Change> apply_passes(Model& model, std::span<const std::unique_ptr<Pass>> passes);

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <map>
 #include <unordered_map>
 #include <utility>
@@ -7,17 +6,11 @@
 #include "onnx/edit.hpp"
 #include "onnx/encode.hpp"
 #include "onnx/passes/pass.hpp"
+#include "onnx/passes/pattern.hpp"
 #include "onnx/tensor_values.hpp"
 
 namespace joulery::onnx {
 namespace {
-
-bool has_subgraph(const Node& node) {
-  return std::ranges::any_of(node.attributes, [](const Attribute& attribute) {
-    return std::holds_alternative<Box<Graph>>(attribute.value) ||
-           std::holds_alternative<std::vector<Graph>>(attribute.value);
-  });
-}
 
 /// True if a node gives its first input on as it is.
 bool is_identity(const Node& node, const GraphIndex& index, const PassContext& context) {
@@ -174,12 +167,9 @@ class DuplicateRemoval : public Pass {
 
   /// Nodes of ONNX's own operators without chance and without subgraphs.
   static bool is_repeatable(const Node& node) {
-    static constexpr std::array<std::string_view, 7> kByChance{
-        "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
-        "Multinomial",  "Bernoulli",        "Dropout"};
     const std::string_view domain = canonical_domain(node.domain);
     return (domain.empty() || domain == "ai.onnx.ml") && !has_subgraph(node) && node.overload.empty() &&
-           std::ranges::find(kByChance, node.op_type) == kByChance.end();
+           !is_by_chance(node);
   }
 
   static std::size_t merge_nodes(Graph& graph) {

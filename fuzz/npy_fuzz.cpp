@@ -1,0 +1,7 @@
+// npy files of anybody, as samples.
+
+#include "dataset_reading.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return joulery::data::read_dataset(joulery::data::Format::npy, data, size);
+}

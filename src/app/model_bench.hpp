@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/application.hpp"
+#include "data/dataset.hpp"
+#include "engine/engine.hpp"
+#include "evaluate/measurement.hpp"
+#include "evaluate/task.hpp"
+#include "onnx/finding.hpp"
+
+namespace joulery::app {
+
+/// One side of a bench.
+struct SubjectRequest {
+  /// A model's file or a bundle's folder.
+  std::string model;
+  /// "onnxruntime", "openvino"; empty: the first that there is.
+  std::string engine;
+  engine::SessionOptions options;
+};
+
+/// What `joulery bench MODEL` is asked for, beyond the settings.
+struct ModelBenchRequest {
+  SubjectRequest subject;
+  std::optional<SubjectRequest> versus;
+  /// --engine-path or empty.
+  std::string engine_path;
+  evaluate::Protocol protocol;
+  /// The inputs are filled in from the model. Without a path the data are made up, which tells of speed only.
+  data::DatasetRequest data;
+  std::optional<evaluate::TaskKind> task;
+  evaluate::TaskOptions task_options;
+  /// Of the data, for quality; 0: all.
+  std::uint64_t most_samples = 0;
+  /// Of the run; empty: the model's.
+  std::string name;
+  std::map<std::string, std::string> tags;
+  meter::FootprintOptions footprint;
+};
+
+/// What was measured: the model, and what it ran in.
+struct SubjectFacts {
+  std::string model;
+  std::string name;
+  std::string sha256;
+  std::uint64_t file_bytes = 0;
+  std::int64_t opset = 0;
+  std::uint64_t parameters = 0;
+  std::uint64_t weight_bytes = 0;
+  /// Of one inference; nothing if shapes could not be found out.
+  std::optional<std::uint64_t> macs;
+  /// Operators that MACs could not be told of.
+  std::size_t uncounted_operators = 0;
+  onnx::Findings findings;
+  engine::EngineInfo engine;
+  engine::SessionOptions options;
+  std::vector<engine::Port> inputs;
+  std::vector<engine::Port> outputs;
+};
+
+struct ModelBenchOutcome {
+  std::string run_id;
+  bool stored = false;
+  std::int64_t start_utc_ns = 0;
+  std::int64_t end_utc_ns = 0;
+  std::int64_t start_boottime_ns = 0;
+  std::int64_t end_boottime_ns = 0;
+  evaluate::Protocol protocol;
+  std::vector<SubjectFacts> subjects;
+  data::DatasetInfo data;
+  /// Batches that the calls rotate through.
+  std::size_t batches = 0;
+  evaluate::MeasurementResult measurement;
+  /// One for each subject, if a task was asked for.
+  std::vector<evaluate::QualityReport> quality;
+  std::vector<meter::Warning> warnings;
+  /// docs/schemas/bench.schema.json
+  std::string document;
+};
+
+class ModelBenchObserver {
+ public:
+  virtual ~ModelBenchObserver() = default;
+  virtual void on_progress(const evaluate::MeasureProgress& progress) = 0;
+  virtual void on_step(const std::string& what) = 0;
+  virtual bool interrupted() = 0;
+};
+
+/// Measures a model, or two in turn, judges what they answer, and stores a run with it.
+Result<ModelBenchOutcome> bench_model(Application& application, const ModelBenchRequest& request,
+                                      ModelBenchObserver& observer);
+
+std::string model_bench_document(const ModelBenchRequest& request, const ModelBenchOutcome& outcome);
+/// Stores the run of the bench with its document as evidence.
+Status store_model_bench(Application& application, const ModelBenchRequest& request,
+                         const ModelBenchOutcome& outcome);
+
+/// Quantiles of the latency of calls.
+struct LatencyFigure {
+  double probability = 0;
+  double seconds = 0;
+  std::optional<double> low;
+  std::optional<double> high;
+  /// MLPerf's early stopping: with 99 % confidence the true quantile is no higher; nothing for too few calls.
+  std::optional<double> bound_seconds;
+  std::uint64_t calls_needed = 0;
+};
+std::vector<LatencyFigure> latency_figures(const evaluate::SubjectResult& subject, double level);
+
+}  // namespace joulery::app

@@ -1,0 +1,88 @@
+#include "cli/bench_model.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "cli/interruption.hpp"
+#include "cli/output_file.hpp"
+
+namespace joulery::cli {
+namespace {
+
+/// One line on the terminal that is rewritten while it is measured.
+class BenchLine final : public app::ModelBenchObserver {
+ public:
+  explicit BenchLine(bool shown) : shown_(shown) {}
+  ~BenchLine() override {
+    if (drawn_) static_cast<void>(print(Stream::err, "\r\x1b[K"));
+  }
+  BenchLine(const BenchLine&) = delete;
+  BenchLine& operator=(const BenchLine&) = delete;
+
+  void on_step(const std::string& what) override { draw(what + " …"); }
+  void on_progress(const evaluate::MeasureProgress& progress) override {
+    std::string line = fmt::format("{}, {}", progress.doing, format_count(double(progress.blocks), "blocks"));
+    if (progress.relative_half_width > 0)
+      line += fmt::format(", CPU-seconds known to ±{:.1f} %", 100 * progress.relative_half_width);
+    const double left = progress.budget_seconds - progress.elapsed_seconds;
+    line += fmt::format(", {}, at most {} left", format_duration(progress.elapsed_seconds),
+                        format_duration(std::max(0.0, left)));
+    draw(line);
+  }
+  bool interrupted() override { return interrupted_by() != 0; }
+
+ private:
+  void draw(const std::string& line) {
+    if (!shown_) return;
+    const auto width = static_cast<std::size_t>(std::max(1, terminal_width() - 1));
+    static_cast<void>(print(Stream::err, "\r\x1b[K" + line.substr(0, width)));
+    drawn_ = true;
+  }
+  bool shown_;
+  bool drawn_ = false;
+};
+
+std::string rendered(app::Application& application, const app::ModelBenchOutcome& outcome,
+                     const std::string& format, bool to_file) {
+  if (format == "json") return outcome.document + "\n";
+  if (format == "markdown") return model_bench_markdown(outcome);
+  return model_bench_text(outcome, to_file ? Palette{} : palette(application, Stream::out),
+                          text_width(Stream::out));
+}
+
+}  // namespace
+
+VerbResult bench_model(app::Application& application, const Arguments& arguments) {
+  const std::string format = arguments.has("json") ? "json" : arguments.value("format").value_or("table");
+  const auto output = arguments.value("output");
+  if (output) JOULERY_CHECK_OK(check_output_file("--output", *output, "bench.json"));
+  JOULERY_ASSIGN(const app::ModelBenchRequest request, read_model_request(application, arguments));
+  JOULERY_CHECK_OK(application.check_named_store());
+  std::optional<Result<app::ModelBenchOutcome>> benched;
+  {
+    const Interruptible interruptible;
+    BenchLine line(is_terminal(Stream::err));
+    benched = app::bench_model(application, request, line);
+  }
+  if (!*benched) return std::unexpected(benched->error());
+  app::ModelBenchOutcome& outcome = **benched;
+  const Status stored = app::store_model_bench(application, request, outcome);
+  outcome.stored = stored.has_value();
+  const std::string text = rendered(application, outcome, format, output.has_value());
+  JOULERY_CHECK_OK(output ? write_file_atomically(*output, text) : print(Stream::out, text));
+  if (!stored) {
+    print_error({.kind = Error::Kind::environment,
+                 .message = "the bench is not in the store: " + stored.error().message,
+                 .hint = stored.error().hint},
+                palette(application, Stream::err));
+  }
+  constexpr int kSignalled = 128;
+  if (outcome.measurement.ending == evaluate::Ending::interrupted) return kSignalled + interrupted_by();
+  return stored ? kExitOk : kExitEnvironment;
+}
+
+}  // namespace joulery::cli

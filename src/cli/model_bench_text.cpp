@@ -1,0 +1,282 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "cli/bench_model.hpp"
+#include "cli/text_table.hpp"
+#include "cli/wrapping.hpp"
+#include "stats/summary.hpp"
+
+namespace joulery::cli {
+namespace {
+
+constexpr std::size_t kIndent = 2;
+
+std::string seconds_text(double seconds) {
+  return seconds < 1e-3 ? format_si(seconds, "s") : format_duration(seconds);
+}
+
+/// "1.94 ms ±0.6 %"
+std::string figure_text(const std::optional<evaluate::Figure>& figure) {
+  if (!figure) return "–";
+  std::string text = seconds_text(figure->value);
+  if (figure->has_interval) text += fmt::format(" ±{:.1f} %", 100 * figure->relative_half_width());
+  return text;
+}
+
+template <class Unit>
+std::string quantity_text(bool known, const Quantity<Unit>& figure, const char* unit) {
+  if (!known) return "unknown";
+  const Interval range = figure.interval();
+  const char* tilde = figure.provenance() == Provenance::measured ? "" : "~";
+  return fmt::format("{}{} ({} … {})", tilde, format_si(figure.value(), unit), format_si(range.low, unit),
+                     format_si(range.high, unit));
+}
+
+std::string big(std::uint64_t number) {
+  return format_si(static_cast<double>(number), "");
+}
+
+std::string trimmed(std::string text) {
+  while (text.ends_with(' ')) text.pop_back();
+  return text;
+}
+
+/// A row of a figure, with a cell for each side.
+template <class Cell>
+void add_row(TextTable& table, const app::ModelBenchOutcome& outcome, const char* name,
+             const std::string& known, Cell cell) {
+  std::vector<std::string> row{name};
+  for (std::size_t i = 0; i < outcome.subjects.size(); ++i) row.push_back(cell(i));
+  row.push_back(known);
+  table.push_back(std::move(row));
+}
+
+std::string energy_known(const app::ModelBenchOutcome& outcome) {
+  const evaluate::InferenceEnergy& energy = outcome.measurement.subjects[0].energy;
+  return energy.known ? provenance_name(energy.total.provenance()) : "no sensor and no model";
+}
+
+TextTable cost_table(const app::ModelBenchOutcome& outcome) {
+  const auto& subjects = outcome.measurement.subjects;
+  TextTable table{{"per inference"}};
+  for (std::size_t i = 0; i < subjects.size(); ++i) table[0].push_back(i == 0 ? "A" : "B");
+  if (subjects.size() == 1) table[0][1] = "";
+  table[0].push_back("how known");
+  add_row(table, outcome, "CPU time", "measured",
+          [&](std::size_t i) { return figure_text(subjects[i].cpu_seconds); });
+  add_row(table, outcome, "wall time", "measured",
+          [&](std::size_t i) { return figure_text(subjects[i].wall_seconds); });
+  const std::string how = energy_known(outcome);
+  add_row(table, outcome, "energy", how, [&](std::size_t i) {
+    return quantity_text(subjects[i].energy.known, subjects[i].energy.total, "J");
+  });
+  add_row(table, outcome, "  without idle", how, [&](std::size_t i) {
+    return quantity_text(subjects[i].energy.known, subjects[i].energy.active, "J");
+  });
+  add_row(table, outcome, "  whole machine", how, [&](std::size_t i) {
+    return quantity_text(subjects[i].energy.known, subjects[i].energy.machine, "J");
+  });
+  add_row(table, outcome, "carbon", how, [&](std::size_t i) {
+    return quantity_text(subjects[i].energy.known, subjects[i].energy.carbon, "g");
+  });
+  return table;
+}
+
+TextTable speed_table(const app::ModelBenchOutcome& outcome) {
+  const auto& subjects = outcome.measurement.subjects;
+  TextTable table{{"latency of a call"}};
+  for (std::size_t i = 0; i < subjects.size(); ++i)
+    table[0].push_back(subjects.size() == 1 ? "" : i == 0 ? "A" : "B");
+  table[0].push_back("at most (99 %)");
+  std::vector<std::vector<app::LatencyFigure>> figures;
+  for (const auto& subject : subjects)
+    figures.push_back(app::latency_figures(subject, outcome.protocol.level));
+  for (std::size_t quantile = 0; quantile < figures[0].size(); ++quantile) {
+    std::string bounds;
+    for (const auto& figure : figures) {
+      if (quantile >= figure.size()) continue;
+      const auto& bound = figure[quantile].bound_seconds;
+      bounds += (bounds.empty() ? "" : " / ") +
+                (bound ? seconds_text(*bound) : fmt::format("needs {} calls", figure[quantile].calls_needed));
+    }
+    std::vector<std::string> row{fmt::format("p{:.0f}", 100 * figures[0][quantile].probability)};
+    for (const auto& figure : figures)
+      row.push_back(quantile < figure.size() ? seconds_text(figure[quantile].seconds) : "–");
+    row.push_back(bounds);
+    table.push_back(std::move(row));
+  }
+  add_row(table, outcome, "throughput", "", [&](std::size_t i) {
+    return subjects[i].wall_seconds && subjects[i].wall_seconds->value > 0
+               ? fmt::format("{:.4g}/s", 1 / subjects[i].wall_seconds->value)
+               : std::string("–");
+  });
+  const auto cold = [&](std::size_t i, double evaluate::ColdStart::* part) {
+    std::vector<double> values;
+    for (const evaluate::ColdStart& start : subjects[i].cold_starts) values.push_back(start.*part);
+    return seconds_text(stats::mean_interval(values, outcome.protocol.level).mean);
+  };
+  add_row(table, outcome, "cold start", "to the first answer",
+          [&](std::size_t i) { return cold(i, &evaluate::ColdStart::wall_seconds); });
+  add_row(table, outcome, "  CPU time", "",
+          [&](std::size_t i) { return cold(i, &evaluate::ColdStart::cpu_seconds); });
+  add_row(table, outcome, "memory", "most, of the engine's process",
+          [&](std::size_t i) { return format_bytes(subjects[i].peak_resident_bytes); });
+  return table;
+}
+
+std::string metric_text(const evaluate::Metric& metric) {
+  if (metric.method == "none") return fmt::format("{:.4g}", metric.value);
+  return fmt::format("{:.4g} ({:.4g} … {:.4g})", metric.value, metric.low, metric.high);
+}
+
+TextTable quality_table(const app::ModelBenchOutcome& outcome) {
+  const auto& quality = outcome.quality;
+  TextTable table{{fmt::format("quality ({})", quality[0].task)}};
+  for (std::size_t i = 0; i < quality.size(); ++i)
+    table[0].push_back(quality.size() == 1 ? "" : i == 0 ? "A" : "B");
+  table[0].push_back("interval");
+  for (const evaluate::Metric& metric : quality[0].metrics) {
+    std::vector<std::string> row{metric.name};
+    for (const evaluate::QualityReport& report : quality) {
+      const evaluate::Metric* found = evaluate::find_metric(report, metric.name);
+      row.push_back(found == nullptr ? "–" : metric_text(*found));
+    }
+    row.push_back(metric.method == "none" ? ""
+                                          : fmt::format("{}, {:.0f} %", metric.method, 100 * metric.level));
+    table.push_back(std::move(row));
+  }
+  return table;
+}
+
+TextTable slice_table(const evaluate::QualityReport& report) {
+  TextTable table{{"slice", "samples", report.primary.name, ""}};
+  constexpr std::size_t kMostSlices = 12;
+  for (const evaluate::Slice& slice : report.slices) {
+    if (table.size() > kMostSlices) break;
+    table.push_back({fmt::format("{}={}", printable(slice.dimension), printable(slice.value)),
+                     fmt::format("{}", slice.samples), metric_text(slice.metric),
+                     slice.declared ? "declared" : "descriptive"});
+  }
+  return table;
+}
+
+std::string subject_line(const app::SubjectFacts& facts, const evaluate::SubjectResult& result) {
+  std::string text =
+      fmt::format("{}: {}, {} parameters", printable(facts.name),
+                  format_bytes(static_cast<double>(facts.file_bytes)), trimmed(big(facts.parameters)));
+  if (facts.macs) text += fmt::format(", {} MACs", trimmed(big(*facts.macs)));
+  return text + fmt::format("; {} {}, {}, {}, batch {}", facts.engine.name, printable(facts.engine.version),
+                            engine::precision_name(facts.options.precision),
+                            facts.options.threads == 0 ? "engine's own number of threads"
+                                                       : format_count(facts.options.threads, "threads"),
+                            result.batch);
+}
+
+std::string ratio_text(const std::optional<evaluate::Figure>& figure) {
+  if (!figure) return "–";
+  if (!figure->has_interval) return fmt::format("{:.3f}", figure->value);
+  return fmt::format("{:.3f} ({:.3f} … {:.3f})", figure->value, figure->low, figure->high);
+}
+
+TextTable comparison_table(const app::ModelBenchOutcome& outcome) {
+  const evaluate::MeasurementResult& measured = outcome.measurement;
+  TextTable table{{"B over A", "", "how known"}};
+  table.push_back({"CPU time", ratio_text(measured.cpu_ratio), "measured in turn"});
+  table.push_back({"wall time", ratio_text(measured.wall_ratio), "measured in turn"});
+  if (measured.energy_ratio) {
+    const Interval range = measured.energy_ratio->interval();
+    table.push_back(
+        {"energy",
+         fmt::format("{:.3f} ({:.3f} … {:.3f})", measured.energy_ratio->value(), range.low, range.high),
+         provenance_name(measured.energy_ratio->provenance())});
+  }
+  return table;
+}
+
+/// All tables of the outcome, in order.
+std::vector<TextTable> tables_of(const app::ModelBenchOutcome& outcome) {
+  std::vector<TextTable> tables{cost_table(outcome)};
+  if (outcome.subjects.size() == 2) tables.push_back(comparison_table(outcome));
+  tables.push_back(speed_table(outcome));
+  if (!outcome.quality.empty()) {
+    tables.push_back(quality_table(outcome));
+    if (!outcome.quality[0].slices.empty()) tables.push_back(slice_table(outcome.quality[0]));
+  }
+  return tables;
+}
+
+std::vector<std::string> notes_of(const app::ModelBenchOutcome& outcome) {
+  const evaluate::MeasurementResult& measured = outcome.measurement;
+  std::vector<std::string> notes;
+  const auto& first = measured.subjects[0];
+  notes.push_back(fmt::format("{} in {} of {}, {}; ± and ranges of times: {:.0f} % confidence",
+                              format_count(double(first.cpu_blocks.values.size()), "blocks"),
+                              format_count(double(first.cpu_blocks.groups()), "processes"),
+                              printable(first.label), evaluate::ending_name(measured.ending),
+                              100 * outcome.protocol.level));
+  if (outcome.protocol.arrivals != evaluate::Arrivals::closed_loop) {
+    notes.push_back(
+        fmt::format("arrivals: {}{}; latency counts from when a call ought to have begun",
+                    evaluate::arrivals_name(outcome.protocol.arrivals),
+                    outcome.protocol.rate_hz > 0 ? fmt::format(", {:.4g}/s", outcome.protocol.rate_hz) : ""));
+  }
+  if (outcome.data.synthetic) {
+    notes.push_back("inputs: made up, which tells of speed only");
+  } else {
+    notes.push_back(fmt::format("inputs: {}{}{}", printable(outcome.data.path),
+                                outcome.data.note.empty() ? "" : "; ", printable(outcome.data.note)));
+  }
+  if (first.energy.known) notes.push_back("energy: " + first.energy.total.basis());
+  if (!outcome.quality.empty() && outcome.quality[0].calibration) {
+    const evaluate::Calibration& calibration = *outcome.quality[0].calibration;
+    notes.push_back(fmt::format(
+        "calibration: a model whose confidences are exactly right would show an error of {:.2g} on "
+        "these samples, {:.2g} at most{}",
+        calibration.expected_if_calibrated, calibration.bound_if_calibrated,
+        calibration.temperature
+            ? fmt::format("; dividing its logits by {:.3g} would calibrate it best", *calibration.temperature)
+            : ""));
+  }
+  return notes;
+}
+
+}  // namespace
+
+std::string model_bench_text(const app::ModelBenchOutcome& outcome, const Palette& colors,
+                             std::size_t width) {
+  std::string text;
+  for (std::size_t i = 0; i < outcome.subjects.size(); ++i) {
+    const std::string label = outcome.subjects.size() == 1 ? "" : i == 0 ? "A  " : "B  ";
+    text += fmt::format("{}{}{}{}\n", colors.bold, label,
+                        subject_line(outcome.subjects[i], outcome.measurement.subjects[i]), colors.reset);
+  }
+  for (const TextTable& table : tables_of(outcome)) text += "\n" + plain_table(table, colors);
+  text += "\n";
+  for (const std::string& note : notes_of(outcome)) text += wrapped(note, kIndent, width);
+  for (const meter::Warning& warning : outcome.warnings) {
+    text += fmt::format("{}{}{}", colors.yellow, wrapped("! " + printable(warning.text), kIndent, width),
+                        colors.reset);
+    if (!warning.hint.empty()) text += wrapped(printable(warning.hint), kIndent + 2, width);
+  }
+  return text + fmt::format("  {}run {}{}{}\n", colors.dim, outcome.run_id.substr(0, 12),
+                            outcome.stored ? "" : " (not stored)", colors.reset);
+}
+
+std::string model_bench_markdown(const app::ModelBenchOutcome& outcome) {
+  std::string text;
+  for (std::size_t i = 0; i < outcome.subjects.size(); ++i) {
+    const std::string label = outcome.subjects.size() == 1 ? "" : i == 0 ? "A: " : "B: ";
+    text +=
+        fmt::format("- {}{}\n", label, subject_line(outcome.subjects[i], outcome.measurement.subjects[i]));
+  }
+  for (const TextTable& table : tables_of(outcome)) text += "\n" + markdown_table(table);
+  text += "\n";
+  for (const std::string& note : notes_of(outcome)) text += "- " + note + "\n";
+  for (const meter::Warning& warning : outcome.warnings)
+    text += fmt::format("- **{}** {}\n", printable(warning.text), printable(warning.hint));
+  return text;
+}
+
+}  // namespace joulery::cli

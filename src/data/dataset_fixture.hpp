@@ -1,0 +1,96 @@
+#pragma once
+
+// For tests: opens data, and reads all of it.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "base/dynamic_library.hpp"
+#include "data/column_dataset.hpp"
+#include "data/dataset.hpp"
+#include "data/open_table.hpp"
+
+namespace joulery::data {
+
+inline std::string fixture(const std::string& name) {
+  return std::string(JOULERY_SOURCE_DIR) + "/tests/fixtures/data/" + name;
+}
+
+inline DatasetRequest request_for(std::string path, std::vector<InputSpec> inputs) {
+  DatasetRequest request;
+  request.path = std::move(path);
+  request.inputs = std::move(inputs);
+  request.plugin_directory = own_library_directory();
+  return request;
+}
+
+/// A dataset of bytes in memory.
+inline Result<std::unique_ptr<Dataset>> open_bytes(Format format, std::string bytes,
+                                                   const DatasetRequest& request) {
+  JOULERY_ASSIGN(auto table,
+                 open_file_table(format, random_access_of(std::move(bytes), request.path), nullptr, request));
+  return make_column_dataset(std::move(table), request);
+}
+
+/// All samples of a dataset, the elements of the first input one after another.
+template <class Element>
+struct Everything {
+  std::vector<Element> values;
+  std::vector<Label> labels;
+  std::vector<std::string> groups;
+  std::vector<std::uint64_t> ids;
+  std::vector<std::string> shapes;  // of the batches
+  std::string error;
+};
+
+template <class Element>
+Everything<Element> read_all(Dataset& dataset, std::size_t most) {
+  Everything<Element> all;
+  while (true) {
+    const auto batch = dataset.read(most);
+    if (!batch) {
+      all.error = batch.error().message;
+      return all;
+    }
+    if ((*batch)->count == 0) return all;
+    EXPECT_EQ((*batch)->first_index, all.ids.size());
+    const auto elements = (*batch)->inputs.front().template elements<Element>();
+    all.values.insert(all.values.end(), elements.begin(), elements.end());
+    all.labels.insert(all.labels.end(), (*batch)->labels.begin(), (*batch)->labels.end());
+    all.groups.insert(all.groups.end(), (*batch)->groups.begin(), (*batch)->groups.end());
+    all.ids.insert(all.ids.end(), (*batch)->ids.begin(), (*batch)->ids.end());
+    all.shapes.push_back((*batch)->inputs.front().shape.text());
+  }
+}
+
+/// A folder of its own that is removed at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "joulery_data.XXXXXX").string();
+    EXPECT_NE(::mkdtemp(name.data()), nullptr);
+    path_ = name;
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  std::string write(const std::string& name, std::string_view bytes) const {
+    const std::string path = path_ + "/" + name;
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    std::ofstream(path, std::ios::binary) << bytes;
+    return path;
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace joulery::data
