@@ -352,12 +352,17 @@ def test_errors_before_the_load(joulery, serve):
 
 
 def test_tables_for_people(joulery, serve, tmp_path):
-    options = {"fail_every": 5, "failure": "503"}
+    options = {"fail_every": 5, "failure": "503", "burn_ms": 10}
     flags = ("--concurrency", "1,2", "--requests", "10", "--slo", "e2e:5s")
     table = joulery("bench", serve(**options), *flags).stdout
     for text in ("time to first token", "time per output token", "J/output token", "http_503", "1 at a time"):
         assert text in table or (text.startswith("J/") and "energy is not known" in table)
     assert "\x1b" not in table
+    # Too short for any meter: then there is a reason instead of a figure.
+    short = bench(joulery, serve(chunks=1), "--requests", 1, "--warmup", 0)
+    if short["loads"][0]["energy"] is None:
+        warnings = short["warnings"] + short["loads"][0]["warnings"]
+        assert any("energy is not known" in warning["text"] for warning in warnings)
     markdown = joulery("bench", serve(**options), *flags, "--format", "markdown").stdout
     assert "| load |" in markdown and "## 2 at a time" in markdown
     out = joulery("bench", serve(**options), *flags, "--format", "json", "--output", "b.json").stdout
