@@ -60,7 +60,7 @@ Result<std::vector<app::EndpointLoad>> read_loads(const Arguments& arguments, en
                                       printable(*rates), printable(part)),
                           "write it like --rate 0.5,1,2");
       }
-      loads.push_back({.concurrency = 0, .rate_per_second = *rate, .arrivals = arrivals});
+      loads.push_back({.concurrency = 0, .rate_per_second = rate, .arrivals = arrivals});
     }
   } else if (arguments.has("arrivals")) {
     return user_error("--arrivals needs --rate", "for example --rate 2 --arrivals constant");

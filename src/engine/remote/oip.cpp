@@ -209,7 +209,8 @@ Result<std::vector<OipTensor>> complete_shapes(const OipModel& model, const std:
                                     printable(input.name), printable(input.datatype)));
     }
     const auto count = elements_of(input.shape);
-    if (!count || (elements += *count) > kMostElements) {
+    elements += count.value_or(kMostElements + 1);
+    if (elements > kMostElements) {
       return user_error(fmt::format("the inputs have more than {} elements", kMostElements),
                         "choose smaller sizes by --shape");
     }
