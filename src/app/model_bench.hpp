@@ -10,7 +10,9 @@
 #include "app/application.hpp"
 #include "data/dataset.hpp"
 #include "engine/engine.hpp"
+#include "engine/precision_report.hpp"
 #include "evaluate/measurement.hpp"
+#include "evaluate/robustness.hpp"
 #include "evaluate/task.hpp"
 #include "onnx/finding.hpp"
 
@@ -38,6 +40,11 @@ struct ModelBenchRequest {
   evaluate::TaskOptions task_options;
   /// Of the data, for quality; 0: all.
   std::uint64_t most_samples = 0;
+  /// Judge on spoiled inputs too, so many samples of each kind.
+  bool robustness = false;
+  std::uint64_t robustness_samples = 256;
+  /// Say where the time goes.
+  bool explain = false;
   /// Of the run; empty: the model's.
   std::string name;
   std::map<std::string, std::string> tags;
@@ -64,6 +71,32 @@ struct SubjectFacts {
   std::vector<engine::Port> outputs;
 };
 
+/// Quality on spoiled inputs, and what the model then costs.
+struct RobustnessOutcome {
+  /// "images", "features", "tokens": what the inputs were taken for, and how.
+  std::string kind;
+  std::string input;
+  std::string note;
+  std::uint64_t samples = 0;
+  evaluate::Robustness figures;
+  /// Per inference, clean and for each row of the figures; of a few calls.
+  double clean_cpu_seconds = 0;
+  std::vector<double> cpu_seconds;
+  /// Of all of this test, the engine's part.
+  bool energy_known = false;
+  Quantity<Joules> energy;
+  double seconds = 0;
+};
+
+/// Where the time of a call goes.
+struct Explanation {
+  /// The longest first, of all profiled calls.
+  std::vector<engine::OperatorTime> operators;
+  std::uint64_t calls = 0;
+  engine::PrecisionReport precision;
+  std::vector<meter::Warning> reasons;
+};
+
 struct ModelBenchOutcome {
   std::string run_id;
   bool stored = false;
@@ -79,6 +112,9 @@ struct ModelBenchOutcome {
   evaluate::MeasurementResult measurement;
   /// One for each subject, if a task was asked for.
   std::vector<evaluate::QualityReport> quality;
+  /// One for each subject, if they were asked for.
+  std::vector<RobustnessOutcome> robustness;
+  std::vector<Explanation> explanations;
   std::vector<meter::Warning> warnings;
   /// docs/schemas/bench.schema.json
   std::string document;

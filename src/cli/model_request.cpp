@@ -16,6 +16,7 @@ namespace joulery::cli {
 namespace {
 
 constexpr int kMostThreads = 4096;
+constexpr int kMostStreams = 256;
 constexpr int kMostBatch = 1 << 20;
 constexpr double kMostRate = 1e6;
 constexpr std::size_t kLargestTrace = 64 << 20;
@@ -67,6 +68,7 @@ Result<app::SubjectRequest> read_subject(const Arguments& arguments) {
       choice_of(arguments, "optimisation", subject.options.optimisation, &engine::parse_optimisation));
   JOULERY_ASSIGN(const int batch, arguments.integer("batch", 0, 1, kMostBatch));
   subject.options.batch = batch;
+  JOULERY_ASSIGN(subject.options.streams, arguments.integer("streams", 1, 1, kMostStreams));
   subject.options.pin_threads = arguments.has("pin");
   subject.options.spin = arguments.has("spin");
   subject.options.flush_denormals = !arguments.has("keep-denormals");
@@ -249,6 +251,7 @@ std::vector<Flag> model_flags() {
        .help = "f32 (default), bf16, f16 or i8 (as the model has it)",
        .choices = {"f32", "bf16", "f16", "i8"}},
       {.name = "threads", .value = "N", .help = "threads of one call (default: 1)"},
+      {.name = "streams", .value = "N", .help = "calls at the same time, a thread for each (default: 1)"},
       {.name = "batch",
        .value = "N",
        .help = "samples of one call, where the model leaves that open (default: 1)"},
@@ -323,6 +326,10 @@ std::vector<Flag> model_flags() {
        .help = "of detect: how labels write boxes (default: xyxy)",
        .choices = {"xyxy", "yxyx", "xywh", "cxcywh"}},
       {.name = "background-class", .help = "of detect: class 0 of the scores is the background"},
+      {.name = "robustness",
+       .help = "judge on spoiled inputs too: corrupted images, noise, lost features, typos"},
+      {.name = "robustness-samples", .value = "N", .help = "samples for each way of spoiling (default: 256)"},
+      {.name = "explain", .help = "say where the time goes, operator by operator, and what keeps it slow"},
       {.name = "versus",
        .value = "MODEL2",
        .help = "measure a second model in turn with the first (ABBA)",
@@ -362,6 +369,14 @@ Result<app::ModelBenchRequest> read_model_request(app::Application& application,
   JOULERY_ASSIGN(request.task_options, read_task_options(arguments, request.protocol.seed));
   JOULERY_ASSIGN(const int samples, arguments.integer("samples", 0, 1, 2'147'483'647));
   request.most_samples = static_cast<std::uint64_t>(samples);
+  request.explain = arguments.has("explain");
+  request.robustness = arguments.has("robustness");
+  JOULERY_ASSIGN(const int spoiled, arguments.integer("robustness-samples", 256, 2, 10'000'000));
+  request.robustness_samples = static_cast<std::uint64_t>(spoiled);
+  if (request.robustness && !request.task) {
+    return user_error("--robustness needs --task: it is quality on spoiled inputs",
+                      "for example --task classify with labels, or --task agree without");
+  }
   request.name = arguments.value("name").value_or("");
   JOULERY_ASSIGN(request.footprint, app::footprint_options(application, std::nullopt, {}));
   return request;

@@ -102,6 +102,43 @@ TEST(RunBlock, WaitsForACallThatIsNotDueYet) {
   EXPECT_LT(block->cpu_seconds, 0.03);
 }
 
+TEST(RunBlock, SeveralAtATimeShareTheCalls) {
+  NappingSession a(5000);
+  NappingSession b(5000);
+  NappingSession c(5000);
+  const std::vector<Session*> sessions{&a, &b, &c};
+  const auto block = run_block(sessions, {.calls = 30, .seconds = 60});
+  ASSERT_TRUE(block);
+  EXPECT_EQ(block->calls, 30U);
+  EXPECT_EQ(a.calls + b.calls + c.calls, 30);
+  // Each takes 5 ms whoever else is at it, and three go on at a time.
+  EXPECT_GE(*std::ranges::min_element(block->latencies_ns), 5'000'000);
+  EXPECT_LT(block->wall_seconds, seconds_of(*block) * 0.6);
+  EXPECT_GE(block->wall_seconds, 10 * 0.005);
+}
+
+TEST(RunBlock, SeveralAtATimeWorkOffAQueue) {
+  NappingSession a(5000);
+  NappingSession b(5000);
+  const std::vector<Session*> sessions{&a, &b};
+  BlockPlan plan{.calls = 20, .seconds = 60};
+  for (std::int64_t i = 0; i < 20; ++i) plan.arrivals_ns.push_back(i * 1'000'000);
+  const auto block = run_block(sessions, plan);
+  ASSERT_TRUE(block);
+  EXPECT_EQ(block->calls, 20U);
+  // Two of them do 400 a second, and 1,000 a second come: the last has waited for about 30 ms.
+  EXPECT_GE(block->latencies_ns.back(), 25'000'000);
+}
+
+TEST(RunBlock, AnErrorOfOneEndsAll) {
+  NappingSession a(1000, 5);
+  NappingSession b(1000);
+  const std::vector<Session*> sessions{&a, &b};
+  const auto block = run_block(sessions, {.calls = 100'000, .seconds = 60});
+  ASSERT_FALSE(block);
+  EXPECT_THAT(block.error().message, HasSubstr("this call fails"));
+}
+
 TEST(RunBlock, APlanWithoutCallsIsAnError) {
   NappingSession session(0);
   EXPECT_FALSE(run_block(session, {.calls = 0}));

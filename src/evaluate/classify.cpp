@@ -97,7 +97,7 @@ Status Classify::start(const Rows& rows) {
   gives_classes_ = gives_integers_ && width_ == 1 && rows.type() != data::DataType::boolean;
   std::size_t classes = std::max<std::size_t>(width_, 2);
   // Answers that are classes do not say how many there are: names do, or labels as they come.
-  constexpr std::size_t kAnyClass = 1'000'000;
+  constexpr std::size_t kAnyClass = 100'000;
   if (gives_classes_) classes = options().class_names.empty() ? kAnyClass : options().class_names.size();
   JOULERY_ASSIGN(labels_, ClassLabels::create(classes, options().class_names));
   if (!gives_classes_) {
@@ -328,6 +328,7 @@ Result<ScoredSamples> Classify::scored() const {
         fmt::format("'{}' gives {}: no likelihood and no calibration", printable(output_name_), text));
   }
   metrics.move_into(scored);
+  scored.cost = 8 + static_cast<double>(classes) / static_cast<double>(label_.size());
 
   const auto [most, count] = figures->most_frequent();
   const double share = static_cast<double>(count) / static_cast<double>(label_.size());

@@ -1,0 +1,147 @@
+#include "app/bench_side.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "app/bench_engine.hpp"
+#include "base/dynamic_library.hpp"
+#include "base/text.hpp"
+#include "engine/evaluator.hpp"
+#include "engine/options.hpp"
+#include "onnx/cost.hpp"
+#include "onnx/real_shapes.hpp"
+
+namespace joulery::app {
+namespace {
+
+/// Calls rotate through so many batches, as far as memory allows.
+constexpr std::size_t kMostBatches = 8;
+constexpr std::size_t kMostFeedBytes = 256U << 20U;
+
+/// Made-up data have no shape to take an open dimension from.
+Status check_shapes(const BenchSide& side) {
+  for (const engine::Port& port : side.inputs) {
+    if (port.shape.is_known()) continue;
+    std::string example;
+    for (std::size_t i = 0; i < port.shape.rank(); ++i) {
+      const std::int64_t dimension = port.shape[i];
+      example +=
+          fmt::format("{}{}", i == 0 ? "" : ",", dimension == data::kUnknownDimension ? 128 : dimension);
+    }
+    return user_error(
+        fmt::format("the model leaves the shape of input '{}' open: {}", printable(port.name),
+                    port.shape.text()),
+        fmt::format("say it with --shape '{}:{}' (with your own numbers), or give data with --data",
+                    printable(port.name), example));
+  }
+  return {};
+}
+
+/// Parameters, and MACs with the shapes of a real run.
+void fill_cost(BenchSide& side, SubjectFacts& facts, std::vector<meter::Warning>& warnings) {
+  std::vector<onnx::Tensor> inputs;
+  const std::vector<data::TensorView> views = side.feed[0].views();
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    onnx::Tensor tensor;
+    tensor.name = side.inputs[i].name;
+    tensor.data_type = engine::onnx_type_of(views[i].type);
+    tensor.dims.assign(views[i].shape.dimensions().begin(), views[i].shape.dimensions().end());
+    tensor.storage = onnx::TensorStorage::raw;
+    tensor.data =
+        onnx::SharedBytes::copy_of({reinterpret_cast<const std::uint8_t*>(views[i].data), views[i].bytes});
+    inputs.push_back(std::move(tensor));
+  }
+  engine::EngineEvaluator evaluator(*side.engine);
+  const auto shapes = onnx::real_shapes(side.file.model(), inputs, evaluator);
+  const onnx::ModelCost cost =
+      onnx::model_cost(side.file.model(), shapes ? shapes->shapes : onnx::declared_shapes(side.file.model()));
+  facts.parameters = cost.parameters;
+  facts.weight_bytes = cost.total_weight_bytes();
+  facts.uncounted_operators = cost.uncounted.size();
+  if (shapes) {
+    facts.macs = cost.macs / static_cast<std::uint64_t>(side.batch);
+  } else {
+    warnings.push_back(
+        {fmt::format("operations were not counted: {}", shapes.error().message), shapes.error().hint});
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<BenchSide>> open_bench_side(const Application& application,
+                                                   const SubjectRequest& request,
+                                                   const std::string& engine_path) {
+  JOULERY_ASSIGN(ModelFile file, ModelFile::open(request.model));
+  JOULERY_ASSIGN(std::unique_ptr<engine::Engine> engine,
+                 open_bench_engine(application, request.engine, engine_path));
+  auto side = std::make_unique<BenchSide>(request, std::move(file), std::move(engine));
+  JOULERY_ASSIGN(const std::vector<engine::Port> declared, side->file.inputs());
+  engine::SessionOptions& options = side->request.options;
+  const bool open_batch = std::ranges::any_of(declared, [](const engine::Port& port) {
+    return port.shape.rank() > 0 && port.shape[0] == data::kUnknownDimension;
+  });
+  if (open_batch && options.batch == 0) options.batch = 1;
+  JOULERY_ASSIGN(side->inputs, engine::resolve_inputs(declared, options));
+  side->batch = std::max<std::int64_t>(1, options.batch);
+  if (!open_batch && options.batch > 1) {
+    const bool fixed = std::ranges::any_of(declared, [&](const engine::Port& port) {
+      return port.shape.rank() > 0 && port.shape[0] == options.batch;
+    });
+    if (!fixed) {
+      return user_error(
+          fmt::format("{} takes one batch size only, and it is not {}", side->file.name(), options.batch),
+          fmt::format("its first input is {}: leave --batch out",
+                      declared.empty() ? std::string("missing") : declared[0].shape.text()));
+    }
+  }
+  return side;
+}
+
+Result<std::unique_ptr<data::Dataset>> open_bench_data(const ModelBenchRequest& request,
+                                                       const BenchSide& side) {
+  data::DatasetRequest wanted = request.data;
+  for (const engine::Port& port : side.inputs)
+    wanted.inputs.push_back({.name = port.name, .type = port.type, .shape = port.shape});
+  wanted.plugin_directory = own_library_directory();
+  if (wanted.path.empty()) {
+    wanted.format = data::Format::synthetic;
+    JOULERY_CHECK_OK(check_shapes(side));
+  }
+  wanted.needs_labels = request.task && *request.task != evaluate::TaskKind::agree;
+  return data::open_dataset(wanted);
+}
+
+Status fill_feed(BenchSide& side, data::Dataset& dataset) {
+  std::size_t bytes = 0;
+  while (side.feed.size() < kMostBatches && bytes < kMostFeedBytes) {
+    evaluate::BatchBuffer buffer(side.inputs, side.batch);
+    JOULERY_ASSIGN(const std::size_t count, buffer.fill(dataset));
+    if (count == 0) break;
+    // What repeats the last sample only fills up a batch that there is no other for.
+    if (count < static_cast<std::size_t>(side.batch) && !side.feed.empty()) break;
+    for (const data::TensorView& view : buffer.views()) bytes += view.bytes;
+    side.feed.push_back(std::move(buffer));
+  }
+  if (side.feed.empty()) {
+    return user_error(fmt::format("'{}' holds no samples", printable(dataset.info().path)));
+  }
+  return {};
+}
+
+SubjectFacts bench_facts(BenchSide& side, std::vector<meter::Warning>& warnings) {
+  SubjectFacts facts;
+  facts.model = side.file.path();
+  facts.name = side.file.name();
+  facts.sha256 = side.file.sha256();
+  facts.file_bytes = side.file.file_bytes();
+  facts.opset = side.file.opset();
+  facts.findings = side.file.findings();
+  facts.engine = side.engine->info();
+  facts.options = side.request.options;
+  facts.inputs = side.inputs;
+  fill_cost(side, facts, warnings);
+  return facts;
+}
+
+}  // namespace joulery::app
