@@ -26,6 +26,13 @@ std::int64_t read_clock(clockid_t clock) {
   return time.tv_sec * kNanosecondsPerSecond + time.tv_nsec;
 }
 
+/// CPU time of this process. Where that is limited, the kernel adds it up at its ticks, some milliseconds
+/// apart, and whenever a thread asks for its own.
+std::int64_t read_cpu_time() {
+  read_clock(CLOCK_THREAD_CPUTIME_ID);
+  return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 void sleep_until(std::int64_t monotonic_ns) {
   const timespec time{.tv_sec = monotonic_ns / kNanosecondsPerSecond,
                       .tv_nsec = monotonic_ns % kNanosecondsPerSecond};
@@ -82,6 +89,7 @@ void run_calls(Session& session, SharedBlock& block) {
     std::int64_t begin = now;
     if (scheduled) {
       begin = block.start + block.plan.arrivals_ns[number];
+      if (begin > block.end && number > 0) return;
       if (begin > now) sleep_until(begin);
     }
     if (Status run = session.run(); !run) {
@@ -105,7 +113,7 @@ Result<BlockResult> run_block(std::span<Session* const> sessions, const BlockPla
   JOULERY_ASSIGN(const std::uint64_t most, most_calls(plan));
   BlockResult result;
   result.latencies_ns.assign(most, -1);
-  const std::int64_t cpu_before = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+  const std::int64_t cpu_before = read_cpu_time();
   const std::int64_t start = read_clock(CLOCK_MONOTONIC);
   SharedBlock block(plan, most, start, result.latencies_ns);
   {
@@ -113,7 +121,7 @@ Result<BlockResult> run_block(std::span<Session* const> sessions, const BlockPla
     for (Session* session : sessions) threads.emplace_back([session, &block] { run_calls(*session, block); });
   }
   if (block.error) return std::unexpected(*block.error);
-  result.cpu_seconds = static_cast<double>(read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu_before) * 1e-9;
+  result.cpu_seconds = static_cast<double>(read_cpu_time() - cpu_before) * 1e-9;
   result.wall_seconds = static_cast<double>(block.last.load() - start) * 1e-9;
   std::erase(result.latencies_ns, -1);
   result.calls = result.latencies_ns.size();
@@ -126,7 +134,7 @@ Result<BlockResult> run_block(Session& session, const BlockPlan& plan) {
   BlockResult result;
   // Pages that are first touched while the calls run would be part of them.
   result.latencies_ns.assign(most, 0);
-  const std::int64_t cpu_before = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+  const std::int64_t cpu_before = read_cpu_time();
   const std::int64_t start = read_clock(CLOCK_MONOTONIC);
   const std::int64_t end = end_of(plan, start);
   std::int64_t now = start;
@@ -142,15 +150,14 @@ Result<BlockResult> run_block(Session& session, const BlockPlan& plan) {
     result.latencies_ns[result.calls] = now - begin;
     ++result.calls;
   }
-  result.cpu_seconds = static_cast<double>(read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu_before) * 1e-9;
+  result.cpu_seconds = static_cast<double>(read_cpu_time() - cpu_before) * 1e-9;
   result.wall_seconds = static_cast<double>(now - start) * 1e-9;
   result.latencies_ns.resize(result.calls);
   return result;
 }
 
 ProcessUsage own_usage() {
-  ProcessUsage usage{.pid = ::getpid(),
-                     .cpu_seconds = static_cast<double>(read_clock(CLOCK_PROCESS_CPUTIME_ID)) * 1e-9};
+  ProcessUsage usage{.pid = ::getpid(), .cpu_seconds = static_cast<double>(read_cpu_time()) * 1e-9};
   if (const auto status = read_file("/proc/self/status", 1 << 16)) {
     usage.resident_bytes = status_bytes(*status, "VmRSS:");
     usage.peak_resident_bytes = status_bytes(*status, "VmHWM:");

@@ -2,10 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <numeric>
 
 #include "engine/contained.hpp"
@@ -57,6 +59,38 @@ TEST(RunBlock, MakesAsManyCallsAsToldAndTimesEach) {
   EXPECT_NEAR(seconds_of(*block), block->wall_seconds, 1e-6);
   // A sleeping call takes wall time, not CPU time.
   EXPECT_LT(block->cpu_seconds, block->wall_seconds / 2);
+}
+
+/// A session whose calls keep a CPU busy.
+class BusySession final : public Session {
+ public:
+  std::span<const Port> inputs() const override { return {}; }
+  std::span<const Port> outputs() const override { return {}; }
+  std::span<const EffectiveOption> effective_options() const override { return {}; }
+  Status bind_input(std::size_t, const data::TensorView&) override { return {}; }
+  Status bind_output(std::size_t, const data::TensorView&) override { return {}; }
+  Status run() override {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(300);
+    while (std::chrono::steady_clock::now() < end) {
+    }
+    return {};
+  }
+  Result<data::TensorView> output(std::size_t) override { return internal_error("none"); }
+};
+
+TEST(RunBlock, CpuTimeOfAShortBlockIsSeenUnderALimitToo) {
+  // A worker's CPU time is limited, and then the kernel adds up a process's time at its ticks only.
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_CPU, &before), 0);
+  const rlimit limited{.rlim_cur = 1'000'000, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_CPU, &limited), 0);
+  BusySession session;
+  for (int i = 0; i < 50; ++i) {
+    const auto block = run_block(session, {.calls = 1, .seconds = 60});
+    ASSERT_TRUE(block);
+    EXPECT_GT(block->cpu_seconds, 0) << "block " << i;
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_CPU, &before), 0);
 }
 
 TEST(RunBlock, BeginsNoCallAfterItsTime) {
