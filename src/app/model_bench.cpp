@@ -168,6 +168,8 @@ class Bench {
     const evaluate::MeasurementResult& measured = outcome_.measurement;
     const evaluate::Surroundings& around = measured.surroundings;
     if (measured.ending == evaluate::Ending::budget_spent) warn_of_budget();
+    for (const meter::Warning& warning : measured.warnings) outcome_.warnings.push_back(warning);
+    warn_of_load();
     if (around.throttle_events > 0) {
       warn(fmt::format("a CPU was slowed down for its heat {} times", around.throttle_events),
            "let it cool, and measure again: the figures are those of a hot machine");
@@ -198,6 +200,30 @@ class Bench {
     }
   }
 
+  void warn_of_load() {
+    for (const evaluate::SubjectResult& subject : outcome_.measurement.subjects) {
+      if (subject.unserved_calls == 0) continue;
+      const auto due = static_cast<double>(subject.calls + subject.unserved_calls);
+      warn(fmt::format("{} can't keep up: {:.3g} % of the calls were due but never made, and latencies are "
+                       "those of the others",
+                       subject.label, 100 * static_cast<double>(subject.unserved_calls) / due),
+           "lower --rate, or allow more --streams or --threads");
+    }
+    if (outcome_.measurement.energy_ratio &&
+        outcome_.measurement.energy_ratio->provenance() != Provenance::modelled) {
+      warn("energy of both sides is shared by CPU time, second by second",
+           "how many joules a CPU-second takes is not told apart: measure each alone for that");
+    }
+  }
+
+  /// What a longer budget would have to be, as far as one can be given.
+  static std::string budget_hint(double seconds) {
+    constexpr double kLongest = 86400;
+    if (!(seconds <= kLongest))
+      return "a longer --budget hardly helps: look for what disturbs, or raise --target";
+    return fmt::format("--budget {:.0f}s would do if the machine stays as it is", std::ceil(seconds));
+  }
+
   void warn_of_budget() {
     double widest = 0;
     std::size_t blocks = 0;
@@ -208,10 +234,9 @@ class Bench {
     const double target = request_.protocol.target_half_width;
     if (widest > target) {
       const double times = (widest / target) * (widest / target);
-      warn(fmt::format("CPU-seconds are known to ±{:.1f} % only, not to ±{:.0f} %: the time was up after {}",
+      warn(fmt::format("CPU-seconds are known to ±{:.1f} % only, not to ±{:.3g} %: the time was up after {}",
                        100 * widest, 100 * target, format_count(double(blocks), "blocks")),
-           fmt::format("--budget {:.0f}s would do if the machine stays as it is",
-                       std::ceil(times * outcome_.measurement.seconds)));
+           budget_hint(times * outcome_.measurement.seconds));
     } else {
       warn(fmt::format("the time was up after {}, fewer than the {} that a figure is to rest on",
                        format_count(double(blocks), "blocks"), request_.protocol.least_blocks),

@@ -75,9 +75,12 @@ TextTable cost_table(const app::ModelBenchOutcome& outcome) {
   add_row(table, outcome, "  without idle", how, [&](std::size_t i) {
     return quantity_text(subjects[i].energy.known, subjects[i].energy.active, "J");
   });
-  add_row(table, outcome, "  whole machine", how, [&](std::size_t i) {
-    return quantity_text(subjects[i].energy.known, subjects[i].energy.machine, "J");
-  });
+  // Two sides draw it together.
+  if (subjects.size() == 1) {
+    add_row(table, outcome, "  whole machine", how, [&](std::size_t i) {
+      return quantity_text(subjects[i].energy.known, subjects[i].energy.machine, "J");
+    });
+  }
   add_row(table, outcome, "carbon", how, [&](std::size_t i) {
     return quantity_text(subjects[i].energy.known, subjects[i].energy.carbon, "g");
   });
