@@ -13,7 +13,7 @@ namespace joulery::app {
 namespace {
 
 /// Of each perturbation's cost: enough to see one that makes a model many times slower.
-constexpr std::uint64_t kCostCalls = 200;
+constexpr std::uint64_t kCostCalls = 20'000;
 constexpr double kCostSeconds = 0.03;
 constexpr std::size_t kCostBatches = 3;
 constexpr double kWhitestByte = 255;
@@ -75,30 +75,51 @@ Range range_of(const BenchSide& side, std::size_t input) {
 
 }  // namespace
 
+Result<std::unique_ptr<evaluate::TaskScorer>> BenchJudge::scorer_for(const data::Dataset& dataset,
+                                                                     const engine::Session& session) const {
+  evaluate::TaskOptions options = request_.task_options;
+  if (options.class_names.empty()) options.class_names = dataset.info().class_names;
+  return evaluate::TaskScorer::create(*request_.task, options, session.outputs());
+}
+
+Status BenchJudge::add_batch(const evaluate::BatchBuffer& buffer, std::size_t count, engine::Session& session,
+                             engine::Session* reference, evaluate::TaskScorer& scorer) const {
+  JOULERY_ASSIGN(const std::vector<data::TensorView> outputs, run_on(session, buffer));
+  std::vector<data::TensorView> expected;
+  std::span<const data::Label> labels = buffer.labels().first(std::min(count, buffer.labels().size()));
+  if (reference != nullptr) {
+    JOULERY_ASSIGN(expected, run_on(*reference, buffer));
+    labels = {};
+  }
+  return scorer.add(outputs, expected, count, labels,
+                    buffer.groups().first(std::min(count, buffer.groups().size())));
+}
+
+Status BenchJudge::try_once(const BenchSide& side, engine::Session& session, engine::Session* reference) {
+  JOULERY_ASSIGN(const std::unique_ptr<data::Dataset> dataset, open_bench_data(request_, side));
+  JOULERY_ASSIGN(const std::unique_ptr<evaluate::TaskScorer> scorer, scorer_for(*dataset, session));
+  evaluate::BatchBuffer buffer(side.inputs, side.batch);
+  JOULERY_ASSIGN(const std::size_t count, buffer.fill(*dataset));
+  return add_batch(buffer, count, session, reference, *scorer);
+}
+
 Result<evaluate::QualityReport> BenchJudge::judge(const BenchSide& side, engine::Session& session,
                                                   engine::Session* reference,
                                                   const evaluate::Perturbation* perturbation,
-                                                  std::uint64_t most) {
+                                                  std::uint64_t most, std::vector<std::string>* groups) {
   JOULERY_ASSIGN(const std::unique_ptr<data::Dataset> dataset, open_bench_data(request_, side));
-  evaluate::TaskOptions options = request_.task_options;
-  if (options.class_names.empty()) options.class_names = dataset->info().class_names;
-  JOULERY_ASSIGN(const std::unique_ptr<evaluate::TaskScorer> scorer,
-                 evaluate::TaskScorer::create(*request_.task, options, session.outputs()));
+  JOULERY_ASSIGN(const std::unique_ptr<evaluate::TaskScorer> scorer, scorer_for(*dataset, session));
   evaluate::BatchBuffer buffer(side.inputs, side.batch);
   while (!observer_.interrupted() && (most == 0 || scorer->samples() < most)) {
     JOULERY_ASSIGN(std::size_t count, buffer.fill(*dataset));
     if (count == 0) break;
     if (most > 0) count = std::min<std::uint64_t>(count, most - scorer->samples());
     if (perturbation != nullptr) JOULERY_CHECK_OK(spoil(buffer, *perturbation));
-    JOULERY_ASSIGN(const std::vector<data::TensorView> outputs, run_on(session, buffer));
-    std::vector<data::TensorView> expected;
-    std::span<const data::Label> labels = buffer.labels().first(std::min(count, buffer.labels().size()));
-    if (reference != nullptr) {
-      JOULERY_ASSIGN(expected, run_on(*reference, buffer));
-      labels = {};
+    JOULERY_CHECK_OK(add_batch(buffer, count, session, reference, *scorer));
+    if (groups != nullptr) {
+      const auto of_batch = buffer.groups().first(std::min(count, buffer.groups().size()));
+      groups->insert(groups->end(), of_batch.begin(), of_batch.end());
     }
-    JOULERY_CHECK_OK(scorer->add(outputs, expected, count, labels,
-                                 buffer.groups().first(std::min(count, buffer.groups().size()))));
   }
   return scorer->report();
 }
@@ -206,11 +227,14 @@ Result<RobustnessOutcome> BenchJudge::robustness(
   RobustnessOutcome outcome;
   JOULERY_ASSIGN(const evaluate::Perturbations perturbations, choose_perturbations(side, outcome));
   const std::uint64_t most = request_.robustness_samples;
-  JOULERY_ASSIGN(evaluate::QualityReport clean, judge(side, session, reference, nullptr, most));
+  // Samples of one group are spoiled alike, and count as one also in what spoiling costs.
+  std::vector<std::string> groups;
+  JOULERY_ASSIGN(evaluate::QualityReport clean, judge(side, session, reference, nullptr, most, &groups));
   outcome.samples = clean.samples;
   JOULERY_ASSIGN(outcome.clean_cpu_seconds, spoiled_cpu_seconds(side, session, nullptr));
-  JOULERY_ASSIGN(evaluate::RobustnessFigures figures,
-                 evaluate::RobustnessFigures::create(std::move(clean), {}, request_.task_options));
+  JOULERY_ASSIGN(
+      evaluate::RobustnessFigures figures,
+      evaluate::RobustnessFigures::create(std::move(clean), std::move(groups), request_.task_options));
   std::unique_ptr<meter::WindowMeter> window;
   if (meter) {
     JOULERY_ASSIGN(const engine::ProcessUsage usage, session.usage());
@@ -221,7 +245,7 @@ Result<RobustnessOutcome> BenchJudge::robustness(
     observer_.on_step(
         fmt::format("robustness: {} of {}, {}", i + 1, perturbations.size(), perturbation.info().name));
     JOULERY_ASSIGN(const evaluate::QualityReport report,
-                   judge(side, session, reference, &perturbation, most));
+                   judge(side, session, reference, &perturbation, most, nullptr));
     if (observer_.interrupted()) break;
     JOULERY_ASSIGN(const evaluate::RobustnessRow row, figures.add(perturbation.info(), report));
     static_cast<void>(row);

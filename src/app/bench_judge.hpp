@@ -11,6 +11,7 @@
 #include "app/model_bench.hpp"
 #include "evaluate/perturbation.hpp"
 #include "evaluate/quality.hpp"
+#include "evaluate/task.hpp"
 #include "meter/window_meter.hpp"
 
 namespace joulery::app {
@@ -22,11 +23,15 @@ class BenchJudge {
   BenchJudge(const ModelBenchRequest& request, ModelBenchObserver& observer)
       : request_(request), observer_(observer) {}
 
-  /// `reference` gives the answers to agree with, for the task `agree`; `perturbation` spoils the inputs
-  /// first; `most` samples at most, 0 for all. Ends early, with what there is, if the observer says so.
+  /// `reference` gives the answers to agree with, for the task `agree`; `most` samples at most, 0 for all.
+  /// Ends early, with what there is, if the observer says so.
   Result<evaluate::QualityReport> judge(const BenchSide& side, engine::Session& session,
-                                        engine::Session* reference,
-                                        const evaluate::Perturbation* perturbation, std::uint64_t most);
+                                        engine::Session* reference, std::uint64_t most) {
+    return judge(side, session, reference, nullptr, most, nullptr);
+  }
+
+  /// Judges one batch and throws it away: a slip of the pen is told before minutes of measuring.
+  Status try_once(const BenchSide& side, engine::Session& session, engine::Session* reference);
 
   /// Quality under everything that suits the inputs, and what the model then costs. `meter` opens a window
   /// over the engine's process; it may be empty.
@@ -35,6 +40,15 @@ class BenchJudge {
       const std::function<Result<std::unique_ptr<meter::WindowMeter>>(int pid)>& meter);
 
  private:
+  /// `perturbation` spoils the inputs first; `groups` takes those of the samples. Both may be null.
+  Result<evaluate::QualityReport> judge(const BenchSide& side, engine::Session& session,
+                                        engine::Session* reference,
+                                        const evaluate::Perturbation* perturbation, std::uint64_t most,
+                                        std::vector<std::string>* groups);
+  Result<std::unique_ptr<evaluate::TaskScorer>> scorer_for(const data::Dataset& dataset,
+                                                           const engine::Session& session) const;
+  Status add_batch(const evaluate::BatchBuffer& buffer, std::size_t count, engine::Session& session,
+                   engine::Session* reference, evaluate::TaskScorer& scorer) const;
   Result<double> spoiled_cpu_seconds(const BenchSide& side, engine::Session& session,
                                      const evaluate::Perturbation* perturbation);
   Status spoil(const evaluate::BatchBuffer& buffer, const evaluate::Perturbation& perturbation) const;

@@ -34,8 +34,9 @@ class Bench {
     JOULERY_CHECK_OK(prepare_data());
     if (request_.task) JOULERY_CHECK_OK(check_task());
     JOULERY_CHECK_OK(measure_sides());
-    if (request_.task) JOULERY_CHECK_OK(judge_sides());
-    if (request_.explain) JOULERY_CHECK_OK(explain_sides());
+    if (request_.task) judge_sides();
+    if (request_.explain) explain_sides();
+    outcome_.interrupted = observer_.interrupted();
     outcome_.end_utc_ns = application_.clock().realtime_ns();
     outcome_.end_boottime_ns = application_.clock().boottime_ns();
     add_warnings();
@@ -73,11 +74,11 @@ class Bench {
     if (outcome_.data.synthetic && *request_.task != evaluate::TaskKind::agree) {
       return user_error("made-up data tell of speed, not of quality", "give real data with --data");
     }
-    JOULERY_ASSIGN(const std::unique_ptr<engine::Session> session, sides_[0]->load());
-    evaluate::TaskOptions options = request_.task_options;
-    if (options.class_names.empty()) options.class_names = outcome_.data.class_names;
-    JOULERY_ASSIGN(const auto scorer,
-                   evaluate::TaskScorer::create(*request_.task, options, session->outputs()));
+    BenchJudge judge(request_, observer_);
+    for (std::size_t i = 0; i < sides_.size() && !observer_.interrupted(); ++i) {
+      JOULERY_ASSIGN(const JudgedSessions sessions, load_judged(i));
+      JOULERY_CHECK_OK(judge.try_once(*sides_[i], *sessions.judged, sessions.reference.get()));
+    }
     return {};
   }
 
@@ -102,6 +103,8 @@ class Bench {
                                              return observer_.interrupted();
                                            }};
     JOULERY_ASSIGN(outcome_.measurement, evaluate::measure(subjects, request_.protocol, world));
+    if (outcome_.measurement.failure)
+      outcome_.problems.push_back({"measuring on", *outcome_.measurement.failure});
     return {};
   }
 
@@ -127,37 +130,60 @@ class Bench {
     return reference_engine_->load(sides_[0]->file.source(), options);
   }
 
-  Status judge_sides() {
-    const bool agree = *request_.task == evaluate::TaskKind::agree;
-    BenchJudge judge(request_, observer_);
-    for (std::size_t i = 0; i < sides_.size() && !observer_.interrupted(); ++i) {
-      observer_.on_step("judging the answers");
-      JOULERY_ASSIGN(const std::unique_ptr<engine::Session> session, sides_[i]->load());
-      outcome_.subjects[i].outputs.assign(session->outputs().begin(), session->outputs().end());
-      std::unique_ptr<engine::Session> reference;
-      if (agree) {
-        JOULERY_ASSIGN(reference, load_reference(i));
-      }
-      JOULERY_ASSIGN(evaluate::QualityReport report,
-                     judge.judge(*sides_[i], *session, reference.get(), nullptr, request_.most_samples));
-      outcome_.quality.push_back(std::move(report));
-      if (!request_.robustness || observer_.interrupted()) continue;
-      JOULERY_ASSIGN(RobustnessOutcome robustness,
-                     judge.robustness(*sides_[i], *session, reference.get(),
-                                      [this](int pid) { return open_meter(pid); }));
-      outcome_.robustness.push_back(std::move(robustness));
+  struct JudgedSessions {
+    std::unique_ptr<engine::Session> judged;
+    /// For `agree` only.
+    std::unique_ptr<engine::Session> reference;
+  };
+  Result<JudgedSessions> load_judged(std::size_t side) {
+    JudgedSessions sessions;
+    JOULERY_ASSIGN(sessions.judged, sides_[side]->load());
+    if (*request_.task == evaluate::TaskKind::agree) {
+      JOULERY_ASSIGN(sessions.reference, load_reference(side));
     }
-    return {};
+    return sessions;
   }
 
-  Status explain_sides() {
+  /// What is found of the sides one after the other; the first that goes wrong ends it, so that a place in
+  /// `into` is always the side's.
+  template <class Finding, class Find>
+  void find_all(const char* doing, std::vector<Finding>& into, Find find) {
     for (std::size_t i = 0; i < sides_.size() && !observer_.interrupted(); ++i) {
-      observer_.on_step("timing its operators");
-      JOULERY_ASSIGN(Explanation found,
-                     explain(application_, request_, *sides_[i], outcome_.measurement.subjects[i]));
-      outcome_.explanations.push_back(std::move(found));
+      Result<Finding> found = find(i);
+      if (!found) {
+        // With a sample or none before Ctrl-C there is nothing to tell, and that is no news.
+        if (!observer_.interrupted()) {
+          outcome_.problems.push_back(
+              {fmt::format("{} of {}", doing, printable(sides_[i]->file.name())), std::move(found).error()});
+        }
+        return;
+      }
+      into.push_back(*std::move(found));
     }
-    return {};
+  }
+
+  void judge_sides() {
+    BenchJudge judge(request_, observer_);
+    find_all("judging the answers", outcome_.quality, [&](std::size_t i) -> Result<evaluate::QualityReport> {
+      observer_.on_step("judging the answers");
+      JOULERY_ASSIGN(const JudgedSessions sessions, load_judged(i));
+      const auto outputs = sessions.judged->outputs();
+      outcome_.subjects[i].outputs.assign(outputs.begin(), outputs.end());
+      return judge.judge(*sides_[i], *sessions.judged, sessions.reference.get(), request_.most_samples);
+    });
+    if (!request_.robustness || outcome_.quality.empty()) return;
+    find_all("judging spoiled inputs", outcome_.robustness, [&](std::size_t i) -> Result<RobustnessOutcome> {
+      JOULERY_ASSIGN(const JudgedSessions sessions, load_judged(i));
+      return judge.robustness(*sides_[i], *sessions.judged, sessions.reference.get(),
+                              [this](int pid) { return open_meter(pid); });
+    });
+  }
+
+  void explain_sides() {
+    find_all("timing the operators", outcome_.explanations, [&](std::size_t i) {
+      observer_.on_step("timing its operators");
+      return explain(application_, request_, *sides_[i], outcome_.measurement.subjects[i]);
+    });
   }
 
   void warn(std::string text, std::string hint) {
@@ -168,6 +194,13 @@ class Bench {
     const evaluate::MeasurementResult& measured = outcome_.measurement;
     const evaluate::Surroundings& around = measured.surroundings;
     if (measured.ending == evaluate::Ending::budget_spent) warn_of_budget();
+    if (outcome_.interrupted) {
+      const bool judged = measured.ending != evaluate::Ending::interrupted && !outcome_.quality.empty();
+      warn(judged ? fmt::format("it was interrupted: quality is that of {}, and what comes after is missing",
+                                format_count(double(outcome_.quality.back().samples), "samples"))
+                  : "it was interrupted: figures are of what there was until then",
+           {});
+    }
     for (const meter::Warning& warning : measured.warnings) outcome_.warnings.push_back(warning);
     warn_of_load();
     if (around.throttle_events > 0) {

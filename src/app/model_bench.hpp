@@ -97,6 +97,13 @@ struct Explanation {
   std::vector<meter::Warning> reasons;
 };
 
+/// What was asked for and went wrong after there were figures.
+struct BenchProblem {
+  /// "judging the answers of a.onnx".
+  std::string doing;
+  Error error;
+};
+
 struct ModelBenchOutcome {
   std::string run_id;
   bool stored = false;
@@ -116,6 +123,10 @@ struct ModelBenchOutcome {
   std::vector<RobustnessOutcome> robustness;
   std::vector<Explanation> explanations;
   std::vector<meter::Warning> warnings;
+  /// All figures that do not rest on these stand.
+  std::vector<BenchProblem> problems;
+  /// Somebody asked it to end before it was through.
+  bool interrupted = false;
   /// docs/schemas/bench.schema.json
   std::string document;
 };
@@ -128,7 +139,8 @@ class ModelBenchObserver {
   virtual bool interrupted() = 0;
 };
 
-/// Measures a model, or two in turn, judges what they answer, and stores a run with it.
+/// Measures a model, or two in turn, and judges what they answer. An error before anything was measured is
+/// an error of the whole; a later one is a problem of the outcome.
 Result<ModelBenchOutcome> bench_model(Application& application, const ModelBenchRequest& request,
                                       ModelBenchObserver& observer);
 

@@ -391,6 +391,12 @@ std::string model_bench_document(const ModelBenchRequest& request, const ModelBe
   for (const meter::Warning& warning : outcome.warnings)
     warnings.push_back({{"text", warning.text}, {"hint", warning.hint}});
   document["warnings"] = std::move(warnings);
+  Json problems = Json::array();
+  for (const BenchProblem& problem : outcome.problems) {
+    problems.push_back(
+        {{"doing", problem.doing}, {"message", problem.error.message}, {"hint", problem.error.hint}});
+  }
+  document["problems"] = std::move(problems);
   // Names come from files, which need not hold UTF-8; JSON must.
   return document.dump(2, ' ', false, Json::error_handler_t::replace);
 }
