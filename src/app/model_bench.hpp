@@ -27,6 +27,9 @@ struct SubjectRequest {
   engine::SessionOptions options;
 };
 
+/// If the model is a bundle's folder: what its deployment.toml says. User error for one that makes no sense.
+Status apply_deployment(SubjectRequest& subject);
+
 /// What `joulery bench MODEL` is asked for, beyond the settings.
 struct ModelBenchRequest {
   SubjectRequest subject;
