@@ -35,6 +35,7 @@ class Bench {
     if (request_.task) JOULERY_CHECK_OK(check_task());
     JOULERY_CHECK_OK(measure_sides());
     if (request_.task) JOULERY_CHECK_OK(judge_sides());
+    if (request_.task && !outcome_.data.synthetic) JOULERY_CHECK_OK(look_for_duplicates());
     if (request_.explain) JOULERY_CHECK_OK(explain_sides());
     outcome_.end_utc_ns = application_.clock().realtime_ns();
     outcome_.end_boottime_ns = application_.clock().boottime_ns();
@@ -146,6 +147,33 @@ class Bench {
                      judge.robustness(*sides_[i], *session, reference.get(),
                                       [this](int pid) { return open_meter(pid); }));
       outcome_.robustness.push_back(std::move(robustness));
+    }
+    return {};
+  }
+
+  /// Samples that are alike tell less than their number says.
+  Status look_for_duplicates() {
+    observer_.on_step("looking for samples that are alike");
+    JOULERY_ASSIGN(const std::unique_ptr<data::Dataset> dataset, open_bench_data(request_, *sides_[0]));
+    data::NearDuplicates finder;
+    const std::uint64_t most =
+        request_.most_samples > 0 ? std::min(request_.most_samples, kMostCompared) : kMostCompared;
+    for (std::uint64_t seen = 0; seen < most && !observer_.interrupted();) {
+      constexpr std::size_t kAtATime = 64;
+      JOULERY_ASSIGN(const data::Batch* batch, dataset->read(std::min<std::uint64_t>(kAtATime, most - seen)));
+      if (batch->count == 0) break;
+      finder.add(*batch);
+      seen += batch->count;
+    }
+    outcome_.duplicates = finder.report();
+    const data::DuplicateReport& found = *outcome_.duplicates;
+    constexpr std::uint64_t kOneIn = 100;
+    if ((found.exact_copies + found.near_copies) * kOneIn > found.samples) {
+      warn(fmt::format(
+               "of {} samples {} are copies of others and {} nearly so: the intervals of quality take them "
+               "for independent",
+               found.samples, found.exact_copies, found.near_copies),
+           "remove them, or say with --group which samples belong together");
     }
     return {};
   }
