@@ -132,11 +132,15 @@ Result<std::unique_ptr<data::Dataset>> open_bench_data(const ModelBenchRequest& 
   for (const engine::Port& port : side.inputs)
     wanted.inputs.push_back({.name = port.name, .type = port.type, .shape = port.shape});
   wanted.plugin_directory = own_library_directory();
+  wanted.needs_labels = request.task && *request.task != evaluate::TaskKind::agree;
   if (wanted.path.empty()) {
+    if (wanted.needs_labels) {
+      return user_error("made-up data tell of speed, not of quality",
+                        "give samples with labels with --data, or compare with f32 by --task agree");
+    }
     wanted.format = data::Format::synthetic;
     JOULERY_CHECK_OK(check_shapes(side));
   }
-  wanted.needs_labels = request.task && *request.task != evaluate::TaskKind::agree;
   return data::open_dataset(wanted);
 }
 

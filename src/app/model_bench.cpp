@@ -71,9 +71,6 @@ class Bench {
 
   /// A slip of the pen is told before minutes of measuring.
   Status check_task() {
-    if (outcome_.data.synthetic && *request_.task != evaluate::TaskKind::agree) {
-      return user_error("made-up data tell of speed, not of quality", "give real data with --data");
-    }
     JOULERY_ASSIGN(const std::unique_ptr<engine::Session> session, sides_[0]->load());
     evaluate::TaskOptions options = request_.task_options;
     if (options.class_names.empty()) options.class_names = outcome_.data.class_names;
