@@ -7,6 +7,7 @@
 #include "app/bench_engine.hpp"
 #include "base/dynamic_library.hpp"
 #include "base/text.hpp"
+#include "bundle/deployment.hpp"
 #include "engine/evaluator.hpp"
 #include "engine/options.hpp"
 #include "onnx/cost.hpp"
@@ -69,6 +70,33 @@ void fill_cost(BenchSide& side, SubjectFacts& facts, std::vector<meter::Warning>
 
 }  // namespace
 
+Status apply_deployment(SubjectRequest& subject) {
+  JOULERY_ASSIGN(const bundle::Deployment deployment, bundle::read_deployment(subject.model));
+  engine::SessionOptions& options = subject.options;
+  const auto unknown = [&](const char* what, const std::string& value) {
+    return user_error(fmt::format("{}/deployment.toml: there is no {} '{}'", printable(subject.model), what,
+                                  printable(value)));
+  };
+  if (deployment.engine) subject.engine = *deployment.engine;
+  if (deployment.precision) {
+    const auto precision = engine::parse_precision(*deployment.precision);
+    if (!precision) return unknown("precision", *deployment.precision);
+    options.precision = *precision;
+  }
+  if (deployment.optimisation) {
+    const auto optimisation = engine::parse_optimisation(*deployment.optimisation);
+    if (!optimisation) return unknown("optimisation", *deployment.optimisation);
+    options.optimisation = *optimisation;
+  }
+  options.threads = deployment.threads.value_or(options.threads);
+  options.streams = deployment.streams.value_or(options.streams);
+  options.batch = deployment.batch.value_or(options.batch);
+  options.pin_threads = deployment.pin_threads.value_or(options.pin_threads);
+  options.spin = deployment.spin.value_or(options.spin);
+  options.flush_denormals = deployment.flush_denormals.value_or(options.flush_denormals);
+  return {};
+}
+
 Result<std::unique_ptr<BenchSide>> open_bench_side(const Application& application,
                                                    const SubjectRequest& request,
                                                    const std::string& engine_path) {
@@ -104,11 +132,15 @@ Result<std::unique_ptr<data::Dataset>> open_bench_data(const ModelBenchRequest& 
   for (const engine::Port& port : side.inputs)
     wanted.inputs.push_back({.name = port.name, .type = port.type, .shape = port.shape});
   wanted.plugin_directory = own_library_directory();
+  wanted.needs_labels = request.task && *request.task != evaluate::TaskKind::agree;
   if (wanted.path.empty()) {
+    if (wanted.needs_labels) {
+      return user_error("made-up data tell of speed, not of quality",
+                        "give samples with labels with --data, or compare with f32 by --task agree");
+    }
     wanted.format = data::Format::synthetic;
     JOULERY_CHECK_OK(check_shapes(side));
   }
-  wanted.needs_labels = request.task && *request.task != evaluate::TaskKind::agree;
   return data::open_dataset(wanted);
 }
 

@@ -35,6 +35,8 @@ class Bench {
     if (request_.task) JOULERY_CHECK_OK(check_task());
     JOULERY_CHECK_OK(measure_sides());
     if (request_.task) judge_sides();
+    if (request_.task && !outcome_.data.synthetic)
+      note("looking for samples that are alike", look_for_duplicates());
     if (request_.explain) explain_sides();
     outcome_.interrupted = observer_.interrupted();
     outcome_.end_utc_ns = application_.clock().realtime_ns();
@@ -71,9 +73,6 @@ class Bench {
 
   /// A slip of the pen is told before minutes of measuring.
   Status check_task() {
-    if (outcome_.data.synthetic && *request_.task != evaluate::TaskKind::agree) {
-      return user_error("made-up data tell of speed, not of quality", "give real data with --data");
-    }
     BenchJudge judge(request_, observer_);
     for (std::size_t i = 0; i < sides_.size() && !observer_.interrupted(); ++i) {
       JOULERY_ASSIGN(const JudgedSessions sessions, load_judged(i));
@@ -144,6 +143,40 @@ class Bench {
     return sessions;
   }
 
+  /// Samples that are alike tell less than their number says.
+  Status look_for_duplicates() {
+    observer_.on_step("looking for samples that are alike");
+    JOULERY_ASSIGN(const std::unique_ptr<data::Dataset> dataset, open_bench_data(request_, *sides_[0]));
+    data::NearDuplicates finder;
+    const std::uint64_t most =
+        request_.most_samples > 0 ? std::min(request_.most_samples, kMostCompared) : kMostCompared;
+    for (std::uint64_t seen = 0; seen < most && !observer_.interrupted();) {
+      constexpr std::size_t kAtATime = 64;
+      JOULERY_ASSIGN(const data::Batch* batch, dataset->read(std::min<std::uint64_t>(kAtATime, most - seen)));
+      if (batch->count == 0) break;
+      finder.add(*batch);
+      seen += batch->count;
+    }
+    outcome_.duplicates = finder.report();
+    const data::DuplicateReport& found = *outcome_.duplicates;
+    constexpr std::uint64_t kOneIn = 100;
+    if ((found.exact_copies + found.near_copies) * kOneIn > found.samples) {
+      warn(fmt::format(
+               "of {} samples {} are copies of others and {} nearly so: the intervals of quality take them "
+               "for independent",
+               found.samples, found.exact_copies, found.near_copies),
+           "remove them, or say with --group which samples belong together");
+    }
+    return {};
+  }
+
+  /// An error after there were figures.
+  void note(std::string doing, Status outcome) {
+    // What Ctrl-C has left too little of for an answer is no news.
+    if (outcome || observer_.interrupted()) return;
+    outcome_.problems.push_back({std::move(doing), std::move(outcome).error()});
+  }
+
   /// What is found of the sides one after the other; the first that goes wrong ends it, so that a place in
   /// `into` is always the side's.
   template <class Finding, class Find>
@@ -151,11 +184,8 @@ class Bench {
     for (std::size_t i = 0; i < sides_.size() && !observer_.interrupted(); ++i) {
       Result<Finding> found = find(i);
       if (!found) {
-        // With a sample or none before Ctrl-C there is nothing to tell, and that is no news.
-        if (!observer_.interrupted()) {
-          outcome_.problems.push_back(
-              {fmt::format("{} of {}", doing, printable(sides_[i]->file.name())), std::move(found).error()});
-        }
+        note(fmt::format("{} of {}", doing, printable(sides_[i]->file.name())),
+             std::unexpected(std::move(found).error()));
         return;
       }
       into.push_back(*std::move(found));

@@ -9,6 +9,7 @@
 
 #include "app/application.hpp"
 #include "data/dataset.hpp"
+#include "data/near_duplicates.hpp"
 #include "engine/engine.hpp"
 #include "engine/precision_report.hpp"
 #include "evaluate/measurement.hpp"
@@ -26,6 +27,9 @@ struct SubjectRequest {
   std::string engine;
   engine::SessionOptions options;
 };
+
+/// If the model is a bundle's folder: what its deployment.toml says. User error for one that makes no sense.
+Status apply_deployment(SubjectRequest& subject);
 
 /// What `joulery bench MODEL` is asked for, beyond the settings.
 struct ModelBenchRequest {
@@ -104,6 +108,9 @@ struct BenchProblem {
   Error error;
 };
 
+/// Looking for samples that are alike takes 1.5 kB for each.
+constexpr std::uint64_t kMostCompared = 20'000;
+
 struct ModelBenchOutcome {
   std::string run_id;
   bool stored = false;
@@ -114,6 +121,8 @@ struct ModelBenchOutcome {
   evaluate::Protocol protocol;
   std::vector<SubjectFacts> subjects;
   data::DatasetInfo data;
+  /// Samples among the first kMostCompared that are alike, if their quality was asked for.
+  std::optional<data::DuplicateReport> duplicates;
   /// Batches that the calls rotate through.
   std::size_t batches = 0;
   evaluate::MeasurementResult measurement;

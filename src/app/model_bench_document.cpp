@@ -318,8 +318,17 @@ Json subject_json(const ModelBenchOutcome& outcome, std::size_t index) {
                                                       : Json(nullptr)}};
 }
 
+Json duplicates_json(const std::optional<data::DuplicateReport>& found) {
+  if (!found) return nullptr;
+  return {{"samples", found->samples},
+          {"exact_copies", found->exact_copies},
+          {"near_copies", found->near_copies},
+          {"method", found->method}};
+}
+
 Json data_json(const ModelBenchOutcome& outcome) {
-  return {{"format", outcome.data.format},
+  return {{"duplicates", duplicates_json(outcome.duplicates)},
+          {"format", outcome.data.format},
           {"path", outcome.data.path},
           {"samples", outcome.data.count ? Json(*outcome.data.count) : Json(nullptr)},
           {"synthetic", outcome.data.synthetic},
