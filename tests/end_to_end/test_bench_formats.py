@@ -1,0 +1,109 @@
+"""What `joulery bench MODEL` writes: its JSON against the schema, its page in a browser, and other tools' files."""
+
+import json
+
+import numpy
+import onnx
+import pytest
+from browser import browser  # noqa: F401
+from conftest import Joulery, check_schema
+from onnx import TensorProto, helper
+from test_report import CONTRAST, check_page
+
+SIDE = 16
+CLASSES = 4
+HOSTILE = "</title></style><script>alert(1)</script>\"'><svg onload=alert(2)> \u202e"
+
+
+def make_model(path, width=8):
+    """A small network of convolutions whose last layer looks at the four quarters of an image."""
+    random = numpy.random.default_rng(7)
+    half = SIDE // 2
+    quarters = numpy.zeros((width * SIDE * SIDE, CLASSES), "f4")
+    for quarter in range(CLASSES):
+        mask = numpy.zeros((width, SIDE, SIDE), "f4")
+        top, left = half * (quarter // 2), half * (quarter % 2)
+        mask[:, top : top + half, left : left + half] = 1
+        quarters[:, quarter] = mask.ravel()
+    constants = {
+        "w": numpy.abs(random.normal(0, 0.01, (width, 1, 3, 3))).astype("f4"),
+        "b": numpy.zeros(width, "f4"),
+        "q": quarters,
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("Flatten", ["r"], ["f"]),
+        helper.make_node("MatMul", ["f", "q"], ["scores"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "quarters",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 1, SIDE, SIDE])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", CLASSES])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+def make_data(path, samples=240):
+    """Images with one bright quarter, which is the label; noise makes some of them hard."""
+    random = numpy.random.default_rng(11)
+    labels = numpy.arange(samples) % CLASSES
+    images = random.normal(0, 1.5, (samples, 1, SIDE, SIDE)).astype("f4")
+    half = SIDE // 2
+    for image, label in zip(images, labels, strict=True):
+        image[0, half * (label // 2) :, half * (label % 2) :][:half, :half] += 0.4
+    groups = numpy.array([f"{HOSTILE} {i % 3}" for i in range(samples)])
+    numpy.savez(path, x=images, y=labels.astype("i8"), camera=groups)
+    return path
+
+
+def bench(joulery, *arguments, **options):
+    return joulery("bench", *arguments, "--budget", "2s", "--engine", "onnxruntime", **options)
+
+
+class Benched:
+    """One bench with quality and two sides in every format, of files with hostile names."""
+
+    def __init__(self, home):
+        self.joulery = Joulery(home)
+        name = HOSTILE.replace("/", "\u2215")
+        model = make_model(home / f"{name}.onnx")
+        other = make_model(home / "other.onnx", width=12)
+        data = make_data(home / "data.npz")
+        judged = ("--data", data, "--task", "classify", "--group", "camera")
+        self.json = self.run("one.json", model, *judged, "--format", "json")
+        self.versus_json = self.run("two.json", model, "--versus", other, *judged, "--format", "json")
+
+    def run(self, name, *arguments):
+        path = self.joulery.home / name
+        bench(self.joulery, *arguments, "--output", path)
+        return path
+
+
+@pytest.fixture(scope="module")
+def benched(tmp_path_factory):
+    return Benched(tmp_path_factory.mktemp("benched"))
+
+
+def test_the_schema_holds_for_real_output(benched):
+    for path in (benched.json, benched.versus_json):
+        check_schema(json.loads(path.read_text()), "bench")
+    one = json.loads(benched.json.read_text())
+    assert one["quality"]["calibration"]["bins"] and one["quality"]["slices"]
+    assert one["versus"] is None and one["comparison"] is None
+    two = json.loads(benched.versus_json.read_text())
+    assert two["versus"]["quality"] and two["comparison"]["cpu_seconds_ratio"]
+
+
+def test_the_schema_holds_without_data_and_in_the_record(benched):
+    joulery = benched.joulery
+    document = json.loads(bench(joulery, joulery.home / "other.onnx", "--json").stdout)
+    check_schema(document, "bench")
+    assert document["data"]["synthetic"] and document["quality"] is None
+    evidence = joulery.json("show", document["run_id"], schema="show")["evidence"]
+    kept = [each["content"] for each in evidence if each["type"] == "joulery/bench-model"]
+    assert kept == [document]
