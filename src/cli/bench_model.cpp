@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "app/bench_page.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "cli/interruption.hpp"
@@ -50,6 +51,7 @@ std::string rendered(app::Application& application, const app::ModelBenchOutcome
                      const std::string& format, bool to_file) {
   if (format == "json") return outcome.document + "\n";
   if (format == "markdown") return model_bench_markdown(outcome);
+  if (format == "html") return app::bench_page(outcome);
   return model_bench_text(outcome, to_file ? Palette{} : palette(application, Stream::out),
                           text_width(Stream::out));
 }

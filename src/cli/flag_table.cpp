@@ -282,9 +282,9 @@ Verb bench_verb() {
                         .candidates = "experiments"});
   verb.flags.push_back({.name = "format",
                         .value = "FORMAT",
-                        .help = "table (default), json or markdown",
+                        .help = "table (default), json or markdown; of a model also html",
                         .short_name = 'f',
-                        .choices = {"table", "json", "markdown"}});
+                        .choices = {"table", "json", "markdown", "html"}});
   verb.flags.push_back(json_flag());
   verb.flags.push_back(
       {.name = "output", .value = "FILE", .help = "write to FILE", .short_name = 'o', .takes_file = true});

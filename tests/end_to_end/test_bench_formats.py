@@ -76,6 +76,9 @@ class Benched:
         data = make_data(home / "data.npz")
         judged = ("--data", data, "--task", "classify", "--group", "camera")
         self.json = self.run("one.json", model, *judged, "--format", "json")
+        self.page = self.run("one.html", model, *judged, "--format", "html")
+        self.versus_page = self.run("two.html", model, "--versus", other, *judged, "--format", "html")
+        self.bare_page = self.run("bare.html", other, "--format", "html")
         self.versus_json = self.run("two.json", model, "--versus", other, *judged, "--format", "json")
 
     def run(self, name, *arguments):
@@ -107,3 +110,66 @@ def test_the_schema_holds_without_data_and_in_the_record(benched):
     evidence = joulery.json("show", document["run_id"], schema="show")["evidence"]
     kept = [each["content"] for each in evidence if each["type"] == "joulery/bench-model"]
     assert kept == [document]
+
+
+def test_the_page_has_the_figures(benched):
+    page = check_page(benched.page)
+    for key in (
+        "energy_per_inference_joules",
+        "energy_active_per_inference_joules",
+        "energy_machine_per_inference_joules",
+        "carbon_per_inference_gco2e",
+        "cpu_seconds_per_inference",
+        "wall_seconds_per_inference",
+        "throughput_per_second",
+        "latency_p50_seconds",
+        "latency_p99_seconds",
+        "peak_resident_bytes",
+        "accuracy",
+        "ece",
+    ):
+        assert page.figures[key] > 0, key
+    assert page.figures["latency_p50_seconds"] <= page.figures["latency_p99_seconds"]
+    for words in ("Latency of a call", "Over time", "Is it as sure as it should be?", "Parts of the data"):
+        assert words in page.words, words
+    assert "(95 % confidence interval)" in page.words and "The chart as a table" in page.words
+    assert not any(key.startswith("versus_") for key in page.figures)
+
+
+def test_the_page_of_two_has_their_ratio(benched):
+    page = check_page(benched.versus_page)
+    assert page.figures["cpu_seconds_ratio"] > 0
+    assert page.figures["versus_cpu_seconds_per_inference"] > 0 and page.figures["versus_accuracy"] > 0
+    assert "B against A" in page.words
+
+
+def test_a_page_without_quality_says_what_its_inputs_are(benched):
+    page = check_page(benched.bare_page)
+    assert "made up" in page.words and "Quality" not in page.words
+
+
+def test_hostile_names_stay_text(benched):
+    words = check_page(benched.page).words
+    assert "<script>alert(1)<\u2215script>" in words and "<script>alert(1)</script>" in words
+    assert "<U+202E>" in words
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_in_a_browser(browser, benched, width, scheme):  # noqa: F811
+    for path in (benched.page, benched.versus_page, benched.bare_page):
+        browser.show(path, width, scheme)
+        browser.ask("document.querySelectorAll('details').forEach(each => each.open = true)")
+        assert browser.ask("document.scrollingElement.scrollWidth") <= width
+        assert browser.complaints == []
+        assert browser.requests == [path.as_uri()]
+        assert browser.ask(CONTRAST) == []
+        plots = browser.ask(
+            "[...document.querySelectorAll('.plot > svg')].map(each => each.getBoundingClientRect().width)"
+        )
+        assert len(plots) >= 3 and all(each > width / 2 for each in plots)
+
+
+def test_a_server_has_no_page(joulery):
+    said = joulery("bench", "http://127.0.0.1:9/v1", "--format", "html", code=2).stderr
+    assert "--format html is for a model" in said
