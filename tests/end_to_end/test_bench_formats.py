@@ -79,6 +79,8 @@ class Benched:
         self.page = self.run("one.html", model, *judged, "--format", "html")
         self.versus_page = self.run("two.html", model, "--versus", other, *judged, "--format", "html")
         self.bare_page = self.run("bare.html", other, "--format", "html")
+        self.optimum = self.run("benchmark_report.json", model, *judged, "--format", "optimum")
+        self.score = self.run("GPU_ENERGY_SUMMARY.json", model, *judged, "--format", "aienergyscore")
         self.versus_json = self.run("two.json", model, "--versus", other, *judged, "--format", "json")
 
     def run(self, name, *arguments):
@@ -173,3 +175,94 @@ def test_in_a_browser(browser, benched, width, scheme):  # noqa: F811
 def test_a_server_has_no_page(joulery):
     said = joulery("bench", "http://127.0.0.1:9/v1", "--format", "html", code=2).stderr
     assert "--format html is for a model" in said
+
+
+# Keys of every part, as optimum-benchmark's own classes have them: it reads with them and knows no other.
+OPTIMUM_PARTS = {
+    "memory": ("unit", "max_ram", "max_global_vram", "max_process_vram", "max_reserved", "max_allocated"),
+    "latency": ("unit", "values", "count", "total", "mean", "p50", "p90", "p95", "p99", "stdev", "stdev_"),
+    "throughput": ("unit", "value"),
+    "energy": ("unit", "cpu", "ram", "gpu", "total"),
+    "efficiency": ("unit", "value"),
+}
+
+
+def test_what_optimum_benchmark_reads(benched):
+    report = json.loads(benched.optimum.read_text())
+    assert list(report) == ["load_model", "first_forward", "forward"]
+    for phase in report.values():
+        assert set(phase) == set(OPTIMUM_PARTS)
+        for part, keys in OPTIMUM_PARTS.items():
+            assert phase[part] is None or set(phase[part]) == set(keys)
+        latency = phase["latency"]
+        assert latency["count"] == len(latency["values"])
+        assert latency["mean"] == pytest.approx(numpy.mean(latency["values"]))
+        assert latency["stdev"] == pytest.approx(numpy.std(latency["values"]))
+        for percent in (50, 90, 95, 99):
+            assert latency[f"p{percent}"] == pytest.approx(numpy.percentile(latency["values"], percent))
+    forward = report["forward"]
+    beside = json.loads((benched.optimum.parent / "benchmark_report.ranges.json").read_text())
+    check_schema(beside, "bench")
+    joules = beside["energy_per_inference_joules"]["value"]
+    assert forward["energy"]["total"] * 3.6e6 == pytest.approx(joules)
+    parts = sum(forward["energy"][key] for key in ("cpu", "ram", "gpu"))
+    assert parts == pytest.approx(forward["energy"]["total"])
+    assert forward["efficiency"]["value"] == pytest.approx(3.6e6 / joules)
+    assert forward["latency"]["p50"] == pytest.approx(beside["latency_p50_seconds"], rel=0.05)
+    assert forward["memory"]["max_ram"] * 1e6 == beside["peak_resident_bytes"]
+
+
+def test_what_ai_energy_score_reads(benched):
+    score = json.loads(benched.score.read_text())
+    beside = json.loads((benched.score.parent / "GPU_ENERGY_SUMMARY.ranges.json").read_text())
+    assert score["units"] == "Wh" and score["total"] == score["energy"]["gpu_energy_wh"] == score["decode_wh"]
+    # No GPU takes part in this bench, and nobody is to think that this is a score.
+    assert score["total"] == 0 and "no score" in score["joulery"]["note"]
+    own = score["joulery"]["energy_per_1000_queries_watt_hours"]
+    for key in ("value", "low", "high"):
+        assert own[key] * 3.6 == pytest.approx(beside["energy_per_inference_joules"][key])
+    assert own["provenance"] == beside["energy_per_inference_joules"]["provenance"]
+
+
+def metrics_of(joulery, run):
+    metrics = joulery.json("show", run, schema="show")["run"]["metrics"]
+    return {key.removeprefix("joulery/"): value for key, value in metrics.items()}
+
+
+def test_what_is_written_can_be_read(benched, joulery):
+    done = joulery.json("import", benched.optimum, benched.score, schema="import")["files"]
+    assert [each["added"] for each in done] == [1, 1]
+    optimum = metrics_of(joulery, done[0]["run_ids"][0])
+    beside = json.loads((benched.optimum.parent / "benchmark_report.ranges.json").read_text())
+    assert optimum["energy_per_inference_joules"] == pytest.approx(beside["energy_per_inference_joules"]["value"])
+    assert optimum["peak_memory_bytes"] == beside["peak_resident_bytes"]
+    score = metrics_of(joulery, done[1]["run_ids"][0])
+    beside = json.loads((benched.score.parent / "GPU_ENERGY_SUMMARY.ranges.json").read_text())
+    for key, ours in (("", "value"), ("_low", "low"), ("_high", "high")):
+        expected = beside["energy_per_inference_joules"][ours]
+        assert score["energy_per_inference_joules" + key] == pytest.approx(expected)
+    again = joulery.json("import", benched.optimum, schema="import")["files"][0]
+    assert (again["added"], again["unchanged"]) == (0, 1)
+
+
+def test_an_imported_benchmark_is_no_measurement_of_ours(benched, joulery):
+    said = joulery("import", benched.optimum).stderr
+    assert "counts as assumed, without a range" in said
+    runs = joulery.json("runs", schema="runs")["runs"]
+    assert len(runs) == 1 and runs[0]["experiment"] == "optimum-benchmark"
+
+
+def test_an_unknown_unit_is_not_guessed(benched, joulery, tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text(benched.optimum.read_text().replace('"kWh"', '"mWh"'))
+    said = joulery("import", path, code=2).stderr
+    assert "unit is 'mWh', which is not known" in said and "hint:" in said
+    # All or nothing: the good file before it is not stored either.
+    joulery("import", benched.optimum, path, code=2)
+    assert "there are no runs yet" in joulery("runs", code=2).stderr
+
+
+def test_foreign_formats_say_what_they_lose(benched):
+    joulery = benched.joulery
+    said = bench(joulery, joulery.home / "other.onnx", "--format", "aienergyscore").stderr
+    assert "is no score" in said and "joulery show" in said
