@@ -104,8 +104,9 @@ VerbResult bench_model(app::Application& application, const Arguments& arguments
   app::ModelBenchOutcome& outcome = **benched;
   constexpr int kSignalled = 128;
   if (outcome.interrupted && outcome.measurement.subjects[0].cpu_blocks.values.empty()) {
-    print_error({.kind = Error::Kind::user, .message = "interrupted before anything was measured", .hint = {}},
-                palette(application, Stream::err));
+    print_error(
+        {.kind = Error::Kind::user, .message = "interrupted before anything was measured", .hint = {}},
+        palette(application, Stream::err));
     return kSignalled + interrupted_by();
   }
   const Status stored = app::store_model_bench(application, request, outcome);
