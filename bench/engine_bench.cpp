@@ -18,6 +18,7 @@
 #include "base/dynamic_library.hpp"
 #include "base/files.hpp"
 #include "engine/contained.hpp"
+#include "engine/measure.hpp"
 #include "engine/search.hpp"
 
 #if __has_include(<onnxruntime_c_api.h>)
@@ -151,26 +152,36 @@ std::unique_ptr<engine::Session> load(engine::Engine& opened, const std::string&
 }
 
 #ifdef JOULERY_HAS_ONNXRUNTIME
-void compare_with_bare_loop(engine::Session& session, BareSession& bare) {
+/// One way of calling against the bare loop, in turn.
+template <class Ours>
+void compare_with_bare_loop(const char* name, BareSession& bare, const Ours& our_block_ns) {
   std::vector<double> differences;
   std::vector<double> bare_times;
-  const auto ours = [&] { static_cast<void>(session.run()); };
   const auto theirs = [&] { bare.run(); };
   for (int i = 0; i < kBlocks + kWarmUpBlocks; ++i) {
     // ABBA, so that a drift hits both alike.
-    const double a1 = block_ns(ours);
+    const double a1 = our_block_ns();
     const double b1 = block_ns(theirs);
     const double b2 = block_ns(theirs);
-    const double a2 = block_ns(ours);
+    const double a2 = our_block_ns();
     if (i < kWarmUpBlocks) continue;
     differences.push_back((a1 + a2 - b1 - b2) / 2);
     bare_times.push_back((b1 + b2) / 2);
   }
   const Estimate result = estimate(differences);
   say(fmt::format("bare C loop: median {:.0f} ns a call", median_of(bare_times)));
-  say(fmt::format(
-      "Session::run over it: {:+.1f} ns a call, upper 95 % bound {:.1f} ns ({} ABBA blocks of {} calls)",
-      result.median, result.bound, kBlocks, 2 * kCallsPerBlock));
+  say(fmt::format("{} over it: {:+.1f} ns a call, upper 95 % bound {:.1f} ns ({} ABBA blocks of {} calls)",
+                  name, result.median, result.bound, kBlocks, 2 * kCallsPerBlock));
+}
+
+void compare_with_bare_loop(engine::Session& session, BareSession& bare) {
+  compare_with_bare_loop("Session::run", bare,
+                         [&] { return block_ns([&] { static_cast<void>(session.run()); }); });
+  // What `joulery bench` does: every call is timed, and its latency kept.
+  compare_with_bare_loop("a timed block", bare, [&] {
+    const auto block = engine::run_block(session, {.calls = kCallsPerBlock, .seconds = 60});
+    return block ? block->wall_seconds * 1e9 / kCallsPerBlock : 0;
+  });
 }
 #endif
 

@@ -50,6 +50,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       ImagePlan::create({.name = "x", .type = DataType::f32, .shape = Shape{-1, 3, 7, 9}}, options);
   require(plan.has_value());
   std::vector<std::byte> bytes;
-  if (plan->append(std::move(*image), bytes)) require(bytes.size() == 3UL * 7 * 9 * 4);
+  if (plan->append(*image, bytes)) require(bytes.size() == 3UL * 7 * 9 * 4);
   return 0;
 }

@@ -122,6 +122,11 @@ Result<EndpointPoint> run_point(Application& application, const EndpointRequest&
       point.server_cpu_seconds = (*metered)->reading.cpu_seconds;
       point.steal_seconds = (*metered)->steal_seconds;
       point.warnings = std::move((*metered)->warnings);
+      if (!point.energy) {
+        point.warnings.push_back(
+            {"the server's energy is not known: nothing of it was seen while the load ran",
+             "a longer load, such as --duration 30s, may tell; joulery doctor shows what is metered"});
+      }
     } else {
       point.warnings.push_back(
           {"the server's energy is not known: " + metered->error().message, metered->error().hint});

@@ -120,7 +120,8 @@ Result<EnginesReport> look_for_engines(Application& application, const std::stri
 
 Result<std::unique_ptr<engine::Engine>> open_bench_engine(const Application& application,
                                                           const std::string& kind,
-                                                          const std::string& engine_path) {
+                                                          const std::string& engine_path,
+                                                          const std::string& profile_folder) {
   JOULERY_ASSIGN(const auto places,
                  engine::search_places(application.root(), search_context(application, engine_path)));
   const auto kinds = engine::engine_kinds();
@@ -131,6 +132,7 @@ Result<std::unique_ptr<engine::Engine>> open_bench_engine(const Application& app
   engine::WorkerLimits limits;
   limits.cpu_seconds = kBenchCpuSeconds;
   limits.run_timeout_seconds = kBenchCallSeconds;
+  limits.profile_folder = profile_folder;
   std::optional<Error> problem;
   for (const engine::FoundEngine& found : engine::find_engines(application.root(), places)) {
     if (!kind.empty() && kind != found.kind->name) continue;

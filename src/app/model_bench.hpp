@@ -9,8 +9,11 @@
 
 #include "app/application.hpp"
 #include "data/dataset.hpp"
+#include "data/near_duplicates.hpp"
 #include "engine/engine.hpp"
+#include "engine/precision_report.hpp"
 #include "evaluate/measurement.hpp"
+#include "evaluate/robustness.hpp"
 #include "evaluate/task.hpp"
 #include "onnx/finding.hpp"
 
@@ -25,6 +28,9 @@ struct SubjectRequest {
   engine::SessionOptions options;
 };
 
+/// If the model is a bundle's folder: what its deployment.toml says. User error for one that makes no sense.
+Status apply_deployment(SubjectRequest& subject);
+
 /// What `joulery bench MODEL` is asked for, beyond the settings.
 struct ModelBenchRequest {
   SubjectRequest subject;
@@ -38,6 +44,11 @@ struct ModelBenchRequest {
   evaluate::TaskOptions task_options;
   /// Of the data, for quality; 0: all.
   std::uint64_t most_samples = 0;
+  /// Judge on spoiled inputs too, so many samples of each kind.
+  bool robustness = false;
+  std::uint64_t robustness_samples = 256;
+  /// Say where the time goes.
+  bool explain = false;
   /// Of the run; empty: the model's.
   std::string name;
   std::map<std::string, std::string> tags;
@@ -64,6 +75,42 @@ struct SubjectFacts {
   std::vector<engine::Port> outputs;
 };
 
+/// Quality on spoiled inputs, and what the model then costs.
+struct RobustnessOutcome {
+  /// "images", "features", "tokens": what the inputs were taken for, and how.
+  std::string kind;
+  std::string input;
+  std::string note;
+  std::uint64_t samples = 0;
+  evaluate::Robustness figures;
+  /// Per inference, clean and for each row of the figures; of a few calls.
+  double clean_cpu_seconds = 0;
+  std::vector<double> cpu_seconds;
+  /// Of all of this test, the engine's part.
+  bool energy_known = false;
+  Quantity<Joules> energy;
+  double seconds = 0;
+};
+
+/// Where the time of a call goes.
+struct Explanation {
+  /// The longest first, of all profiled calls.
+  std::vector<engine::OperatorTime> operators;
+  std::uint64_t calls = 0;
+  engine::PrecisionReport precision;
+  std::vector<meter::Warning> reasons;
+};
+
+/// What was asked for and went wrong after there were figures.
+struct BenchProblem {
+  /// "judging the answers of a.onnx".
+  std::string doing;
+  Error error;
+};
+
+/// Looking for samples that are alike takes 1.5 kB for each.
+constexpr std::uint64_t kMostCompared = 20'000;
+
 struct ModelBenchOutcome {
   std::string run_id;
   bool stored = false;
@@ -74,12 +121,21 @@ struct ModelBenchOutcome {
   evaluate::Protocol protocol;
   std::vector<SubjectFacts> subjects;
   data::DatasetInfo data;
+  /// Samples among the first kMostCompared that are alike, if their quality was asked for.
+  std::optional<data::DuplicateReport> duplicates;
   /// Batches that the calls rotate through.
   std::size_t batches = 0;
   evaluate::MeasurementResult measurement;
   /// One for each subject, if a task was asked for.
   std::vector<evaluate::QualityReport> quality;
+  /// One for each subject, if they were asked for.
+  std::vector<RobustnessOutcome> robustness;
+  std::vector<Explanation> explanations;
   std::vector<meter::Warning> warnings;
+  /// All figures that do not rest on these stand.
+  std::vector<BenchProblem> problems;
+  /// Somebody asked it to end before it was through.
+  bool interrupted = false;
   /// docs/schemas/bench.schema.json
   std::string document;
 };
@@ -92,7 +148,8 @@ class ModelBenchObserver {
   virtual bool interrupted() = 0;
 };
 
-/// Measures a model, or two in turn, judges what they answer, and stores a run with it.
+/// Measures a model, or two in turn, and judges what they answer. An error before anything was measured is
+/// an error of the whole; a later one is a problem of the outcome.
 Result<ModelBenchOutcome> bench_model(Application& application, const ModelBenchRequest& request,
                                       ModelBenchObserver& observer);
 

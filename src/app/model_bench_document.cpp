@@ -188,6 +188,81 @@ Json quality_json(const evaluate::QualityReport& report) {
           {"warnings", report.warnings}};
 }
 
+Json robustness_json(const RobustnessOutcome& robustness) {
+  Json rows = Json::array();
+  for (std::size_t i = 0; i < robustness.figures.rows.size(); ++i) {
+    const evaluate::RobustnessRow& row = robustness.figures.rows[i];
+    rows.push_back({{"perturbation", row.perturbation.name},
+                    {"category", row.perturbation.category},
+                    {"severity", row.perturbation.severity},
+                    {"description", row.perturbation.description},
+                    {"quality", metric_json(row.quality)},
+                    {"loss", metric_json(row.loss)},
+                    {"flip_rate", row.flip_rate ? metric_json(*row.flip_rate) : Json(nullptr)},
+                    {"non_finite_samples", row.non_finite_samples},
+                    {"cpu_seconds_per_inference", robustness.cpu_seconds[i]}});
+  }
+  const evaluate::Robustness& figures = robustness.figures;
+  return {{"kind", robustness.kind},
+          {"input", robustness.input},
+          {"note", robustness.note},
+          {"samples", robustness.samples},
+          {"clean", metric_json(figures.clean)},
+          {"mean_quality", metric_json(figures.mean_quality)},
+          {"mean_loss", metric_json(figures.mean_loss)},
+          {"relative_corruption_error", optional_json(figures.relative_corruption_error)},
+          {"mean_flip_rate", figures.mean_flip_rate ? metric_json(*figures.mean_flip_rate) : Json(nullptr)},
+          {"clean_cpu_seconds_per_inference", robustness.clean_cpu_seconds},
+          {"energy_joules", known_or_null(robustness.energy_known, robustness.energy)},
+          {"seconds", robustness.seconds},
+          {"rows", std::move(rows)}};
+}
+
+Json explanation_json(const Explanation& found, const evaluate::InferenceEnergy& energy) {
+  Json operators = Json::array();
+  const double total = found.precision.total_seconds;
+  for (const engine::OperatorTime& one : found.operators) {
+    const double share = total > 0 ? one.seconds / total : 0;
+    Json joules = nullptr;
+    if (energy.known) {
+      joules = quantity(energy.active * share);
+      joules["basis"] = "share of the operators' time; " + joules["basis"].get<std::string>();
+      if (energy.active.provenance() == Provenance::measured)
+        joules["provenance"] = provenance_name(Provenance::derived);
+    }
+    operators.push_back(
+        {{"node", one.node},
+         {"op_type", one.op_type},
+         {"kernel", one.kernel},
+         {"precision", one.precision},
+         {"seconds_per_call", found.calls > 0 ? one.seconds / static_cast<double>(found.calls) : 0},
+         {"share", share},
+         {"energy_per_inference_joules", std::move(joules)}});
+  }
+  Json requested = Json::array();
+  for (const engine::RequestedOperator& one : found.precision.requested) {
+    requested.push_back({{"node", one.node},
+                         {"op_type", one.op_type},
+                         {"form", onnx::low_precision_form_name(one.form)},
+                         {"is_low", one.is_low ? Json(*one.is_low) : Json(nullptr)},
+                         {"kernel", one.kernel},
+                         {"precision", one.precision}});
+  }
+  Json reasons = Json::array();
+  for (const meter::Warning& reason : found.reasons)
+    reasons.push_back({{"text", reason.text}, {"hint", reason.hint}});
+  return {{"calls", found.calls},
+          {"operator_seconds_per_call", found.calls > 0 ? total / static_cast<double>(found.calls) : 0},
+          {"low_precision_share", total > 0 ? found.precision.low_seconds / total : 0},
+          {"boundary_share", total > 0 ? found.precision.boundary_seconds / total : 0},
+          {"requested_low_precision", found.precision.requested.size()},
+          {"really_low_precision", found.precision.low},
+          {"not_low_precision", found.precision.not_low},
+          {"requested", std::move(requested)},
+          {"operators", std::move(operators)},
+          {"reasons", std::move(reasons)}};
+}
+
 Json options_json(const evaluate::SubjectResult& subject) {
   Json options = Json::array();
   for (const engine::EffectiveOption& option : subject.effective_options) {
@@ -218,7 +293,8 @@ Json subject_json(const ModelBenchOutcome& outcome, std::size_t index) {
       {"energy_per_inference_joules", known_or_null(energy.known, energy.total)},
       {"energy_active_per_inference_joules", known_or_null(energy.known, energy.active)},
       {"energy_idle_share_per_inference_joules", known_or_null(energy.known, energy.idle_share)},
-      {"energy_machine_per_inference_joules", known_or_null(energy.known, energy.machine)},
+      {"energy_machine_per_inference_joules",
+       known_or_null(energy.known && energy.machine_known, energy.machine)},
       {"carbon_per_inference_gco2e", known_or_null(energy.known, energy.carbon)},
       {"idle_basis", energy.known ? Json(energy.idle_basis) : Json(nullptr)},
       {"cpu_seconds_per_inference", figure_json(result.cpu_seconds, "CPU clock of the engine's process")},
@@ -235,11 +311,24 @@ Json subject_json(const ModelBenchOutcome& outcome, std::size_t index) {
       {"cold_start", cold_start_json(result, energy)},
       {"resident_bytes", result.resident_bytes},
       {"peak_resident_bytes", result.peak_resident_bytes},
-      {"quality", index < outcome.quality.size() ? quality_json(outcome.quality[index]) : Json(nullptr)}};
+      {"quality", index < outcome.quality.size() ? quality_json(outcome.quality[index]) : Json(nullptr)},
+      {"robustness",
+       index < outcome.robustness.size() ? robustness_json(outcome.robustness[index]) : Json(nullptr)},
+      {"explain", index < outcome.explanations.size() ? explanation_json(outcome.explanations[index], energy)
+                                                      : Json(nullptr)}};
+}
+
+Json duplicates_json(const std::optional<data::DuplicateReport>& found) {
+  if (!found) return nullptr;
+  return {{"samples", found->samples},
+          {"exact_copies", found->exact_copies},
+          {"near_copies", found->near_copies},
+          {"method", found->method}};
 }
 
 Json data_json(const ModelBenchOutcome& outcome) {
-  return {{"format", outcome.data.format},
+  return {{"duplicates", duplicates_json(outcome.duplicates)},
+          {"format", outcome.data.format},
           {"path", outcome.data.path},
           {"samples", outcome.data.count ? Json(*outcome.data.count) : Json(nullptr)},
           {"synthetic", outcome.data.synthetic},
@@ -311,6 +400,12 @@ std::string model_bench_document(const ModelBenchRequest& request, const ModelBe
   for (const meter::Warning& warning : outcome.warnings)
     warnings.push_back({{"text", warning.text}, {"hint", warning.hint}});
   document["warnings"] = std::move(warnings);
+  Json problems = Json::array();
+  for (const BenchProblem& problem : outcome.problems) {
+    problems.push_back(
+        {{"doing", problem.doing}, {"message", problem.error.message}, {"hint", problem.error.hint}});
+  }
+  document["problems"] = std::move(problems);
   // Names come from files, which need not hold UTF-8; JSON must.
   return document.dump(2, ' ', false, Json::error_handler_t::replace);
 }

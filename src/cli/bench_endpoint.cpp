@@ -1,10 +1,8 @@
 #include "cli/bench_endpoint.hpp"
 
 #include <fmt/format.h>
-#include <signal.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
 
 #include "app/endpoint_bench.hpp"
@@ -13,39 +11,12 @@
 #include "base/text.hpp"
 #include "cli/endpoint_request.hpp"
 #include "cli/endpoint_text.hpp"
+#include "cli/interruption.hpp"
 #include "cli/output_file.hpp"
 #include "cli/terminal.hpp"
 
 namespace joulery::cli {
 namespace {
-
-/// The signal that ends the load; a second one ends the program.
-volatile sig_atomic_t interrupted_by = 0;
-
-void on_signal(int signal) {
-  interrupted_by = signal;
-}
-
-/// Ctrl-C ends the load and not the program, while this lives.
-class InterruptibleLoad {
- public:
-  InterruptibleLoad() {
-    interrupted_by = 0;
-    struct sigaction action{};
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESETHAND;
-    for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &action, &before_[i]);
-  }
-  ~InterruptibleLoad() {
-    for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
-  }
-  InterruptibleLoad(const InterruptibleLoad&) = delete;
-  InterruptibleLoad& operator=(const InterruptibleLoad&) = delete;
-
- private:
-  static constexpr std::array kSignals{SIGINT, SIGTERM};
-  std::array<struct sigaction, kSignals.size()> before_{};
-};
 
 /// One line on the terminal that is rewritten while a load runs.
 class ProgressLine final : public app::EndpointObserver {
@@ -78,7 +49,7 @@ class ProgressLine final : public app::EndpointObserver {
     static_cast<void>(print(Stream::err, "\r\x1b[K" + line.substr(0, width)));
     drawn_ = true;
   }
-  bool interrupted() override { return interrupted_by != 0; }
+  bool interrupted() override { return interrupted_by() != 0; }
 
  private:
   const app::EndpointRequest& request_;
@@ -104,7 +75,7 @@ VerbResult bench_endpoint(app::Application& application, const Arguments& argume
   JOULERY_CHECK_OK(application.check_named_store());
   std::optional<Result<app::EndpointOutcome>> benched;
   {
-    const InterruptibleLoad interruptible;
+    const Interruptible interruptible;
     ProgressLine progress(request, is_terminal(Stream::err));
     benched = app::bench_endpoint(application, request, progress);
   }
@@ -113,7 +84,7 @@ VerbResult bench_endpoint(app::Application& application, const Arguments& argume
   const std::string text = rendered(application, outcome, format, output.has_value());
   JOULERY_CHECK_OK(output ? write_file_atomically(*output, text) : print(Stream::out, text));
   constexpr int kSignalled = 128;
-  if (outcome.interrupted) return kSignalled + interrupted_by;
+  if (outcome.interrupted) return kSignalled + interrupted_by();
   const bool any = std::ranges::any_of(
       outcome.points, [](const app::EndpointPoint& point) { return point.figures.completed > 0; });
   if (any) return kExitOk;

@@ -102,6 +102,13 @@ VerbResult bench_model(app::Application& application, const Arguments& arguments
   }
   if (!*benched) return std::unexpected(benched->error());
   app::ModelBenchOutcome& outcome = **benched;
+  constexpr int kSignalled = 128;
+  if (outcome.interrupted && outcome.measurement.subjects[0].cpu_blocks.values.empty()) {
+    print_error(
+        {.kind = Error::Kind::user, .message = "interrupted before anything was measured", .hint = {}},
+        palette(application, Stream::err));
+    return kSignalled + interrupted_by();
+  }
   const Status stored = app::store_model_bench(application, request, outcome);
   outcome.stored = stored.has_value();
   const std::string text = rendered(application, outcome, format, output.has_value());
@@ -113,8 +120,13 @@ VerbResult bench_model(app::Application& application, const Arguments& arguments
                  .hint = stored.error().hint},
                 palette(application, Stream::err));
   }
-  constexpr int kSignalled = 128;
-  if (outcome.measurement.ending == evaluate::Ending::interrupted) return kSignalled + interrupted_by();
+  for (const app::BenchProblem& problem : outcome.problems) {
+    Error error = problem.error;
+    error.message = fmt::format("{}: {}", problem.doing, error.message);
+    print_error(error, palette(application, Stream::err));
+  }
+  if (outcome.interrupted) return kSignalled + interrupted_by();
+  if (!outcome.problems.empty()) return exit_code_of(outcome.problems.front().error);
   return stored ? kExitOk : kExitEnvironment;
 }
 

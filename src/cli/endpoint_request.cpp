@@ -60,7 +60,7 @@ Result<std::vector<app::EndpointLoad>> read_loads(const Arguments& arguments, en
                                       printable(*rates), printable(part)),
                           "write it like --rate 0.5,1,2");
       }
-      loads.push_back({.concurrency = 0, .rate_per_second = *rate, .arrivals = arrivals});
+      loads.push_back({.concurrency = 0, .rate_per_second = rate, .arrivals = arrivals});
     }
   } else if (arguments.has("arrivals")) {
     return user_error("--arrivals needs --rate", "for example --rate 2 --arrivals constant");
@@ -244,8 +244,8 @@ std::vector<Flag> endpoint_flags() {
       {.name = "ignore-eos", .help = "ask the server to go on to --max-tokens (vLLM, llama.cpp)"},
       {.name = "no-stream", .help = "ask for answers in one piece"},
       {.name = "shape",
-       .value = "NAME=SIZES",
-       .help = "shape of an input with open sizes, such as x=1,3,224,224; may be repeated",
+       .value = "NAME:SIZES",
+       .help = "shape of an input with open sizes, such as x:1,3,224,224; may be repeated",
        .repeatable = true},
       {.name = "binary", .help = "send tensors as bytes (extension binary_tensor_data)"},
       {.name = "slo",

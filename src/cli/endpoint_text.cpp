@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "cli/text_table.hpp"
 #include "cli/wrapping.hpp"
 
 namespace joulery::cli {
@@ -13,52 +14,7 @@ namespace {
 
 namespace endpoint = evaluate::endpoint;
 using Row = std::vector<std::string>;
-
-/// Cells of a table; the first row is its head.
-using Table = std::vector<Row>;
-
-/// Letters of UTF-8, each one column wide here.
-std::size_t columns_of(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
-}
-
-std::string plain_table(const Table& table, const Palette& colors) {
-  std::vector<std::size_t> widths(table.front().size());
-  for (const Row& row : table) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i]));
-  }
-  std::string text;
-  for (std::size_t line = 0; line < table.size(); ++line) {
-    std::string row;
-    for (std::size_t i = 0; i < table[line].size(); ++i) {
-      const std::string& cell = table[line][i];
-      const std::string blanks(widths[i] - columns_of(cell), ' ');
-      // Names stand to the left, figures to the right.
-      row += i == 0 ? "  " + cell + blanks : "  " + blanks + cell;
-    }
-    row.erase(row.find_last_not_of(' ') + 1);
-    text += line == 0 ? fmt::format("{}{}{}\n", colors.dim, row, colors.reset) : row + "\n";
-  }
-  return text;
-}
-
-std::string markdown_table(const Table& table) {
-  std::string text;
-  for (std::size_t line = 0; line < table.size(); ++line) {
-    text += "|";
-    for (std::string cell : table[line]) {
-      for (std::size_t at = 0; (at = cell.find('|', at)) != std::string::npos; at += 2) cell.insert(at, "\\");
-      text += " " + cell + " |";
-    }
-    text += "\n";
-    if (line > 0) continue;
-    text += "|";
-    for (std::size_t i = 0; i < table[line].size(); ++i) text += i == 0 ? "---|" : "---:|";
-    text += "\n";
-  }
-  return text;
-}
+using Table = TextTable;
 
 std::string number(double value) {
   return value >= 1000 ? fmt::format("{:.0f}", value) : fmt::format("{:.3g}", value);

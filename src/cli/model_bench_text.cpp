@@ -55,6 +55,7 @@ void add_row(TextTable& table, const app::ModelBenchOutcome& outcome, const char
 
 std::string energy_known(const app::ModelBenchOutcome& outcome) {
   const evaluate::InferenceEnergy& energy = outcome.measurement.subjects[0].energy;
+  if (outcome.measurement.subjects[0].calls == 0) return "nothing was measured";
   return energy.known ? provenance_name(energy.total.provenance()) : "no sensor and no model";
 }
 
@@ -75,9 +76,12 @@ TextTable cost_table(const app::ModelBenchOutcome& outcome) {
   add_row(table, outcome, "  without idle", how, [&](std::size_t i) {
     return quantity_text(subjects[i].energy.known, subjects[i].energy.active, "J");
   });
-  add_row(table, outcome, "  whole machine", how, [&](std::size_t i) {
-    return quantity_text(subjects[i].energy.known, subjects[i].energy.machine, "J");
-  });
+  // Two sides draw it together.
+  if (subjects.size() == 1) {
+    add_row(table, outcome, "  whole machine", how, [&](std::size_t i) {
+      return quantity_text(subjects[i].energy.known, subjects[i].energy.machine, "J");
+    });
+  }
   add_row(table, outcome, "carbon", how, [&](std::size_t i) {
     return quantity_text(subjects[i].energy.known, subjects[i].energy.carbon, "g");
   });
@@ -162,11 +166,83 @@ TextTable slice_table(const evaluate::QualityReport& report) {
   return table;
 }
 
+/// One row for each way of spoiling, over its severities.
+TextTable robustness_table(const app::RobustnessOutcome& robustness) {
+  const evaluate::Robustness& figures = robustness.figures;
+  TextTable table{{fmt::format("robustness ({})", robustness.kind), figures.clean.name, "worst",
+                   "answers changed", "CPU time"}};
+  table.push_back({"clean", fmt::format("{:.4g}", figures.clean.value), "", "",
+                   seconds_text(robustness.clean_cpu_seconds)});
+  for (std::size_t first = 0; first < figures.rows.size();) {
+    const std::string& name = figures.rows[first].perturbation.name;
+    double sum = 0;
+    double flips = 0;
+    double most_cpu = 0;
+    double worst = figures.rows[first].quality.value;
+    std::size_t end = first;
+    for (; end < figures.rows.size() && figures.rows[end].perturbation.name == name; ++end) {
+      const evaluate::RobustnessRow& row = figures.rows[end];
+      sum += row.quality.value;
+      worst = row.quality.higher_is_better ? std::min(worst, row.quality.value)
+                                           : std::max(worst, row.quality.value);
+      flips += row.flip_rate ? row.flip_rate->value : 0;
+      most_cpu = std::max(most_cpu, robustness.cpu_seconds[end]);
+    }
+    const auto rows = static_cast<double>(end - first);
+    table.push_back({name, fmt::format("{:.4g}", sum / rows), fmt::format("{:.4g}", worst),
+                     figures.rows[first].flip_rate ? fmt::format("{:.1f} %", 100 * flips / rows) : "–",
+                     seconds_text(most_cpu)});
+    first = end;
+  }
+  return table;
+}
+
+constexpr std::size_t kShownOperators = 10;
+
+TextTable operator_table(const app::Explanation& found, const evaluate::InferenceEnergy& energy) {
+  TextTable table{{"where the time goes", "kernel", "in", "of a call", "share", "energy"}};
+  const double total = found.precision.total_seconds;
+  for (std::size_t i = 0; i < found.operators.size() && i < kShownOperators; ++i) {
+    const engine::OperatorTime& one = found.operators[i];
+    const double share = total > 0 ? one.seconds / total : 0;
+    constexpr std::size_t kLongestName = 32;
+    table.push_back(
+        {fmt::format("{} {}", printable(one.op_type), printable(one.node).substr(0, kLongestName)),
+         printable(one.kernel).substr(0, kLongestName), printable(one.precision),
+         seconds_text(found.calls > 0 ? one.seconds / double(found.calls) : 0),
+         fmt::format("{:.0f} %", 100 * share),
+         energy.known ? "~" + format_si(energy.active.value() * share, "J") : "–"});
+  }
+  return table;
+}
+
+std::vector<std::string> explanation_notes(const app::Explanation& found) {
+  std::vector<std::string> notes;
+  if (found.operators.size() > kShownOperators) {
+    notes.push_back(
+        fmt::format("{} more operators are in the JSON", found.operators.size() - kShownOperators));
+  }
+  const engine::PrecisionReport& precision = found.precision;
+  if (!precision.requested.empty()) {
+    notes.push_back(fmt::format(
+        "{} of {} operators that are to run with fewer bits do so, {} do not, {} were merged or not found",
+        precision.low, precision.requested.size(), precision.not_low,
+        precision.requested.size() - precision.low - precision.not_low));
+  }
+  for (const meter::Warning& reason : found.reasons)
+    notes.push_back(fmt::format("slow: {}{}{}", reason.text, reason.hint.empty() ? "" : "; ", reason.hint));
+  return notes;
+}
+
 std::string subject_line(const app::SubjectFacts& facts, const evaluate::SubjectResult& result) {
   std::string text =
       fmt::format("{}: {}, {} parameters", printable(facts.name),
                   format_bytes(static_cast<double>(facts.file_bytes)), trimmed(big(facts.parameters)));
   if (facts.macs) text += fmt::format(", {} MACs", trimmed(big(*facts.macs)));
+  if (facts.macs && facts.uncounted_operators > 0) {
+    text += fmt::format(" without those of {}",
+                        format_count(static_cast<double>(facts.uncounted_operators), "operators"));
+  }
   return text + fmt::format("; {} {}, {}, {}, batch {}", facts.engine.name, printable(facts.engine.version),
                             engine::precision_name(facts.options.precision),
                             facts.options.threads == 0 ? "engine's own number of threads"
@@ -204,6 +280,11 @@ std::vector<TextTable> tables_of(const app::ModelBenchOutcome& outcome) {
     tables.push_back(quality_table(outcome));
     if (!outcome.quality[0].slices.empty()) tables.push_back(slice_table(outcome.quality[0]));
   }
+  for (const app::RobustnessOutcome& robustness : outcome.robustness)
+    tables.push_back(robustness_table(robustness));
+  for (std::size_t i = 0; i < outcome.explanations.size(); ++i) {
+    tables.push_back(operator_table(outcome.explanations[i], outcome.measurement.subjects[i].energy));
+  }
   return tables;
 }
 
@@ -229,6 +310,17 @@ std::vector<std::string> notes_of(const app::ModelBenchOutcome& outcome) {
                                 outcome.data.note.empty() ? "" : "; ", printable(outcome.data.note)));
   }
   if (first.energy.known) notes.push_back("energy: " + first.energy.total.basis());
+  for (const app::RobustnessOutcome& robustness : outcome.robustness) {
+    notes.push_back(fmt::format(
+        "robustness: {} samples each of input '{}'; {}; mean over severities, CPU time the most; {} of "
+        "energy in {}",
+        robustness.samples, printable(robustness.input), robustness.note,
+        robustness.energy_known ? "~" + format_si(robustness.energy.value(), "J") : "an unknown amount",
+        format_duration(robustness.seconds)));
+  }
+  for (const app::Explanation& found : outcome.explanations) {
+    for (std::string& note : explanation_notes(found)) notes.push_back(std::move(note));
+  }
   if (!outcome.quality.empty() && outcome.quality[0].calibration) {
     const evaluate::Calibration& calibration = *outcome.quality[0].calibration;
     notes.push_back(fmt::format(

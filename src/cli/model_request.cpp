@@ -16,6 +16,7 @@ namespace joulery::cli {
 namespace {
 
 constexpr int kMostThreads = 4096;
+constexpr int kMostStreams = 256;
 constexpr int kMostBatch = 1 << 20;
 constexpr double kMostRate = 1e6;
 constexpr std::size_t kLargestTrace = 64 << 20;
@@ -57,38 +58,42 @@ Result<engine::SessionOptions> read_options(const Arguments& arguments, const st
   return options;
 }
 
-Result<app::SubjectRequest> read_subject(const Arguments& arguments) {
-  app::SubjectRequest subject{.model = arguments.operands.front(),
-                              .engine = arguments.value("engine").value_or(""),
-                              .options = {.threads = 1}};
-  JOULERY_ASSIGN(subject.options, read_options(arguments, "", subject.options));
-  JOULERY_ASSIGN(
-      subject.options.optimisation,
-      choice_of(arguments, "optimisation", subject.options.optimisation, &engine::parse_optimisation));
-  JOULERY_ASSIGN(const int batch, arguments.integer("batch", 0, 1, kMostBatch));
-  subject.options.batch = batch;
-  subject.options.pin_threads = arguments.has("pin");
-  subject.options.spin = arguments.has("spin");
-  subject.options.flush_denormals = !arguments.has("keep-denormals");
+/// One side: what its bundle says, if it is one, then the flags for both, then those for this side.
+Result<app::SubjectRequest> read_subject(const Arguments& arguments, const std::string& model,
+                                         const std::string& prefix) {
+  app::SubjectRequest subject{.model = model, .engine = {}, .options = {.threads = 1}};
+  JOULERY_CHECK_OK(app::apply_deployment(subject));
+  engine::SessionOptions& options = subject.options;
+  for (const std::string& flag : {std::string("engine"), prefix + "engine"})
+    subject.engine = arguments.value(flag).value_or(subject.engine);
+  JOULERY_ASSIGN(options, read_options(arguments, "", options));
+  if (!prefix.empty()) {
+    JOULERY_ASSIGN(options, read_options(arguments, prefix, options));
+  }
+  JOULERY_ASSIGN(options.optimisation,
+                 choice_of(arguments, "optimisation", options.optimisation, &engine::parse_optimisation));
+  JOULERY_ASSIGN(const int batch, arguments.integer("batch", static_cast<int>(options.batch), 1, kMostBatch));
+  options.batch = batch;
+  JOULERY_ASSIGN(options.streams, arguments.integer("streams", options.streams, 1, kMostStreams));
+  options.pin_threads = options.pin_threads || arguments.has("pin");
+  options.spin = options.spin || arguments.has("spin");
+  options.flush_denormals = options.flush_denormals && !arguments.has("keep-denormals");
   for (const std::string& text : all_of(arguments, "shape")) {
     JOULERY_ASSIGN(engine::ShapeOverride shape, engine::parse_shape_override(text));
-    subject.options.shapes.push_back(std::move(shape));
+    options.shapes.push_back(std::move(shape));
   }
-  JOULERY_CHECK_OK(engine::check_options(subject.options));
+  JOULERY_CHECK_OK(engine::check_options(options));
   return subject;
 }
 
-Result<std::optional<app::SubjectRequest>> read_versus(const Arguments& arguments,
-                                                       const app::SubjectRequest& first) {
+Result<std::optional<app::SubjectRequest>> read_versus(const Arguments& arguments) {
   const auto model = arguments.value("versus");
   const bool other_settings =
       arguments.has("versus-engine") || arguments.has("versus-precision") || arguments.has("versus-threads");
   if (!model && !other_settings) return std::optional<app::SubjectRequest>();
   // The same model with other settings needs no second name.
-  app::SubjectRequest versus = first;
-  if (model) versus.model = *model;
-  if (const auto engine = arguments.value("versus-engine")) versus.engine = *engine;
-  JOULERY_ASSIGN(versus.options, read_options(arguments, "versus-", versus.options));
+  JOULERY_ASSIGN(app::SubjectRequest versus,
+                 read_subject(arguments, model.value_or(arguments.operands.front()), "versus-"));
   return std::optional(std::move(versus));
 }
 
@@ -131,7 +136,7 @@ Result<evaluate::Protocol> read_protocol(const Arguments& arguments) {
     const auto percent = parse_double(text);
     if (!percent || !(*percent > 0 && *percent < 100)) {
       return user_error(fmt::format("--target '{}' is no percentage", printable(*target)),
-                        "for example --target 2 (±2 %)");
+                        "for example --target 2 (within 2 %)");
     }
     protocol.target_half_width = *percent / 100;
   }
@@ -165,11 +170,15 @@ Result<data::DatasetRequest> read_data(const Arguments& arguments, std::uint64_t
   if (request.path.empty() && arguments.has("data"))
     return user_error("--data is empty: name a file or folder");
   if (!request.path.empty() && arguments.has("synthetic-range")) {
-    return user_error("--data and --synthetic-range exclude each other");
+    return user_error("--data and --synthetic-range exclude each other",
+                      "the range is for made-up data, which there are none of beside --data");
   }
   if (const auto format = arguments.value("data-format")) {
     request.format = data::parse_format(*format);
-    if (!request.format) return user_error(fmt::format("--data-format can't be '{}'", printable(*format)));
+    if (!request.format) {
+      return user_error(fmt::format("--data-format can't be '{}'", printable(*format)),
+                        "it is npy, npz, csv, jsonl, parquet, idx, images or raw");
+    }
   }
   if (const auto labels = arguments.value("labels")) request.labels = *labels;
   if (const auto group = arguments.value("group")) request.group = *group;
@@ -249,6 +258,7 @@ std::vector<Flag> model_flags() {
        .help = "f32 (default), bf16, f16 or i8 (as the model has it)",
        .choices = {"f32", "bf16", "f16", "i8"}},
       {.name = "threads", .value = "N", .help = "threads of one call (default: 1)"},
+      {.name = "streams", .value = "N", .help = "calls at the same time, a thread for each (default: 1)"},
       {.name = "batch",
        .value = "N",
        .help = "samples of one call, where the model leaves that open (default: 1)"},
@@ -276,14 +286,14 @@ std::vector<Flag> model_flags() {
       {.name = "group", .value = "NAME", .help = "column of groups: samples that belong together"},
       {.name = "image",
        .value = "KEY=VALUE",
-       .help = "how images become inputs: resize=96x96, crop=224x224, scale=1/255, mean=…, std=…, "
+       .help = "how images become inputs: resize=96x96, crop=224x224, scale=1/255, mean=0.5, std=0.25, "
                "layout=nhwc, channels=bgr (repeatable)",
        .repeatable = true},
       {.name = "constant",
        .value = "INPUT=X",
        .help = "an input that is the same for all samples, such as sr=16000 (repeatable)",
        .repeatable = true},
-      {.name = "raw-type", .value = "TYPE", .help = "elements of raw data: f32, u8, i64, …"},
+      {.name = "raw-type", .value = "TYPE", .help = "elements of raw data: f32, u8, i64 and the like"},
       {.name = "raw-shape",
        .value = "DIMS",
        .help = "one sample of raw data (default: as the model's input)"},
@@ -323,6 +333,10 @@ std::vector<Flag> model_flags() {
        .help = "of detect: how labels write boxes (default: xyxy)",
        .choices = {"xyxy", "yxyx", "xywh", "cxcywh"}},
       {.name = "background-class", .help = "of detect: class 0 of the scores is the background"},
+      {.name = "robustness",
+       .help = "judge on spoiled inputs too: corrupted images, noise, lost features, typos"},
+      {.name = "robustness-samples", .value = "N", .help = "samples for each way of spoiling (default: 256)"},
+      {.name = "explain", .help = "say where the time goes, operator by operator, and what keeps it slow"},
       {.name = "versus",
        .value = "MODEL2",
        .help = "measure a second model in turn with the first (ABBA)",
@@ -343,25 +357,36 @@ std::vector<Flag> model_flags() {
       {.name = "budget", .value = "TIME", .help = "longest time of measuring (default: 60s)"},
       {.name = "target",
        .value = "PERCENT",
-       .help = "end when CPU-seconds are known to ± so much (default: 2)"},
+       .help = "end when CPU-seconds are known to within so much (default: 2)"},
       {.name = "seed", .value = "N", .help = "of made-up data, arrivals and intervals (default: 1)"},
   };
 }
 
 Result<app::ModelBenchRequest> read_model_request(app::Application& application, const Arguments& arguments) {
   app::ModelBenchRequest request;
-  JOULERY_ASSIGN(request.subject, read_subject(arguments));
-  JOULERY_ASSIGN(request.versus, read_versus(arguments, request.subject));
+  JOULERY_ASSIGN(request.subject, read_subject(arguments, arguments.operands.front(), ""));
+  JOULERY_ASSIGN(request.versus, read_versus(arguments));
   request.engine_path = arguments.value("engine-path").value_or("");
   JOULERY_ASSIGN(request.protocol, read_protocol(arguments));
   JOULERY_ASSIGN(request.data, read_data(arguments, request.protocol.seed));
   if (const auto task = arguments.value("task")) {
     request.task = evaluate::parse_task(*task);
-    if (!request.task) return user_error(fmt::format("--task can't be '{}'", printable(*task)));
+    if (!request.task) {
+      return user_error(fmt::format("--task can't be '{}'", printable(*task)),
+                        "it is classify, regress, embed, detect, ctc or agree");
+    }
   }
   JOULERY_ASSIGN(request.task_options, read_task_options(arguments, request.protocol.seed));
   JOULERY_ASSIGN(const int samples, arguments.integer("samples", 0, 1, 2'147'483'647));
   request.most_samples = static_cast<std::uint64_t>(samples);
+  request.explain = arguments.has("explain");
+  request.robustness = arguments.has("robustness");
+  JOULERY_ASSIGN(const int spoiled, arguments.integer("robustness-samples", 256, 2, 10'000'000));
+  request.robustness_samples = static_cast<std::uint64_t>(spoiled);
+  if (request.robustness && !request.task) {
+    return user_error("--robustness needs --task: it is quality on spoiled inputs",
+                      "for example --task classify with labels, or --task agree without");
+  }
   request.name = arguments.value("name").value_or("");
   JOULERY_ASSIGN(request.footprint, app::footprint_options(application, std::nullopt, {}));
   return request;

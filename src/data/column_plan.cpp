@@ -29,6 +29,9 @@ class Planner {
   Result<ColumnPlan> plan() {
     JOULERY_CHECK_OK(find_labels());
     JOULERY_CHECK_OK(find_constants());
+    if (inputs_from_data() == 0) {
+      return user_error("all inputs of the model are constants, so that nothing is left for the data");
+    }
     for (const InputSpec& spec : request_.inputs) {
       InputPlan input{.spec = spec, .columns = {}, .constant = constant_of(spec.name), .batched = true};
       if (!input.constant) JOULERY_CHECK_OK(find_columns(input));
@@ -84,7 +87,8 @@ class Planner {
     for (const Constant& constant : request_.constants) {
       if (std::ranges::find(inputs, constant.input) != inputs.end()) continue;
       return user_error(fmt::format("the model has no input '{}' for a constant; it has {}",
-                                    printable(constant.input), quoted_list(inputs)));
+                                    printable(constant.input), quoted_list(inputs)),
+                        "name one of them, as in --constant sr=16000, or leave it out");
     }
     return {};
   }

@@ -68,7 +68,8 @@ class Dataset {
   virtual ~Dataset() = default;
   virtual const DatasetInfo& info() const = 0;
   /// The next samples, `most` at most and all of one shape, so that there can be fewer before the end too;
-  /// count 0 at the end. One at a time if the model has an input without a batch dimension.
+  /// count 0 at the end. One at a time if the model has an input without a batch dimension. After an error
+  /// only rewind() helps.
   virtual Result<const Batch*> read(std::size_t most) = 0;
   /// The next read begins with the first sample again.
   virtual Status rewind() = 0;

@@ -193,6 +193,10 @@ TEST(Constants, FillInputsThatTheDataLacks) {
   const auto failed = (*refused)->read(3);
   ASSERT_FALSE(failed);
   EXPECT_THAT(failed.error().message, HasSubstr("'sr': 0.5 is no whole number"));
+  request.inputs = {rate};
+  EXPECT_THAT(error_of(request), HasSubstr("no input 'state' for a constant"));
+  request.constants.resize(1);
+  EXPECT_THAT(error_of(request), HasSubstr("nothing is left for the data"));
   request.constants[0].input = "srr";
   EXPECT_THAT(error_of(request), HasSubstr("no input 'srr'"));
 }
@@ -266,6 +270,15 @@ TEST(Synthetic, IsMarkedAndTheSameForASeedWhateverTheBatch) {
   EXPECT_EQ(read_all<float>(**again, 7).values, all.values);
   request.synthetic.seed = 8;
   EXPECT_NE(read_all<float>(**open_dataset(request), 50).values, all.values);
+}
+
+TEST(Synthetic, AnInputWithoutABatchGetsItsOwnShape) {
+  auto request = request_for("", {{.name = "in", .type = DataType::f32, .shape = Shape{640}}});
+  request.format = Format::synthetic;
+  request.synthetic.count = 2;
+  const auto dataset = open_dataset(request);
+  ASSERT_TRUE(dataset) << dataset.error().message;
+  EXPECT_THAT(read_all<float>(**dataset, 10).shapes, ElementsAre("[640]", "[640]"));
 }
 
 TEST(Formats, AFileThatIsNotWhatItsNameSaysIsTold) {

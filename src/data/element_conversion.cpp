@@ -26,6 +26,7 @@ struct Boolean {
 /// Calls `function` with a value of the type that `type` stands for; false if it stands for none.
 template <class Function>
 bool with_type(DataType type, Function function) {
+  // NOLINTNEXTLINE(bugprone-branch-clone): the values differ in their type
   switch (type) {
     case DataType::f32:
       return function(float()), true;
@@ -83,6 +84,7 @@ bool store_whole(From value, To& target) {
   } else if (!std::in_range<To>(value)) {
     return false;
   }
+  // NOLINTNEXTLINE(bugprone-signed-char-misuse): a number, no character
   target = static_cast<To>(value);
   return true;
 }
@@ -146,6 +148,8 @@ std::optional<ConversionFault> convert(const std::byte* source, std::byte* targe
 
 std::optional<ConversionFault> convert_elements(DataType from, const std::byte* source, DataType to,
                                                 std::byte* target, std::size_t count) {
+  // There may be no memory at all.
+  if (count == 0) return std::nullopt;
   if (from == to && from != DataType::unknown) {
     std::memcpy(target, source, count * byte_width(from));
     return std::nullopt;

@@ -98,6 +98,7 @@ TEST(Conversion, EveryPairOfTypesCarriesOne) {
   }
   std::byte none{};
   EXPECT_TRUE(convert_elements(DataType::unknown, &none, DataType::u8, &none, 1));
+  EXPECT_FALSE(convert_elements(DataType::f32, nullptr, DataType::f32, nullptr, 0));
   EXPECT_TRUE(store_number(1.0, DataType::unknown, &none));
 }
 

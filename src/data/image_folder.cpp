@@ -158,16 +158,15 @@ class ImageTable final : public Table {
       if (!shape) return in_file(file, shape.error());
       if (common && !(*common == *shape)) break;
       common = *shape;
-      Image image = std::move(*pending_);
-      pending_.reset();
       for (std::size_t i = 0; i < selections_.size(); ++i) {
         if (selections_[i].as_label) {
           chunks[i].labels.emplace_back(file.class_index);
           continue;
         }
         chunks[i].sample = *shape;
-        JOULERY_CHECK_OK(plan_.append(std::move(image), chunks[i].bytes));
+        JOULERY_CHECK_OK(plan_.append(*pending_, chunks[i].bytes));
       }
+      pending_.reset();
     }
     return count;
   }

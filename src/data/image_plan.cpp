@@ -114,9 +114,9 @@ Result<Shape> ImagePlan::sample_shape(const ImageSize& size) const {
                             : Shape{end.height, end.width, channels_};
 }
 
-Status ImagePlan::append(Image image, std::vector<std::byte>& bytes) const {
-  JOULERY_ASSIGN(const ImageSize end, final_size(image.size));
-  image = with_channels(resize_bilinear(image, resized(image.size)), channels_);
+Status ImagePlan::append(const Image& source, std::vector<std::byte>& bytes) const {
+  JOULERY_ASSIGN(const ImageSize end, final_size(source.size));
+  Image image = with_channels(resize_bilinear(source, resized(source.size)), channels_);
   if (options_.crop) image = crop_centre(image, end);
   const auto channels = static_cast<std::size_t>(channels_);
   const std::size_t pixels = image.pixels.size() / channels;

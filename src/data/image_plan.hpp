@@ -21,7 +21,7 @@ class ImagePlan {
   /// u8 if values stay what they are, f32 else.
   DataType type() const { return is_plain_ ? DataType::u8 : DataType::f32; }
   /// Appends the sample's bytes.
-  Status append(Image image, std::vector<std::byte>& bytes) const;
+  Status append(const Image& source, std::vector<std::byte>& bytes) const;
   /// "resized to 96 x 96; scaled by 0.00392"
   std::string note() const;
   const ImageOptions& options() const { return options_; }

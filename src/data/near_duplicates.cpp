@@ -202,8 +202,12 @@ NearDuplicates::Sketch NearDuplicates::value_sketch(std::span<const float> value
   float padding = std::numeric_limits<float>::quiet_NaN();
   std::size_t votes = 0;
   for (const float value : values) {
-    if (votes == 0) padding = value;
-    votes += value == padding ? 1 : static_cast<std::size_t>(-1);
+    if (votes == 0) {
+      padding = value;
+      votes = 1;
+    } else {
+      votes += value == padding ? 1 : static_cast<std::size_t>(-1);
+    }
   }
   const auto equal = static_cast<std::size_t>(std::ranges::count(values, padding));
   const bool has_padding = equal * 2 > values.size();

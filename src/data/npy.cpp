@@ -286,7 +286,7 @@ Result<std::unique_ptr<Table>> open_npy_table(std::shared_ptr<const RandomAccess
   return make_tensor_table(Format::npy, std::move(arrays), true);
 }
 
-Result<std::unique_ptr<Table>> open_npz_table(std::shared_ptr<const RandomAccess> file) {
+Result<std::unique_ptr<Table>> open_npz_table(const std::shared_ptr<const RandomAccess>& file) {
   JOULERY_ASSIGN(const std::vector<ZipMember> members, read_zip(*file));
   std::vector<StoredArray> arrays;
   for (const ZipMember& member : members) {

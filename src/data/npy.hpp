@@ -18,6 +18,6 @@ Result<std::unique_ptr<Table>> open_npy_table(std::shared_ptr<const RandomAccess
                                               std::shared_ptr<const RandomAccess> labels,
                                               const std::string& label_name);
 /// An npz archive: a column for each member.
-Result<std::unique_ptr<Table>> open_npz_table(std::shared_ptr<const RandomAccess> file);
+Result<std::unique_ptr<Table>> open_npz_table(const std::shared_ptr<const RandomAccess>& file);
 
 }  // namespace joulery::data

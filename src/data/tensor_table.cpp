@@ -147,6 +147,10 @@ Status check_array_size(const StoredArray& array) {
     return user_error(fmt::format("'{}' says it holds {} samples of {}, more than any file",
                                   array.source->name(), array.count, array.sample.text()));
   }
+  if (*elements == 0 && array.count > 0) {
+    return user_error(
+        fmt::format("'{}' has samples of {}, which hold nothing", array.source->name(), array.sample.text()));
+  }
   const std::uint64_t needed = array.header_bytes + array.count * *elements * array.element_bytes;
   const auto size = array.source->size();
   if (size ? *size != needed : array.source->most_bytes() < needed) {

@@ -11,7 +11,7 @@ using ::testing::HasSubstr;
 
 const InputSpec kThree{.name = "features", .type = DataType::f32, .shape = Shape{-1, 3}};
 
-std::string outcome(Format format, const std::string& text, DatasetRequest request) {
+std::string outcome(Format format, const std::string& text, const DatasetRequest& request) {
   const auto dataset = open_bytes(format, text, request);
   if (!dataset) return dataset.error().message + " hint: " + dataset.error().hint;
   const auto all = read_all<float>(**dataset, 10);

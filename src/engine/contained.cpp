@@ -130,6 +130,15 @@ class ContainedSession final : public Session {
     return usage;
   }
 
+  Result<std::vector<OperatorTime>> operator_times() override {
+    constexpr const char* kDoing = "telling of its operators";
+    JOULERY_ASSIGN(const std::string answer,
+                   worker_.request(MessageKind::times, {}, timeout_seconds_, kDoing));
+    std::vector<OperatorTime> times;
+    if (!decode(answer, times)) return std::unexpected(worker_.distrust(kDoing));
+    return times;
+  }
+
   Result<data::TensorView> output(std::size_t index) override {
     if (index >= results_.size() || !results_[index]) return internal_error("there is no such output yet");
     return *results_[index];

@@ -5,8 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cmath>
+#include <mutex>
+#include <optional>
+#include <thread>
 
 #include "base/clock.hpp"
 #include "base/files.hpp"
@@ -20,6 +24,13 @@ std::int64_t read_clock(clockid_t clock) {
   timespec time{};
   ::clock_gettime(clock, &time);
   return time.tv_sec * kNanosecondsPerSecond + time.tv_nsec;
+}
+
+/// CPU time of this process. Where that is limited, the kernel adds it up at its ticks, some milliseconds
+/// apart, and whenever a thread asks for its own.
+std::int64_t read_cpu_time() {
+  read_clock(CLOCK_THREAD_CPUTIME_ID);
+  return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 void sleep_until(std::int64_t monotonic_ns) {
@@ -39,19 +50,93 @@ double status_bytes(const std::string& status, std::string_view key) {
   return kilobytes ? static_cast<double>(*kilobytes) * 1024 : 0;
 }
 
+/// Calls that a plan can have; an error for one that can have none.
+Result<std::uint64_t> most_calls(const BlockPlan& plan) {
+  std::uint64_t most = std::min(plan.calls, kMostBlockCalls);
+  if (!plan.arrivals_ns.empty()) most = std::min<std::uint64_t>(most, plan.arrivals_ns.size());
+  if (most == 0 || !(plan.seconds > 0)) return internal_error("a block without calls");
+  return most;
+}
+
+std::int64_t end_of(const BlockPlan& plan, std::int64_t start) {
+  return start + static_cast<std::int64_t>(std::min(plan.seconds, 1e9) * 1e9);
+}
+
+/// What the threads of a block share.
+struct SharedBlock {
+  SharedBlock(const BlockPlan& of, std::uint64_t calls, std::int64_t begin, std::vector<std::int64_t>& into)
+      : plan(of), most(calls), start(begin), end(end_of(of, begin)), latencies(into) {}
+  const BlockPlan& plan;
+  std::uint64_t most;
+  std::int64_t start;
+  std::int64_t end;
+  std::vector<std::int64_t>& latencies;
+  std::atomic<std::uint64_t> next{0};
+  std::atomic<std::int64_t> last{0};
+  std::atomic<bool> stopped{false};
+  std::mutex mutex;
+  std::optional<Error> error;
+};
+
+/// One thread's calls: those whose numbers it draws.
+void run_calls(Session& session, SharedBlock& block) {
+  const bool scheduled = !block.plan.arrivals_ns.empty();
+  std::int64_t now = read_clock(CLOCK_MONOTONIC);
+  while (!block.stopped.load(std::memory_order_relaxed)) {
+    if (now >= block.end && block.next.load(std::memory_order_relaxed) > 0) return;
+    const std::uint64_t number = block.next.fetch_add(1, std::memory_order_relaxed);
+    if (number >= block.most) return;
+    std::int64_t begin = now;
+    if (scheduled) {
+      begin = block.start + block.plan.arrivals_ns[number];
+      if (begin > block.end && number > 0) return;
+      if (begin > now) sleep_until(begin);
+    }
+    if (Status run = session.run(); !run) {
+      const std::lock_guard lock(block.mutex);
+      if (!block.error) block.error = std::move(run).error();
+      block.stopped = true;
+      return;
+    }
+    now = read_clock(CLOCK_MONOTONIC);
+    block.latencies[number] = now - begin;
+    std::int64_t last = block.last.load(std::memory_order_relaxed);
+    while (last < now && !block.last.compare_exchange_weak(last, now, std::memory_order_relaxed)) {
+    }
+  }
+}
+
 }  // namespace
+
+Result<BlockResult> run_block(std::span<Session* const> sessions, const BlockPlan& plan) {
+  if (sessions.size() == 1) return run_block(*sessions[0], plan);
+  JOULERY_ASSIGN(const std::uint64_t most, most_calls(plan));
+  BlockResult result;
+  result.latencies_ns.assign(most, -1);
+  const std::int64_t cpu_before = read_cpu_time();
+  const std::int64_t start = read_clock(CLOCK_MONOTONIC);
+  SharedBlock block(plan, most, start, result.latencies_ns);
+  {
+    std::vector<std::jthread> threads;
+    for (Session* session : sessions) threads.emplace_back([session, &block] { run_calls(*session, block); });
+  }
+  if (block.error) return std::unexpected(*block.error);
+  result.cpu_seconds = static_cast<double>(read_cpu_time() - cpu_before) * 1e-9;
+  result.wall_seconds = static_cast<double>(block.last.load() - start) * 1e-9;
+  std::erase(result.latencies_ns, -1);
+  result.calls = result.latencies_ns.size();
+  return result;
+}
 
 Result<BlockResult> run_block(Session& session, const BlockPlan& plan) {
   const bool scheduled = !plan.arrivals_ns.empty();
-  std::uint64_t most = std::min(plan.calls, kMostBlockCalls);
-  if (scheduled) most = std::min<std::uint64_t>(most, plan.arrivals_ns.size());
-  if (most == 0 || !(plan.seconds > 0)) return internal_error("a block without calls");
+  JOULERY_ASSIGN(const std::uint64_t most, most_calls(plan));
   BlockResult result;
   // Pages that are first touched while the calls run would be part of them.
   result.latencies_ns.assign(most, 0);
-  const std::int64_t cpu_before = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+  const std::int64_t cpu_before = read_cpu_time();
   const std::int64_t start = read_clock(CLOCK_MONOTONIC);
-  const std::int64_t end = start + static_cast<std::int64_t>(std::min(plan.seconds, 1e9) * 1e9);
+  const std::int64_t end = end_of(plan, start);
   std::int64_t now = start;
   while (result.calls < most && (now < end || result.calls == 0)) {
     std::int64_t begin = now;
@@ -65,15 +150,14 @@ Result<BlockResult> run_block(Session& session, const BlockPlan& plan) {
     result.latencies_ns[result.calls] = now - begin;
     ++result.calls;
   }
-  result.cpu_seconds = static_cast<double>(read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu_before) * 1e-9;
+  result.cpu_seconds = static_cast<double>(read_cpu_time() - cpu_before) * 1e-9;
   result.wall_seconds = static_cast<double>(now - start) * 1e-9;
   result.latencies_ns.resize(result.calls);
   return result;
 }
 
 ProcessUsage own_usage() {
-  ProcessUsage usage{.pid = ::getpid(),
-                     .cpu_seconds = static_cast<double>(read_clock(CLOCK_PROCESS_CPUTIME_ID)) * 1e-9};
+  ProcessUsage usage{.pid = ::getpid(), .cpu_seconds = static_cast<double>(read_cpu_time()) * 1e-9};
   if (const auto status = read_file("/proc/self/status", 1 << 16)) {
     usage.resident_bytes = status_bytes(*status, "VmRSS:");
     usage.peak_resident_bytes = status_bytes(*status, "VmHWM:");

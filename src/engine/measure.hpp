@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/result.hpp"
@@ -45,6 +46,9 @@ struct ProcessUsage {
 
 /// Runs a block in this process. Its first failing call's error ends it.
 Result<BlockResult> run_block(Session& session, const BlockPlan& plan);
+/// The same with as many calls at a time as there are sessions, a thread for each: they must be of one family
+/// (Session::fork) and have their inputs. A call with an arrival is taken by the first that is free.
+Result<BlockResult> run_block(std::span<Session* const> sessions, const BlockPlan& plan);
 /// Of this process.
 ProcessUsage own_usage();
 

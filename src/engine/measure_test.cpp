@@ -2,10 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <numeric>
 
 #include "engine/contained.hpp"
@@ -59,6 +61,38 @@ TEST(RunBlock, MakesAsManyCallsAsToldAndTimesEach) {
   EXPECT_LT(block->cpu_seconds, block->wall_seconds / 2);
 }
 
+/// A session whose calls keep a CPU busy.
+class BusySession final : public Session {
+ public:
+  std::span<const Port> inputs() const override { return {}; }
+  std::span<const Port> outputs() const override { return {}; }
+  std::span<const EffectiveOption> effective_options() const override { return {}; }
+  Status bind_input(std::size_t, const data::TensorView&) override { return {}; }
+  Status bind_output(std::size_t, const data::TensorView&) override { return {}; }
+  Status run() override {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(300);
+    while (std::chrono::steady_clock::now() < end) {
+    }
+    return {};
+  }
+  Result<data::TensorView> output(std::size_t) override { return internal_error("none"); }
+};
+
+TEST(RunBlock, CpuTimeOfAShortBlockIsSeenUnderALimitToo) {
+  // A worker's CPU time is limited, and then the kernel adds up a process's time at its ticks only.
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_CPU, &before), 0);
+  const rlimit limited{.rlim_cur = 1'000'000, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_CPU, &limited), 0);
+  BusySession session;
+  for (int i = 0; i < 50; ++i) {
+    const auto block = run_block(session, {.calls = 1, .seconds = 60});
+    ASSERT_TRUE(block);
+    EXPECT_GT(block->cpu_seconds, 0) << "block " << i;
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_CPU, &before), 0);
+}
+
 TEST(RunBlock, BeginsNoCallAfterItsTime) {
   NappingSession session(10'000);
   const auto block = run_block(session, {.seconds = 0.05});
@@ -100,6 +134,43 @@ TEST(RunBlock, WaitsForACallThatIsNotDueYet) {
   EXPECT_LT(block->latencies_ns[1], 20'000'000);
   // Waiting is no CPU time.
   EXPECT_LT(block->cpu_seconds, 0.03);
+}
+
+TEST(RunBlock, SeveralAtATimeShareTheCalls) {
+  NappingSession a(5000);
+  NappingSession b(5000);
+  NappingSession c(5000);
+  const std::vector<Session*> sessions{&a, &b, &c};
+  const auto block = run_block(sessions, {.calls = 30, .seconds = 60});
+  ASSERT_TRUE(block);
+  EXPECT_EQ(block->calls, 30U);
+  EXPECT_EQ(a.calls + b.calls + c.calls, 30);
+  // Each takes 5 ms whoever else is at it, and three go on at a time.
+  EXPECT_GE(*std::ranges::min_element(block->latencies_ns), 5'000'000);
+  EXPECT_LT(block->wall_seconds, seconds_of(*block) * 0.6);
+  EXPECT_GE(block->wall_seconds, 10 * 0.005);
+}
+
+TEST(RunBlock, SeveralAtATimeWorkOffAQueue) {
+  NappingSession a(5000);
+  NappingSession b(5000);
+  const std::vector<Session*> sessions{&a, &b};
+  BlockPlan plan{.calls = 20, .seconds = 60};
+  for (std::int64_t i = 0; i < 20; ++i) plan.arrivals_ns.push_back(i * 1'000'000);
+  const auto block = run_block(sessions, plan);
+  ASSERT_TRUE(block);
+  EXPECT_EQ(block->calls, 20U);
+  // Two of them do 400 a second, and 1,000 a second come: the last has waited for about 30 ms.
+  EXPECT_GE(block->latencies_ns.back(), 25'000'000);
+}
+
+TEST(RunBlock, AnErrorOfOneEndsAll) {
+  NappingSession a(1000, 5);
+  NappingSession b(1000);
+  const std::vector<Session*> sessions{&a, &b};
+  const auto block = run_block(sessions, {.calls = 100'000, .seconds = 60});
+  ASSERT_FALSE(block);
+  EXPECT_THAT(block.error().message, HasSubstr("this call fails"));
 }
 
 TEST(RunBlock, APlanWithoutCallsIsAnError) {

@@ -1,7 +1,9 @@
 #include "engine/message.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "base/text.hpp"
@@ -174,6 +176,8 @@ std::string encode(const SessionOptions& options, const ModelSource& model) {
     writer.text(override.input);
     writer.shape(override.shape);
   }
+  writer.number(std::int64_t{options.profile});
+  writer.text(options.profile_folder);
   return writer.take();
 }
 
@@ -195,6 +199,8 @@ bool decode(std::string_view bytes, SessionOptions& options, ModelSource& model)
     std::string input = reader.text();
     options.shapes.push_back({.input = std::move(input), .shape = reader.shape()});
   }
+  options.profile = reader.count(1) != 0;
+  options.profile_folder = reader.text();
   return reader.finished();
 }
 
@@ -310,6 +316,36 @@ bool decode(std::string_view bytes, ProcessUsage& usage) {
   for (double* value : {&usage.cpu_seconds, &usage.resident_bytes, &usage.peak_resident_bytes}) {
     *value = reader.real();
     if (*value < 0) return false;
+  }
+  return reader.finished();
+}
+
+std::string encode(std::vector<OperatorTime> times) {
+  std::ranges::sort(times, std::ranges::greater{}, &OperatorTime::seconds);
+  if (times.size() > kMostOperatorTimes) times.resize(kMostOperatorTimes);
+  MessageWriter writer;
+  writer.number(static_cast<std::int64_t>(times.size()));
+  constexpr std::size_t kLongestName = 200;
+  for (const OperatorTime& time : times) {
+    for (const std::string* text : {&time.node, &time.op_type, &time.kernel, &time.precision})
+      writer.text(std::string_view(*text).substr(0, kLongestName));
+    writer.number(static_cast<std::int64_t>(time.calls));
+    writer.real(time.seconds);
+  }
+  return writer.take();
+}
+
+bool decode(std::string_view bytes, std::vector<OperatorTime>& times) {
+  MessageReader reader(bytes);
+  const std::uint64_t count = reader.count(kMostOperatorTimes);
+  for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
+    OperatorTime time;
+    for (std::string* text : {&time.node, &time.op_type, &time.kernel, &time.precision})
+      *text = reader.text();
+    time.calls = reader.count(std::numeric_limits<std::int64_t>::max());
+    time.seconds = reader.real();
+    if (time.seconds < 0) return false;
+    times.push_back(std::move(time));
   }
   return reader.finished();
 }

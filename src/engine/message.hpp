@@ -15,7 +15,7 @@ namespace joulery::engine {
 /// What goes between this program and a worker: an 8-byte head (length of the payload, kind), then the
 /// payload. Both run on one machine from one build, so that numbers go in the machine's own order. Whatever
 /// a worker sends may be made up by a model that took it over: reading checks everything.
-enum class MessageKind : std::uint32_t { open = 1, load, bind, run, block, usage, ok = 100, error };
+enum class MessageKind : std::uint32_t { open = 1, load, bind, run, block, usage, times, ok = 100, error };
 
 struct Message {
   MessageKind kind = MessageKind::error;
@@ -26,6 +26,9 @@ struct MessageHead {
   std::uint32_t length = 0;
   std::uint32_t kind = 0;
 };
+
+/// More would not fit a message, and nobody reads them.
+constexpr std::size_t kMostOperatorTimes = 4096;
 
 /// Names of thousands of inputs fit well.
 constexpr std::uint32_t kLongestMessage = 4 << 20;
@@ -96,6 +99,8 @@ std::string encode(const std::vector<SharedTensor>& tensors);
 std::string encode(const BlockPlan& plan);
 std::string encode(const BlockResult& result);
 std::string encode(const ProcessUsage& usage);
+/// The longest kMostOperatorTimes of them.
+std::string encode(std::vector<OperatorTime> times);
 std::string encode(const Error& error);
 
 // False if the bytes are none of ours.
@@ -109,6 +114,7 @@ bool decode(std::string_view bytes, BlockPlan& plan);
 /// Also checks that there are no more calls than were asked for, and that no time is negative or without end.
 bool decode(std::string_view bytes, std::uint64_t most_calls, BlockResult& result);
 bool decode(std::string_view bytes, ProcessUsage& usage);
+bool decode(std::string_view bytes, std::vector<OperatorTime>& times);
 bool decode(std::string_view bytes, Error& error);
 
 }  // namespace joulery::engine

@@ -71,6 +71,8 @@ class EngineServer {
         return block(payload);
       case MessageKind::usage:
         return encode(own_usage());
+      case MessageKind::times:
+        return times();
       default:
         return internal_error("the engine's process was asked for what it does not know");
     }
@@ -94,6 +96,10 @@ class EngineServer {
     if (!engine_) return internal_error("no engine is open");
     if (model.path.empty()) model.bytes = map_all(kWorkerModel, PROT_READ, MAP_PRIVATE);
     JOULERY_ASSIGN(session_, engine_->load(model, options));
+    for (int i = 1; i < options.streams; ++i) {
+      JOULERY_ASSIGN(std::unique_ptr<Session> forked, session_->fork());
+      forked_.push_back(std::move(forked));
+    }
     LoadedFacts facts;
     facts.inputs.assign(session_->inputs().begin(), session_->inputs().end());
     facts.outputs.assign(session_->outputs().begin(), session_->outputs().end());
@@ -114,6 +120,10 @@ class EngineServer {
                                   .bytes = tensor.bytes};
       JOULERY_CHECK_OK(tensor.is_output ? session_->bind_output(tensor.index, view)
                                         : session_->bind_input(tensor.index, view));
+      // An output that all wrote to would be nobody's: the others keep their own.
+      for (const auto& forked : forked_) {
+        if (!tensor.is_output) JOULERY_CHECK_OK(forked->bind_input(tensor.index, view));
+      }
       if (tensor.is_output) bound_[tensor.index] = true;
       free_offset_ = std::max(free_offset_, tensor.offset + tensor.bytes);
     }
@@ -149,13 +159,23 @@ class EngineServer {
     BlockPlan plan;
     if (!decode(payload, plan)) return misread();
     if (!session_) return internal_error("no model is loaded");
-    JOULERY_ASSIGN(const BlockResult result, session_->run_block(plan));
+    std::vector<Session*> sessions{session_.get()};
+    for (const auto& forked : forked_) sessions.push_back(forked.get());
+    JOULERY_ASSIGN(const BlockResult result, run_block(sessions, plan));
     return encode(result);
+  }
+
+  Result<std::string> times() {
+    if (!session_) return internal_error("no model is loaded");
+    JOULERY_ASSIGN(std::vector<OperatorTime> times, session_->operator_times());
+    return encode(std::move(times));
   }
 
   std::span<std::byte> shared_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Session> session_;
+  /// For calls at the same time.
+  std::vector<std::unique_ptr<Session>> forked_;
   std::vector<bool> bound_;
   std::vector<SharedTensor> results_;
   std::uint64_t free_offset_ = 0;

@@ -204,7 +204,7 @@ Result<WorkerProcess> WorkerProcess::start(const WorkerProgram& program, const W
 
 WorkerProcess::WorkerProcess(WorkerProcess&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
-      limits_(other.limits_),
+      limits_(std::move(other.limits_)),
       channel_(std::move(other.channel_)),
       output_(std::move(other.output_)),
       printed_(std::move(other.printed_)) {}

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -78,18 +79,25 @@ double divergence(std::span<const double> reference, std::span<const double> val
 
 class Agree final : public TaskScorer {
  public:
-  Agree(const TaskOptions& options, std::vector<std::size_t> outputs, std::vector<std::string> names)
-      : TaskScorer(TaskKind::agree, options), outputs_(std::move(outputs)), names_(std::move(names)) {}
+  /// `scores` is the place among `outputs` of the one that may be class scores.
+  Agree(const TaskOptions& options, std::vector<std::size_t> outputs, std::vector<std::string> names,
+        std::optional<std::size_t> scores)
+      : TaskScorer(TaskKind::agree, options),
+        outputs_(std::move(outputs)),
+        names_(std::move(names)),
+        scores_(scores) {}
 
  private:
   Status add_batch(const Batch& batch) override;
   Result<ScoredSamples> scored() const override;
   void add_sample(std::span<const double> values, std::span<const double> reference);
+  void add_classes(std::span<const double> values, std::span<const double> reference, bool finite);
 
   std::vector<std::size_t> outputs_;
   std::vector<std::string> names_;
   std::vector<Difference> differences_;
-  /// Only of a single output of several numbers.
+  std::optional<std::size_t> scores_;
+  /// Only of an output of several numbers.
   std::vector<double> same_top_;
   std::vector<double> divergence_of_probabilities_;
   std::vector<double> divergence_of_logits_;
@@ -124,18 +132,25 @@ Status Agree::add_batch(const Batch& batch) {
       at += values[i].width();
     }
     add_sample(own, other);
+    if (!scores_ || values[*scores_].width() < 2) continue;
+    std::size_t before = 0;
+    for (std::size_t i = 0; i < *scores_; ++i) before += values[i].width();
+    const std::size_t width_of_scores = values[*scores_].width();
+    add_classes(std::span(own).subspan(before, width_of_scores),
+                std::span(other).subspan(before, width_of_scores), all_finite(own) && all_finite(other));
   }
   return {};
 }
 
 void Agree::add_sample(std::span<const double> values, std::span<const double> reference) {
-  const bool classes = outputs_.size() == 1 && values.size() > 1;
   const bool finite = all_finite(values) && all_finite(reference);
   if (!finite) ++non_finite_;
   differences_.push_back(
       finite ? difference(values, reference)
              : Difference{.relative = std::numeric_limits<double>::quiet_NaN(), .cosine = -1});
-  if (!classes) return;
+}
+
+void Agree::add_classes(std::span<const double> values, std::span<const double> reference, bool finite) {
   const auto top = finite ? static_cast<std::int64_t>(largest(values)) : -1;
   predictions_.push_back(top);
   same_top_.push_back(finite && static_cast<std::size_t>(top) == largest(reference) ? 1 : 0);
@@ -207,14 +222,23 @@ Result<ScoredSamples> Agree::scored() const {
 NewScorer create_agree(const TaskOptions& options, std::span<const engine::Port> outputs) {
   std::vector<std::size_t> chosen;
   std::vector<std::string> names;
+  std::optional<std::size_t> scores;
   if (!options.output.empty()) {
     JOULERY_ASSIGN(const std::size_t output, find_output(outputs, options.output));
     chosen.push_back(output);
   } else {
     for (std::size_t i = 0; i < outputs.size(); ++i) chosen.push_back(i);
   }
-  for (const std::size_t output : chosen) names.push_back(outputs[output].name);
-  return std::make_unique<Agree>(options, std::move(chosen), std::move(names));
+  std::size_t vectors = 0;
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const engine::Port& port = outputs[chosen[i]];
+    names.push_back(port.name);
+    if (chosen.size() > 1 && (!is_floating(port.type) || port.shape.rank() < 2)) continue;
+    scores = i;
+    ++vectors;
+  }
+  if (vectors > 1) scores.reset();
+  return std::make_unique<Agree>(options, std::move(chosen), std::move(names), scores);
 }
 
 }  // namespace joulery::evaluate

@@ -97,7 +97,7 @@ Status Classify::start(const Rows& rows) {
   gives_classes_ = gives_integers_ && width_ == 1 && rows.type() != data::DataType::boolean;
   std::size_t classes = std::max<std::size_t>(width_, 2);
   // Answers that are classes do not say how many there are: names do, or labels as they come.
-  constexpr std::size_t kAnyClass = 1'000'000;
+  constexpr std::size_t kAnyClass = 100'000;
   if (gives_classes_) classes = options().class_names.empty() ? kAnyClass : options().class_names.size();
   JOULERY_ASSIGN(labels_, ClassLabels::create(classes, options().class_names));
   if (!gives_classes_) {
@@ -264,6 +264,8 @@ void Classify::add_likelihoods(const std::vector<Judged>& judged, Meaning meanin
   }
   metrics.add_mean({.name = "negative_log_likelihood", .higher_is_better = false}, std::move(losses));
   metrics.add_mean({.name = "brier", .higher_is_better = false}, std::move(squares));
+  // Without any confidence nobody knows how well they are calibrated.
+  if (non_finite_ == judged.size()) return;
   const auto calibrated = std::make_shared<Confidences>(std::move(confidences), std::move(right));
   scored.calibration = calibration(*calibrated, meaning);
   metrics.add({.name = "ece", .higher_is_better = false},
@@ -328,6 +330,7 @@ Result<ScoredSamples> Classify::scored() const {
         fmt::format("'{}' gives {}: no likelihood and no calibration", printable(output_name_), text));
   }
   metrics.move_into(scored);
+  scored.cost = 8 + static_cast<double>(classes) / static_cast<double>(label_.size());
 
   const auto [most, count] = figures->most_frequent();
   const double share = static_cast<double>(count) / static_cast<double>(label_.size());

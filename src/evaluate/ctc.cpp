@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,10 +41,10 @@ double error_rate(const std::vector<Edits>& edits, std::span<const std::uint32_t
   return sum.length > 0 ? sum.edits / sum.length : std::numeric_limits<double>::quiet_NaN();
 }
 
+/// The same for the same answer; never -1.
 std::int64_t fingerprint(std::span<const std::uint32_t> path) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a
-  for (const std::uint32_t symbol : path) hash = (hash ^ symbol) * 0x100000001b3ULL;
-  return static_cast<std::int64_t>(hash >> 1);
+  const std::string_view bytes(reinterpret_cast<const char*>(path.data()), path.size_bytes());
+  return static_cast<std::int64_t>(std::hash<std::string_view>()(bytes) >> 1);
 }
 
 class Ctc final : public TaskScorer {
@@ -204,6 +206,7 @@ Status Ctc::add_batch(const Batch& batch) {
     rows.read(i, scores);
     JOULERY_ASSIGN(const std::size_t steps, steps_of(batch, i, rows.width() / classes_));
     const auto used = std::span<const double>(scores).first(steps * classes_);
+    // Minus infinity is the logarithm of a probability of 0.
     const bool finite =
         std::ranges::none_of(used, [](double value) { return std::isnan(value) || value == INFINITY; });
     const auto path = best_path(used, classes_, static_cast<std::size_t>(options().blank));

@@ -30,6 +30,19 @@ constexpr std::array<std::size_t, 3> kRecalls{1, 5, 10};
 /// What the labels are, which decides what is judged.
 enum class Against { vectors, classes, pairs };
 
+/// For both samples of each pair: 1 if its rank is the same on both sides, 0 if it is first here and last
+/// there.
+std::vector<double> rank_agreement(std::span<const double> found, std::span<const double> truth) {
+  const std::vector<double> own = ranks(found);
+  const std::vector<double> other = ranks(truth);
+  const double most = std::max(1.0, static_cast<double>(found.size()) - 1);
+  std::vector<double> result;
+  for (std::size_t pair = 0; pair < own.size(); ++pair) {
+    result.insert(result.end(), 2, 1 - std::fabs(own[pair] - other[pair]) / most);
+  }
+  return result;
+}
+
 class Embed final : public TaskScorer {
  public:
   Embed(const TaskOptions& options, std::size_t output, std::string name)
@@ -210,13 +223,11 @@ Result<ScoredSamples> Embed::scored_pairs() const {
     }
     return correlation(x, y);
   };
-  metrics.add({.name = "spearman"}, [of_pairs](auto samples) { return of_pairs(samples, spearman); });
+  metrics.add(
+      {.name = "spearman"}, [of_pairs](auto samples) { return of_pairs(samples, spearman); },
+      rank_agreement(*found, *truth));
   metrics.add({.name = "pearson"}, [of_pairs](auto samples) { return of_pairs(samples, pearson); });
-  std::vector<double> each;
-  for (std::size_t sample = 0; sample < similarities_.size(); ++sample) each.push_back((*found)[sample / 2]);
-  metrics.add_mean({.name = "mean_cosine"}, std::move(each));
   metrics.move_into(scored);
-  scored.scores[0] = scored.scores[2];
   scored.unit_size = 2;
   scored.trivial.push_back({.metric = "spearman", .value = 0, .how = "chance"});
   return scored;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <memory>
 #include <utility>
 
 #include "evaluate/outputs.hpp"
@@ -104,8 +105,6 @@ Status FeatureSpread::add(const data::TensorView& batch, std::size_t count) {
   if (samples_ == 0) {
     mean_.assign(rows.width(), 0);
     squares_.assign(rows.width(), 0);
-    low_.assign(rows.width(), INFINITY);
-    high_.assign(rows.width(), -INFINITY);
   }
   if (rows.width() != size()) {
     return user_error(fmt::format("samples had {} numbers and now have {}", size(), rows.width()));
@@ -120,8 +119,6 @@ Status FeatureSpread::add(const data::TensorView& batch, std::size_t count) {
       const double off = value - mean_[i];
       mean_[i] += off / static_cast<double>(samples_);  // Welford 1962
       squares_[i] += off * (value - mean_[i]);
-      low_[i] = std::min(low_[i], value);
-      high_[i] = std::max(high_[i], value);
     }
   }
   return {};

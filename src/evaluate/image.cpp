@@ -18,7 +18,7 @@ struct Tap {
 /// For each place along an axis, the places that a Gaussian there is made of. One that is wider than the
 /// image folds onto it, so that it never costs more than the image's size.
 std::vector<std::vector<Tap>> gaussian_taps(std::size_t size, double deviation, Edge edge, double truncate) {
-  const auto radius = static_cast<std::ptrdiff_t>(truncate * deviation + 0.5);
+  const auto radius = static_cast<std::ptrdiff_t>(std::lround(truncate * deviation));
   std::vector<double> kernel;
   double sum = 0;
   for (std::ptrdiff_t i = -radius; i <= radius; ++i) {
@@ -116,7 +116,7 @@ Image gaussian_blur(const Image& image, double deviation, Edge edge, double trun
                        gaussian_taps(image.height(), deviation, edge, truncate));
 }
 
-float between(const Image& image, double y, double x, std::size_t channel, Edge edge) {
+float interpolated(const Image& image, double y, double x, std::size_t channel, Edge edge) {
   const double floor_y = std::floor(y);
   const double floor_x = std::floor(x);
   const auto part_y = static_cast<float>(y - floor_y);
@@ -151,8 +151,8 @@ Image zoomed(const Image& image, double factor) {
     for (std::size_t x = 0; x < image.width(); ++x) {
       for (std::size_t c = 0; c < image.channels(); ++c) {
         result.at(y, x, c) =
-            between(image, vertical.first + vertical.step * static_cast<double>(y),
-                    horizontal.first + horizontal.step * static_cast<double>(x), c, Edge::nearest);
+            interpolated(image, vertical.first + vertical.step * static_cast<double>(y),
+                         horizontal.first + horizontal.step * static_cast<double>(x), c, Edge::nearest);
       }
     }
   }
@@ -164,8 +164,9 @@ Image box_resized(const Image& image, std::size_t height, std::size_t width) {
     const double scale = static_cast<double>(from) / static_cast<double>(to);
     const double center = (static_cast<double>(at) + 0.5) * scale;
     const double reach = std::max(scale, 1.0) / 2;
-    const auto first = static_cast<std::size_t>(std::max(0.0, center - reach + 0.5));
-    const auto last = std::min(from, static_cast<std::size_t>(center + reach + 0.5));
+    // The difference is above -0.5: it rounds to 0 at least.
+    const auto first = static_cast<std::size_t>(std::lround(center - reach));
+    const auto last = std::min(from, static_cast<std::size_t>(std::lround(center + reach)));
     return std::pair(std::min(first, from - 1), std::max(last, std::min(first, from - 1) + 1));
   };
   Image result(height, width, image.channels());

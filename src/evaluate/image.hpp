@@ -44,7 +44,7 @@ std::size_t folded(std::ptrdiff_t place, std::size_t size, Edge edge);
 /// Gaussian blur, cut off at `truncate` deviations; none for a deviation that is not above 0.
 Image gaussian_blur(const Image& image, double deviation, Edge edge = Edge::nearest, double truncate = 4);
 /// Value between pixels, bilinear; `channel` of the image.
-float between(const Image& image, double y, double x, std::size_t channel, Edge edge);
+float interpolated(const Image& image, double y, double x, std::size_t channel, Edge edge);
 /// The middle of the image, enlarged by `factor` >= 1 to its size, bilinear.
 Image zoomed(const Image& image, double factor);
 /// Each new pixel is the mean of the pixels whose centres it covers, or the nearest if there is none.

@@ -36,7 +36,7 @@ struct Setting {
   }
 };
 
-double between(RandomStream& random, double low, double high) {
+double uniform(RandomStream& random, double low, double high) {
   return low + (high - low) * random.unit();
 }
 
@@ -87,7 +87,7 @@ void glass_blur(Image& image, const Setting& setting, RandomStream& random) {
   for (int round = 0; round < glass.rounds; ++round) {
     for (std::size_t y = image.height(); y-- > reach;) {
       for (std::size_t x = image.width(); x-- > reach;) {
-        if (y + reach >= image.height() + 1 || x + reach >= image.width() + 1) continue;
+        if (y + reach > image.height() || x + reach > image.width()) continue;
         const std::size_t other_x = x - reach + random.below(2 * reach);
         const std::size_t other_y = y - reach + random.below(2 * reach);
         if (other_x >= image.width() || other_y >= image.height()) continue;
@@ -106,7 +106,7 @@ void motion_blur(Image& image, const Setting& setting, RandomStream& random) {
   static constexpr Strengths<Motion> kMotion{{{{10, 3}, {15, 5}, {15, 8}, {15, 12}, {20, 15}}},
                                              {{{6, 1}, {6, 1.5}, {6, 2}, {8, 2}, {9, 2.5}}}};
   const Motion& motion = setting.of(kMotion);
-  image = motion_blur(image, motion.radius, motion.deviation, between(random, -45, 45));
+  image = motion_blur(image, motion.radius, motion.deviation, uniform(random, -45, 45));
 }
 
 void zoom_blur(Image& image, const Setting& setting, RandomStream&) {
@@ -158,7 +158,7 @@ void snow(Image& image, const Setting& setting, RandomStream& random) {
   layer = zoomed(layer, snow.zoom);
   for (float& value : layer.values()) value = static_cast<double>(value) < snow.threshold ? 0 : value;
   layer.clip();
-  layer = motion_blur(layer, snow.motion.radius, snow.motion.deviation, between(random, -135, -45));
+  layer = motion_blur(layer, snow.motion.radius, snow.motion.deviation, uniform(random, -135, -45));
   const auto share = static_cast<float>(snow.share);
   for (std::size_t y = 0; y < image.height(); ++y) {
     for (std::size_t x = 0; x < image.width(); ++x) {
@@ -271,7 +271,7 @@ void elastic_transform(Image& image, const Setting& setting, RandomStream& rando
                                                    {center_x - third, center_y - third}}};
   auto to = from;
   for (auto& point : to) {
-    for (double& place : point) place += between(random, -elastic.shift * scale, elastic.shift * scale);
+    for (double& place : point) place += uniform(random, -elastic.shift * scale, elastic.shift * scale);
   }
   const Affine affine = affine_between(to, from);
   const Image dx = displacement(image, elastic.deviation * scale, elastic.size * scale, random);
@@ -282,16 +282,16 @@ void elastic_transform(Image& image, const Setting& setting, RandomStream& rando
       const auto at_x = static_cast<double>(x);
       const auto at_y = static_cast<double>(y);
       for (std::size_t c = 0; c < image.channels(); ++c) {
-        turned.at(y, x, c) = evaluate::between(image, affine.d * at_x + affine.e * at_y + affine.f,
-                                               affine.a * at_x + affine.b * at_y + affine.c, c, Edge::mirror);
+        turned.at(y, x, c) = interpolated(image, affine.d * at_x + affine.e * at_y + affine.f,
+                                          affine.a * at_x + affine.b * at_y + affine.c, c, Edge::mirror);
       }
     }
   }
   for (std::size_t y = 0; y < image.height(); ++y) {
     for (std::size_t x = 0; x < image.width(); ++x) {
       for (std::size_t c = 0; c < image.channels(); ++c) {
-        image.at(y, x, c) = evaluate::between(turned, static_cast<double>(y) + dy.at(y, x, 0),
-                                              static_cast<double>(x) + dx.at(y, x, 0), c, Edge::reflect);
+        image.at(y, x, c) = interpolated(turned, static_cast<double>(y) + dy.at(y, x, 0),
+                                         static_cast<double>(x) + dx.at(y, x, 0), c, Edge::reflect);
       }
     }
   }

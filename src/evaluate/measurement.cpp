@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "base/text.hpp"
 #include "engine/measure.hpp"
@@ -25,65 +24,37 @@ constexpr double kSettled = 0.03;
 constexpr double kArrivalsInBlock = 20;
 constexpr double kLongestArrivalBlock = 5;
 
-/// Windows of one bench rest on the same sources, each by a range of its own: one range for each source, by
-/// the energy of the windows.
-UncertainValue with_merged_sources(const UncertainValue& sum) {
-  struct Weighed {
-    SystematicSource source;
-    double low = 0, high = 0, weight = 0;
-  };
-  std::map<std::string, Weighed> by_id;
-  for (const UncertainValue::Part& part : sum.parts()) {
-    for (const SystematicSource& source : part.sources) {
-      Weighed& weighed = by_id[source.id];
-      if (weighed.weight == 0) weighed.source = source;
-      weighed.low += source.low * part.value;
-      weighed.high += source.high * part.value;
-      weighed.weight += part.value;
+/// Arrivals that a budget must be long enough for, on average.
+constexpr double kFewestArrivals = 2;
+/// A queue is worked off for so long at most.
+constexpr double kLongestQueue = 30;
+
+/// Keeps a sample of all latencies, each as likely as any other (Vitter 1985, algorithm R).
+class LatencySample {
+ public:
+  explicit LatencySample(std::uint64_t seed) : random_(seed) {}
+  void add(std::span<const std::int64_t> latencies, std::vector<std::int64_t>& kept) {
+    for (const std::int64_t latency : latencies) {
+      ++seen_;
+      if (kept.size() < kMostLatencies) {
+        kept.push_back(latency);
+      } else if (const std::uint64_t place = random_.below(seen_); place < kept.size()) {
+        kept[place] = latency;
+      }
     }
   }
-  const double value = sum.value();
-  if (value <= 0) return sum;
-  std::vector<SystematicSource> sources;
-  for (auto& [id, weighed] : by_id) {
-    // A part that does not rest on it counts with a factor of 1.
-    weighed.source.low = std::clamp((weighed.low + value - weighed.weight) / value, 0.0, 1.0);
-    weighed.source.high = std::max((weighed.high + value - weighed.weight) / value, 1.0);
-    sources.push_back(std::move(weighed.source));
-  }
-  return {value, sum.provenance(), sum.standard_deviation(), sources};
-}
 
-UncertainValue without_random_part(const UncertainValue& value) {
-  UncertainValue result;
-  for (const UncertainValue::Part& part : value.parts())
-    result.add({part.value, part.provenance, 0, part.sources});
-  return result;
-}
-
-/// Sums over the windows of one subject.
-struct EnergySum {
-  bool known = true;
-  bool any = false;
-  Quantity<Joules> active, idle_share, total, machine;
-  Quantity<GramsCo2e> carbon;
-
-  void add(const meter::MeteredWindow& window) {
-    known = known && window.energy_known();
-    any = true;
-    if (!known) return;
-    active += window.energy_active;
-    idle_share += window.energy_idle_share;
-    total += window.energy;
-    machine += window.energy_machine;
-    carbon += window.carbon;
-  }
+ private:
+  stats::RandomStream random_;
+  std::uint64_t seen_ = 0;
 };
 
 class Measurement {
  public:
   Measurement(std::span<const Subject> subjects, const Protocol& protocol, const MeasureWorld& world)
-      : subjects_(subjects), protocol_(protocol), world_(world), energies_(subjects.size()) {}
+      : subjects_(subjects), protocol_(protocol), world_(world), energies_(subjects.size()) {
+    for (std::size_t i = 0; i < subjects.size(); ++i) samples_.emplace_back(protocol.seed + i);
+  }
 
   Result<MeasurementResult> run() {
     start_ns_ = world_.clock.monotonic_ns();
@@ -93,7 +64,14 @@ class Measurement {
       result_.subjects.back().label = subject.label;
       result_.subjects.back().batch = subject.batch;
     }
-    while (!finished()) JOULERY_CHECK_OK(measure_process());
+    while (!finished()) {
+      if (Status process = measure_process(); !process) {
+        if (!keep_whole_processes()) return std::unexpected(std::move(process).error());
+        result_.ending = Ending::failed;
+        result_.failure = std::move(process).error();
+        break;
+      }
+    }
     conclude();
     return std::move(result_);
   }
@@ -154,6 +132,7 @@ class Measurement {
     for (std::size_t i = 0; i < subjects_.size(); ++i) {
       JOULERY_CHECK_OK(warm_up(i, running[i]));
     }
+    if (asked_to_stop("measuring")) return {};
     for (std::size_t i = 0; i < subjects_.size(); ++i) {
       result_.subjects[i].cpu_blocks.begin_group();
       result_.subjects[i].wall_blocks.begin_group();
@@ -162,24 +141,38 @@ class Measurement {
     const std::size_t blocks =
         std::max<std::size_t>(1, (protocol_.least_blocks + protocol_.least_processes - 1) /
                                      std::max<std::size_t>(1, protocol_.least_processes));
-    for (std::size_t block = 0; block < blocks && !asked_to_stop("measuring"); ++block) {
+    for (std::size_t block = 0; block < blocks; ++block) {
       // The first process always gives one block of each, whatever the budget.
-      if (block > 0 && elapsed() >= protocol_.budget_seconds) break;
+      if (block > 0 && (elapsed() >= protocol_.budget_seconds || asked_to_stop("measuring"))) break;
       const bool turned = block % 2 == 1;
       for (std::size_t turn = 0; turn < subjects_.size(); ++turn) {
         const std::size_t i = turned ? subjects_.size() - 1 - turn : turn;
         JOULERY_CHECK_OK(run_block(i, running[i]));
       }
+      ++block_number_;
     }
     for (std::size_t i = 0; i < subjects_.size(); ++i) JOULERY_CHECK_OK(close_window(i, running[i]));
     surroundings_.look(result_.surroundings);
+    ++whole_processes_;
     return {};
+  }
+
+  /// Takes away the blocks of a process that was not ended. False if nothing is left.
+  bool keep_whole_processes() {
+    for (SubjectResult& subject : result_.subjects) {
+      for (GroupedValues* blocks : {&subject.cpu_blocks, &subject.wall_blocks}) {
+        if (blocks->groups() <= whole_processes_) continue;
+        blocks->values.resize(blocks->group_starts[whole_processes_]);
+        blocks->group_starts.resize(whole_processes_);
+      }
+    }
+    return whole_processes_ > 0;
   }
 
   Status cold_start(std::size_t i, Running& running) {
     const std::int64_t before = world_.clock.monotonic_ns();
     JOULERY_ASSIGN(running.session, subjects_[i].load());
-    JOULERY_CHECK_OK(subjects_[i].bind(*running.session, next_input_++));
+    JOULERY_CHECK_OK(subjects_[i].bind(*running.session, 0));
     JOULERY_ASSIGN(const engine::BlockResult first,
                    running.session->run_block({.calls = 1, .seconds = 1e-9}));
     const double wall = double(world_.clock.monotonic_ns() - before) * 1e-9;
@@ -201,7 +194,7 @@ class Measurement {
     double before = 0;
     for (int block = 0; block < kMostWarmUps; ++block) {
       if (asked_to_stop("warming up")) return {};
-      JOULERY_CHECK_OK(subjects_[i].bind(*running.session, next_input_++));
+      JOULERY_CHECK_OK(subjects_[i].bind(*running.session, static_cast<std::uint64_t>(block)));
       JOULERY_ASSIGN(const engine::BlockResult warm,
                      running.session->run_block({.calls = kMostCalls, .seconds = protocol_.block_seconds}));
       const double now = warm.cpu_seconds / static_cast<double>(warm.calls);
@@ -214,7 +207,7 @@ class Measurement {
 
   Status open_window(std::size_t i, Running& running) {
     running.calls_before = result_.subjects[i].calls;
-    if (!world_.meter || !energies_[i].known) return {};
+    if (!world_.meter) return {};
     JOULERY_ASSIGN(running.window, world_.meter(running.usage.pid));
     return {};
   }
@@ -223,7 +216,7 @@ class Measurement {
     SubjectResult& subject = result_.subjects[i];
     if (running.window) {
       meter::MeteredWindow window = running.window->stop();
-      energies_[i].add(window);
+      add_energy(i, window, static_cast<double>(subject.calls - running.calls_before));
       // Windows of two subjects are about the same time.
       if (i == 0) {
         result_.surroundings.steal_seconds += window.steal_seconds;
@@ -238,6 +231,20 @@ class Measurement {
     JOULERY_ASSIGN(const engine::ProcessUsage usage, running.session->usage());
     subject.peak_resident_bytes = std::max(subject.peak_resident_bytes, usage.peak_resident_bytes);
     return {};
+  }
+
+  void add_energy(std::size_t i, const meter::MeteredWindow& window, double calls) {
+    // Those of the other windows say the same, with other numbers.
+    if (result_.warnings.empty()) result_.warnings = window.warnings;
+    energy_known_ = energy_known_ && window.energy_known();
+    if (!energy_known_) return;
+    EnergySum& sum = energies_[i];
+    sum.inferences += calls * static_cast<double>(result_.subjects[i].batch);
+    sum.active += window.energy_active;
+    sum.idle_share += window.energy_idle_share;
+    sum.total += window.energy;
+    sum.machine += window.energy_machine;
+    sum.carbon += window.carbon;
   }
 
   engine::BlockPlan plan_block() {
@@ -255,31 +262,29 @@ class Measurement {
     }
     if (protocol_.arrivals == Arrivals::trace) {
       const std::vector<double>& trace = protocol_.trace_seconds;
-      const std::size_t calls = std::min<std::size_t>(trace.size(), kMostCalls);
-      for (std::size_t i = 0; i < calls; ++i)
-        plan.arrivals_ns.push_back(static_cast<std::int64_t>(trace[i] * 1e9));
-      plan.seconds = std::max(protocol_.block_seconds, trace[calls - 1] + 1e-9);
+      for (const double at : trace) plan.arrivals_ns.push_back(static_cast<std::int64_t>(at * 1e9));
     }
     if (!plan.arrivals_ns.empty()) {
-      // Arrivals end the block, not the time: a queue is worked off.
+      // Arrivals end the block, not the time: a queue is worked off, but not for ever.
       plan.calls = plan.arrivals_ns.size();
-      plan.seconds = std::max(plan.seconds, static_cast<double>(plan.arrivals_ns.back()) * 1e-9) * 10;
+      const double span =
+          std::max(protocol_.block_seconds, static_cast<double>(plan.arrivals_ns.back()) * 1e-9);
+      plan.seconds = span + std::min(9 * span, kLongestQueue);
     }
     return plan;
   }
 
   Status run_block(std::size_t i, Running& running) {
-    JOULERY_CHECK_OK(subjects_[i].bind(*running.session, next_input_++));
+    JOULERY_CHECK_OK(subjects_[i].bind(*running.session, block_number_));
     const engine::BlockPlan plan = plan_block();
-    if (i + 1 == subjects_.size()) ++block_number_;
     JOULERY_ASSIGN(const engine::BlockResult block, running.session->run_block(plan));
     SubjectResult& subject = result_.subjects[i];
     const auto inferences = static_cast<double>(block.calls) * static_cast<double>(subject.batch);
     subject.cpu_blocks.values.push_back(block.cpu_seconds / inferences);
     subject.wall_blocks.values.push_back(block.wall_seconds / inferences);
     subject.calls += block.calls;
-    subject.latencies_ns.insert(subject.latencies_ns.end(), block.latencies_ns.begin(),
-                                block.latencies_ns.end());
+    if (!plan.arrivals_ns.empty()) subject.unserved_calls += plan.calls - std::min(plan.calls, block.calls);
+    samples_[i].add(block.latencies_ns, subject.latencies_ns);
     return {};
   }
 
@@ -289,63 +294,33 @@ class Measurement {
       subject.cpu_seconds = grouped_mean(subject.cpu_blocks, protocol_.level, protocol_.seed);
       subject.wall_seconds = grouped_mean(subject.wall_blocks, protocol_.level, protocol_.seed);
       std::ranges::sort(subject.latencies_ns);
-      fill_energy(energies_[i], subject);
+      if (!energy_known_ || !(energies_[i].inferences > 0)) continue;
+      subject.energy = energy_per_inference(energies_[i], subject.cpu_seconds, subject.wall_seconds);
+      // Windows of two subjects are about the same time: what the machine drew was for both.
+      subject.energy.machine_known = result_.subjects.size() == 1;
+      if (result_.window) subject.energy.idle_basis = result_.window->idle_basis;
     }
     result_.surroundings.other_busy_seconds = std::max(0.0, other_busy_);
-    if (result_.subjects.size() == 2) compare(result_.subjects[0], result_.subjects[1]);
+    if (result_.subjects.size() == 2) {
+      const SubjectResult& a = result_.subjects[0];
+      const SubjectResult& b = result_.subjects[1];
+      result_.cpu_ratio = grouped_ratio(a.cpu_blocks, b.cpu_blocks, protocol_.level, protocol_.seed);
+      result_.wall_ratio = grouped_ratio(a.wall_blocks, b.wall_blocks, protocol_.level, protocol_.seed);
+      result_.energy_ratio = energy_ratio(a.energy, b.energy, result_.cpu_ratio);
+    }
     result_.seconds = elapsed();
   }
-
-  /// What blocks differ by in CPU time they differ by in energy: the random part of the energy's range.
-  static Quantity<Joules> per_inference(const Quantity<Joules>& sum, double inferences,
-                                        const std::optional<Figure>& cpu) {
-    const Quantity<Joules> mean(with_merged_sources(sum.untyped()).scaled(1 / inferences));
-    if (!cpu || !cpu->has_interval) return mean;
-    const double deviation = cpu->relative_half_width() / kDeviationsOfLevel * mean.value();
-    return mean + Quantity<Joules>(0, Provenance::measured, deviation);
-  }
-
-  void fill_energy(const EnergySum& sum, SubjectResult& subject) {
-    if (!sum.any || !sum.known || subject.calls == 0) return;
-    const double inferences = static_cast<double>(subject.calls) * static_cast<double>(subject.batch);
-    InferenceEnergy& energy = subject.energy;
-    energy.known = true;
-    energy.active = per_inference(sum.active, inferences, subject.cpu_seconds);
-    energy.idle_share = per_inference(sum.idle_share, inferences, subject.cpu_seconds);
-    energy.total = per_inference(sum.total, inferences, subject.cpu_seconds);
-    energy.machine = per_inference(sum.machine, inferences, subject.wall_seconds);
-    energy.carbon = Quantity<GramsCo2e>(with_merged_sources(sum.carbon.untyped()).scaled(1 / inferences));
-    if (result_.window) energy.idle_basis = result_.window->idle_basis;
-  }
-
-  void compare(const SubjectResult& a, const SubjectResult& b) {
-    result_.cpu_ratio = grouped_ratio(a.cpu_blocks, b.cpu_blocks, protocol_.level, protocol_.seed);
-    result_.wall_ratio = grouped_ratio(a.wall_blocks, b.wall_blocks, protocol_.level, protocol_.seed);
-    if (!a.energy.known || !b.energy.known || !(a.energy.total.value() > 0)) return;
-    // What blocks differ by is in the pairs already, where drift cancels.
-    const auto systematic = [](const Quantity<Joules>& energy) {
-      return Quantity<Joules>(without_random_part(energy.untyped()));
-    };
-    Quantity<Ratio> energy_ratio = ratio(systematic(b.energy.total), systematic(a.energy.total));
-    if (result_.cpu_ratio && result_.cpu_ratio->has_interval) {
-      const double deviation =
-          result_.cpu_ratio->relative_half_width() / kDeviationsOfLevel * energy_ratio.value();
-      energy_ratio += Quantity<Ratio>(0, Provenance::measured, deviation);
-    }
-    result_.energy_ratio = energy_ratio;
-  }
-
-  /// An interval at 95 % is about two standard deviations to each side.
-  static constexpr double kDeviationsOfLevel = 1.96;
 
   std::span<const Subject> subjects_;
   const Protocol& protocol_;
   const MeasureWorld& world_;
   MeasurementResult result_;
   std::vector<EnergySum> energies_;
+  bool energy_known_ = true;
+  std::vector<LatencySample> samples_;
+  std::size_t whole_processes_ = 0;
   SurroundingsReader surroundings_;
   std::int64_t start_ns_ = 0;
-  std::uint64_t next_input_ = 0;
   std::uint64_t block_number_ = 0;
   double half_width_ = 0;
   double other_busy_ = 0;
@@ -357,12 +332,29 @@ Status check(std::span<const Subject> subjects, const Protocol& protocol) {
   if (protocol.arrivals == Arrivals::poisson && !(protocol.rate_hz > 0)) {
     return user_error("arrivals at random need a rate above 0 calls a second");
   }
+  if (protocol.arrivals == Arrivals::poisson &&
+      protocol.rate_hz * protocol.budget_seconds < kFewestArrivals) {
+    return user_error(fmt::format("at {:.4g} calls a second hardly one comes within {}", protocol.rate_hz,
+                                  format_duration(protocol.budget_seconds)),
+                      "give it more time with --budget, or a higher --rate");
+  }
   if (protocol.arrivals == Arrivals::trace && protocol.trace_seconds.empty()) {
     return user_error("the trace of arrivals is empty");
   }
   if (!std::ranges::is_sorted(protocol.trace_seconds) ||
       (!protocol.trace_seconds.empty() && protocol.trace_seconds.front() < 0)) {
     return user_error("the trace of arrivals does not ascend from 0");
+  }
+  if (protocol.trace_seconds.size() > engine::kMostBlockCalls) {
+    return user_error(fmt::format("the trace has {} calls, more than {}", protocol.trace_seconds.size(),
+                                  engine::kMostBlockCalls),
+                      "give a part of it: it is played again and again");
+  }
+  if (protocol.arrivals == Arrivals::trace && protocol.trace_seconds.back() > protocol.budget_seconds) {
+    return user_error(
+        fmt::format("the trace lasts {}, longer than the time of measuring, {}",
+                    format_duration(protocol.trace_seconds.back()), format_duration(protocol.budget_seconds)),
+        "give a part of it, or more time with --budget: it is played several times");
   }
   return {};
 }
@@ -389,6 +381,8 @@ const char* ending_name(Ending ending) {
       return "budget spent";
     case Ending::interrupted:
       return "interrupted";
+    case Ending::failed:
+      return "failed";
   }
   return "?";
 }

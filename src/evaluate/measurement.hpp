@@ -12,6 +12,7 @@
 #include "base/result.hpp"
 #include "engine/engine.hpp"
 #include "evaluate/grouped_mean.hpp"
+#include "evaluate/inference_energy.hpp"
 #include "meter/window_meter.hpp"
 
 namespace joulery::evaluate {
@@ -51,7 +52,7 @@ struct Subject {
   std::string label;
   /// In a process of its own.
   std::function<Result<std::unique_ptr<engine::Session>>()> load;
-  /// Gives it inputs: other ones for every number.
+  /// Gives it inputs: other ones for every number, and those of a number are the same for both subjects.
   std::function<Status(engine::Session&, std::uint64_t block)> bind;
   /// Inferences of one call.
   std::int64_t batch = 1;
@@ -72,28 +73,21 @@ struct Surroundings {
   double other_busy_seconds = 0;
   double wall_seconds = 0;
   int cpus = 0;
-  /// Clock frequency of the CPUs before, after each process: lowest and highest; 0 where it is not told.
+  /// The highest clock frequency of any CPU at the end of each process: its lowest and highest value. CPUs
+  /// with nothing to do are slow whenever one looks. 0 where it is not told.
   double lowest_hertz = 0;
   double highest_hertz = 0;
   /// Times that a CPU was slowed down for its heat.
   std::uint64_t throttle_events = 0;
 };
 
-/// Energy per inference, in the parts that a run has.
-struct InferenceEnergy {
-  bool known = false;
-  Quantity<Joules> active;
-  /// Its part of what the machine draws with nothing to do.
-  Quantity<Joules> idle_share;
-  Quantity<Joules> total;
-  /// All that the machine drew meanwhile.
-  Quantity<Joules> machine;
-  Quantity<GramsCo2e> carbon;
-  std::string idle_basis;
-};
-
-enum class Ending { target_reached, budget_spent, interrupted };
+/// `failed`: an error ended it after there were figures.
+enum class Ending { target_reached, budget_spent, interrupted, failed };
 const char* ending_name(Ending ending);
+
+/// So many latencies are kept of each subject: the memory of a long measurement is bounded, and more would
+/// tell hardly more.
+constexpr std::size_t kMostLatencies = 1 << 20;
 
 struct SubjectResult {
   std::string label;
@@ -104,9 +98,11 @@ struct SubjectResult {
   std::optional<Figure> cpu_seconds;
   std::optional<Figure> wall_seconds;
   InferenceEnergy energy;
-  /// Of calls, ascending.
+  /// Of calls, ascending: of all, or of kMostLatencies drawn by chance.
   std::vector<std::int64_t> latencies_ns;
   std::uint64_t calls = 0;
+  /// Calls that were due but not made, because the model could not keep up with arrivals.
+  std::uint64_t unserved_calls = 0;
   std::vector<ColdStart> cold_starts;
   /// Of the engine's process: after its first call, and the most.
   double resident_bytes = 0;
@@ -123,6 +119,9 @@ struct MeasurementResult {
   Surroundings surroundings;
   Ending ending = Ending::target_reached;
   double seconds = 0;
+  /// What ended it if it failed.
+  std::optional<Error> failure;
+  /// Of the first window that has any.
   std::vector<meter::Warning> warnings;
   /// Of the last window: devices, footprint, how it was attributed.
   std::optional<meter::MeteredWindow> window;
@@ -148,7 +147,8 @@ struct MeasureWorld {
 };
 
 /// Measures one subject, or two in turn: block by block in ABBA order, so that drift of the machine hits both
-/// alike. An error of a subject is an error of the whole.
+/// alike, and both of a pair get the same inputs and the same load. An error before the first process is
+/// through is an error of the whole; a later one ends it with what there is.
 Result<MeasurementResult> measure(std::span<const Subject> subjects, const Protocol& protocol,
                                   const MeasureWorld& world);
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 #include <numbers>
 
 #include "stats/random_stream.hpp"
@@ -30,6 +31,13 @@ struct MadeUpWorld {
   int fails_at_load = -1;
   std::string order;
   std::vector<engine::BlockPlan> plans;
+  std::vector<std::string> plan_labels;
+  /// Inputs of the blocks in `plans`, and what was given last.
+  std::vector<std::uint64_t> inputs;
+  std::uint64_t input = 0;
+  /// The block that fails, counted over all.
+  int fails_at_block = -1;
+  int blocks = 0;
   int stop_after = -1;
   int questions = 0;
 
@@ -55,12 +63,15 @@ class MadeUpSession final : public engine::Session {
   Status run() override { return {}; }
   Result<data::TensorView> output(std::size_t) override { return internal_error("none"); }
   Result<engine::BlockResult> run_block(const engine::BlockPlan& plan) override {
+    if (++world_.blocks == world_.fails_at_block) return environment_error("the engine crashed");
     const double one = seconds_ * (1 + world_.block_deviation * normal(world_.random));
     const auto calls =
         std::clamp<std::uint64_t>(static_cast<std::uint64_t>(plan.seconds / one), 1, plan.calls);
     if (calls > 1) {
       world_.order += label_;
       world_.plans.push_back(plan);
+      world_.plan_labels.push_back(label_);
+      world_.inputs.push_back(world_.input);
     }
     world_.clock.advance_seconds(one * static_cast<double>(calls));
     return engine::BlockResult{
@@ -87,7 +98,11 @@ Subject MadeUpWorld::subject(const std::string& label, double factor, std::int64
             clock.advance_seconds(0.05);
             return std::make_unique<MadeUpSession>(*this, label, factor);
           },
-          .bind = [](engine::Session&, std::uint64_t) { return Status(); },
+          .bind =
+              [this](engine::Session&, std::uint64_t block) {
+                input = block;
+                return Status();
+              },
           .batch = batch};
 }
 
@@ -166,9 +181,127 @@ TEST(Measure, CanBeInterruptedAtAnyQuestion) {
   }
 }
 
+TEST(Measure, BothOfAPairGetTheSameInputsAndTheSameLoad) {
+  MadeUpWorld made_up;
+  const std::vector subjects{made_up.subject("A"), made_up.subject("B")};
+  const auto result = measure(subjects, {.budget_seconds = 60, .arrivals = Arrivals::poisson, .rate_hz = 100},
+                              made_up.world());
+  ASSERT_TRUE(result);
+  std::map<std::string, std::vector<std::uint64_t>> inputs;
+  std::map<std::string, std::vector<std::vector<std::int64_t>>> loads;
+  for (std::size_t i = 0; i < made_up.plans.size(); ++i) {
+    // Warming up is a closed loop.
+    if (made_up.plans[i].arrivals_ns.empty()) continue;
+    inputs[made_up.plan_labels[i]].push_back(made_up.inputs[i]);
+    loads[made_up.plan_labels[i]].push_back(made_up.plans[i].arrivals_ns);
+  }
+  ASSERT_GE(inputs["A"].size(), 20U);
+  EXPECT_EQ(inputs["A"], inputs["B"]);
+  EXPECT_EQ(loads["A"], loads["B"]);
+  EXPECT_NE(inputs["A"][0], inputs["A"][1]);
+}
+
+TEST(Measure, ALoadThatHardlyComesIsRefused) {
+  MadeUpWorld made_up;
+  const std::vector subjects{made_up.subject("A")};
+  for (const double rate : {1e-300, 1e-6, 0.01}) {
+    const auto slow = measure(subjects, {.arrivals = Arrivals::poisson, .rate_hz = rate}, made_up.world());
+    ASSERT_FALSE(slow) << rate;
+    EXPECT_THAT(slow.error().hint, HasSubstr("--budget"));
+  }
+  const auto endless =
+      measure(subjects, {.arrivals = Arrivals::trace, .trace_seconds = {0, 1000}}, made_up.world());
+  ASSERT_FALSE(endless);
+  EXPECT_THAT(endless.error().message, HasSubstr("trace lasts"));
+  const auto long_trace =
+      measure(subjects, {.arrivals = Arrivals::trace, .trace_seconds = std::vector<double>(200'001)},
+              made_up.world());
+  EXPECT_FALSE(long_trace) << "its end would be cut off without a word";
+  EXPECT_EQ(made_up.loads, 0) << "nothing was measured before";
+}
+
+TEST(Measure, ATraceIsPlayedAsAWhole) {
+  MadeUpWorld made_up;
+  made_up.true_seconds = 1e-5;
+  const std::vector subjects{made_up.subject("A")};
+  Protocol protocol{.budget_seconds = 10, .arrivals = Arrivals::trace};
+  for (int i = 0; i < 50'000; ++i) protocol.trace_seconds.push_back(i * 1e-5);
+  const auto result = measure(subjects, protocol, made_up.world());
+  ASSERT_TRUE(result);
+  EXPECT_EQ(made_up.plans.back().arrivals_ns.size(), 50'000U);
+  EXPECT_EQ(made_up.plans.back().arrivals_ns.back(), 499'990'000);
+  EXPECT_EQ(result->subjects[0].unserved_calls, 0U);
+}
+
+TEST(Measure, AModelThatCanNotKeepUpIsNotWaitedForForEver) {
+  MadeUpWorld made_up;
+  made_up.true_seconds = 1;
+  const std::vector subjects{made_up.subject("A")};
+  const auto result = measure(subjects, {.budget_seconds = 5, .arrivals = Arrivals::poisson, .rate_hz = 1e6},
+                              made_up.world());
+  ASSERT_TRUE(result);
+  EXPECT_LT(result->seconds, 60);
+  EXPECT_GT(result->subjects[0].unserved_calls, 1000U);
+}
+
+TEST(Measure, TheMemoryOfItsLatenciesIsBounded) {
+  MadeUpWorld made_up;
+  made_up.true_seconds = 1e-6;
+  made_up.process_deviation = 0.5;
+  const std::vector subjects{made_up.subject("A")};
+  const auto result = measure(subjects, {.budget_seconds = 8, .target_half_width = 1e-6}, made_up.world());
+  ASSERT_TRUE(result);
+  const SubjectResult& subject = result->subjects[0];
+  ASSERT_GT(subject.calls, 2 * kMostLatencies);
+  EXPECT_EQ(subject.latencies_ns.size(), kMostLatencies);
+  // What is kept is of all processes alike: of each about as much as it had calls.
+  double kept = 0;
+  for (const std::int64_t latency : subject.latencies_ns) kept += static_cast<double>(latency);
+  double all = 0;
+  for (const double seconds : subject.wall_blocks.values) all += seconds * 1e9;
+  kept /= static_cast<double>(subject.latencies_ns.size());
+  all /= static_cast<double>(subject.wall_blocks.values.size());
+  EXPECT_NEAR(kept / all, 1, 0.1);
+}
+
+TEST(Measure, AnErrorLaterOnLosesNoProcessThatWasMeasured) {
+  MadeUpWorld made_up;
+  made_up.fails_at_load = 5;
+  const std::vector subjects{made_up.subject("A"), made_up.subject("B")};
+  const auto result = measure(subjects, {}, made_up.world());
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->ending, Ending::failed);
+  ASSERT_TRUE(result->failure);
+  EXPECT_THAT(result->failure->message, HasSubstr("the engine is gone"));
+  EXPECT_EQ(result->subjects[0].cpu_blocks.groups(), 2U);
+  ASSERT_TRUE(result->cpu_ratio);
+  EXPECT_TRUE(result->cpu_ratio->has_interval);
+}
+
+TEST(Measure, ACrashInABlockLeavesWholePairsOnly) {
+  int kept = 0;
+  for (int block = 1; block < 120; ++block) {
+    MadeUpWorld made_up;
+    made_up.fails_at_block = block;
+    const std::vector subjects{made_up.subject("A"), made_up.subject("B")};
+    const auto result = measure(subjects, {}, made_up.world());
+    if (!result) {
+      EXPECT_THAT(result.error().message, HasSubstr("the engine crashed"));
+      continue;
+    }
+    ++kept;
+    EXPECT_EQ(result->ending, Ending::failed);
+    EXPECT_EQ(result->subjects[0].cpu_blocks.group_starts, result->subjects[1].cpu_blocks.group_starts);
+    EXPECT_EQ(result->subjects[0].cpu_blocks.values.size(), result->subjects[1].cpu_blocks.values.size());
+    EXPECT_TRUE(result->cpu_ratio);
+    EXPECT_TRUE(result->wall_ratio);
+  }
+  EXPECT_GT(kept, 50);
+}
+
 TEST(Measure, AnErrorOfTheSubjectIsTold) {
   MadeUpWorld made_up;
-  made_up.fails_at_load = 3;
+  made_up.fails_at_load = 1;
   const std::vector subjects{made_up.subject("A")};
   const auto result = measure(subjects, {}, made_up.world());
   ASSERT_FALSE(result);

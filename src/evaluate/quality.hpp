@@ -90,8 +90,11 @@ struct QualityReport {
   std::optional<Calibration> calibration = {};
   std::vector<Slice> slices = {};
   std::vector<ClassFigures> classes = {};
-  /// Of the primary metric, in the order of the samples.
+  /// In the order of the samples, by `per_sample_metric`: the primary one, or, if that is none of single
+  /// samples (such as R²), the task's usual one.
   std::vector<double> per_sample_scores = {};
+  std::string per_sample_metric = {};
+  bool higher_score_is_better = true;
   /// What the model answered, as a number that is the same for the same answer; -1 where it gave NaN or an
   /// infinity. Empty for tasks without answers that can be the same.
   std::vector<std::int64_t> predictions = {};

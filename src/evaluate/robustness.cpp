@@ -39,7 +39,7 @@ Result<RobustnessFigures> RobustnessFigures::create(QualityReport clean, std::ve
 
 RobustnessFigures::Paired RobustnessFigures::paired(const QualityReport& report) const {
   Paired paired;
-  const double sign = clean_.primary.higher_is_better ? 1 : -1;
+  const double sign = clean_.higher_score_is_better ? 1 : -1;
   const bool has_answers = report.predictions.size() == clean_.samples && !clean_.predictions.empty();
   for (std::size_t i = 0; i < clean_.samples; ++i) {
     paired.losses.push_back(sign * (clean_.per_sample_scores[i] - report.per_sample_scores[i]));

@@ -18,7 +18,7 @@ struct RobustnessRow {
   /// The task's primary metric of the spoiled inputs.
   Metric quality;
   /// Clean minus spoiled for scores, spoiled minus clean for errors: above 0 is worse. Paired by sample; of
-  /// the mean per-sample score.
+  /// the mean of the reports' per-sample scores, which need not be the primary metric.
   Metric loss;
   /// Share of samples whose answer is another than without (Hendrycks & Dietterich 2019 call it flips).
   /// Nothing for tasks without answers that can be the same.

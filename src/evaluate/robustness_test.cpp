@@ -36,10 +36,12 @@ Tensor images(std::int64_t count, std::int64_t side, Layout layout = Layout::nch
     const std::size_t inside = i % (3 * pixels);
     const std::size_t channel = layout == Layout::nchw ? inside / pixels : inside % 3;
     const std::size_t pixel = layout == Layout::nchw ? inside % pixels : inside / 3;
+    const std::size_t row = pixel / static_cast<std::size_t>(side);
+    const std::size_t image = i / (3 * pixels);
     const auto x = static_cast<double>(pixel % static_cast<std::size_t>(side));
-    const auto y = static_cast<double>(pixel / static_cast<std::size_t>(side));
-    const double wave = std::sin(0.3 * x + static_cast<double>(channel)) *
-                        std::cos(0.2 * y + static_cast<double>(i / (3 * pixels)));
+    const auto y = static_cast<double>(row);
+    const double wave =
+        std::sin(0.3 * x + static_cast<double>(channel)) * std::cos(0.2 * y + static_cast<double>(image));
     values[i] = static_cast<float>(0.5 + 0.4 * wave);
   }
   return std::move(*tensor);
@@ -240,7 +242,8 @@ TEST(FeaturePerturbationTest, WhatDoesNotFitIsExplained) {
   EXPECT_THAT(all->front()->apply(wide.view(), 1, 0).error().message, HasSubstr("3 numbers"));
 }
 
-std::vector<std::int64_t> tokens_after(const std::string& name, int severity, std::vector<double> tokens,
+std::vector<std::int64_t> tokens_after(const std::string& name, int severity,
+                                       const std::vector<double>& tokens,
                                        const TokenFormat& format = {.is_text = true}) {
   const auto all = token_perturbations(format);
   const auto found = std::ranges::find_if(
@@ -341,6 +344,26 @@ TEST(RobustnessTest, FiguresAreAgainstTheCleanSamples) {
   EXPECT_GE(all->mean_loss.high, 0.425);
   EXPECT_NEAR(*all->relative_corruption_error, 0.625 / 0.2, 1e-12);
   EXPECT_NEAR(all->mean_flip_rate->value, 0.45, 1e-12);
+}
+
+TEST(RobustnessTest, AnErrorThatGrowsIsALoss) {
+  const auto report = [](double off, const char* metric) {
+    std::vector<double> values;
+    std::vector<Label> labels;
+    for (int i = 0; i < 20; ++i) {
+      values.push_back(i + off);
+      labels.emplace_back(std::vector<double>{static_cast<double>(i)});
+    }
+    Scored scored(TaskKind::regress, {.metric = metric},
+                  {{.name = "y", .type = DataType::f64, .shape = Shape{-1, 1}}});
+    const Tensor tensor = tensor_of({20, 1}, values, DataType::f64);
+    return *scored.add({&tensor}, labels).report();
+  };
+  // R² is none of single samples: mean absolute errors stand in, and less of them is better.
+  for (const char* metric : {"mae", "r2"}) {
+    auto figures = RobustnessFigures::create(report(0.5, metric), {}, {});
+    EXPECT_NEAR(figures->add({.name = "noise"}, report(2, metric))->loss.value, 1.5, 1e-9) << metric;
+  }
 }
 
 TEST(RobustnessTest, OtherSamplesAreRefused) {

@@ -139,6 +139,8 @@ Result<std::vector<Slice>> make_slices(const ScoredSamples& scored, std::size_t 
     merge_small(dimension.parts, options.smallest_slice);
     if (dimension.declared) declared += dimension.parts.size();
   }
+  std::erase_if(dimensions,
+                [](const Dimension& dimension) { return dimension.parts.size() < 2 && !dimension.declared; });
   const Clusters clusters = clusters_of(groups);
   TaskOptions slice_options = options;
   std::vector<Slice> slices;

@@ -37,12 +37,15 @@ std::uint64_t SurroundingsReader::throttle_events() const {
 
 void SurroundingsReader::look(Surroundings& surroundings) const {
   if (sensors_ == nullptr) return;
+  double hertz = 0;
   for_each_cpu(*sensors_, "cpufreq/scaling_cur_freq", [&](std::int64_t kilohertz) {
-    const double hertz = static_cast<double>(kilohertz) * 1000;
+    hertz = std::max(hertz, static_cast<double>(kilohertz) * 1000);
+  });
+  if (hertz > 0) {
     surroundings.highest_hertz = std::max(surroundings.highest_hertz, hertz);
     surroundings.lowest_hertz =
         surroundings.lowest_hertz == 0 ? hertz : std::min(surroundings.lowest_hertz, hertz);
-  });
+  }
   const std::uint64_t events = throttle_events();
   surroundings.throttle_events = events > events_before_ ? events - events_before_ : 0;
 }

@@ -193,8 +193,10 @@ Result<QualityReport> TaskScorer::report() const {
   JOULERY_ASSIGN(report.slices, make_slices(scored, primary, groups_, columns_, samples_, options_));
   report.classes = std::move(scored.classes);
   report.predictions = std::move(scored.predictions);
-  auto& scores = scored.scores;
-  report.per_sample_scores = std::move(scores[scores[primary].empty() ? 0 : primary]);
+  const std::size_t scored_by = scored.scores[primary].empty() ? 0 : primary;
+  report.per_sample_scores = std::move(scored.scores[scored_by]);
+  report.per_sample_metric = scored.metrics[scored_by].name;
+  report.higher_score_is_better = scored.metrics[scored_by].higher_is_better;
   return report;
 }
 

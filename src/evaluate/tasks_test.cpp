@@ -351,6 +351,19 @@ TEST(AgreeTest, EqualOutputsAgreeAndNumbersAreComparedBySize) {
   EXPECT_NEAR(near.metric("relative_error"), 0.05, 1e-12);  // 0.5 / 5, and nothing
 }
 
+TEST(AgreeTest, ScoresAreFoundAmongSeveralOutputs) {
+  const std::vector<engine::Port> ports{
+      {.name = "label", .type = DataType::i64, .shape = Shape{-1}},
+      {.name = "probability", .type = DataType::f64, .shape = Shape{-1, 2}}};
+  const Tensor labels = tensor_of({2}, {1, 0}, DataType::i64);
+  const Tensor own = tensor_of({2, 2}, {0.1, 0.9, 0.8, 0.2}, DataType::f64);
+  const Tensor other = tensor_of({2, 2}, {0.7, 0.3, 0.6, 0.4}, DataType::f64);
+  Scored scored(TaskKind::agree, {}, ports);
+  scored.add({&labels, &own}, {}, {}, {&labels, &other});
+  EXPECT_EQ(scored.report()->primary.name, "same_top_1");
+  EXPECT_EQ(scored.metric("same_top_1"), 0.5);
+}
+
 TEST(AgreeTest, NoAnswerAgreesWithNothing) {
   const Tensor broken = tensor_of({2, 2}, {kNaN, 4, -1, 8}, DataType::f64);
   Scored scored(TaskKind::agree, {.agree_on_classes = true}, one_output({-1, 2}));

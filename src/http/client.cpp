@@ -63,14 +63,14 @@ Result<std::unique_ptr<asio::ssl::context>> make_tls(const std::string& certific
   SSL_CTX_set_min_proto_version(tls->native_handle(), TLS1_2_VERSION);
   ErrorCode error;
   if (!certificate_file.empty()) {
-    tls->load_verify_file(certificate_file, error);
+    static_cast<void>(tls->load_verify_file(certificate_file, error));
     if (!error) return tls;
     return user_error(fmt::format("no certificate can be read from '{}'", printable(certificate_file)),
                       "it must be a file of certificates in PEM form");
   }
   for (const char* file : kCertificateFiles) {
     if (::access(file, R_OK) != 0) continue;
-    tls->load_verify_file(file, error);
+    static_cast<void>(tls->load_verify_file(file, error));
     if (!error) return tls;
   }
   return environment_error("this machine has no list of certificates that it trusts",
@@ -157,7 +157,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     return {};
   }
 
-  void send(Request request, std::shared_ptr<Exchange> exchange) {
+  void send(const Request& request, std::shared_ptr<Exchange> exchange) {
     Job job{request_bytes(request, server_), request.method == "HEAD", std::move(exchange),
             from_now(options_.total_seconds)};
     if (running_ >= options_.most_connections) {
@@ -351,8 +351,8 @@ Result<std::unique_ptr<Client>> Client::create(EventLoop& loop, const Url& serve
   return client;
 }
 
-void Client::send(Request request, std::shared_ptr<Exchange> exchange) {
-  impl_->send(std::move(request), std::move(exchange));
+void Client::send(const Request& request, std::shared_ptr<Exchange> exchange) {
+  impl_->send(request, std::move(exchange));
 }
 void Client::cancel_all() {
   impl_->cancel_all();
@@ -378,9 +378,9 @@ class WholeAnswer final : public Exchange {
 
 }  // namespace
 
-Result<Response> fetch(EventLoop& loop, Client& client, Request request) {
+Result<Response> fetch(EventLoop& loop, Client& client, const Request& request) {
   const auto answer = std::make_shared<WholeAnswer>();
-  client.send(std::move(request), answer);
+  client.send(request, answer);
   loop.run();
   if (!answer->ended) return internal_error("the loop ended before the answer came");
   if (answer->failure) {

@@ -97,7 +97,7 @@ class Client {
 
   /// What becomes of it is told to `exchange`. A request that a kept connection lost before a byte of the
   /// answer came is sent once more, on a new connection.
-  void send(Request request, std::shared_ptr<Exchange> exchange);
+  void send(const Request& request, std::shared_ptr<Exchange> exchange);
   /// Ends all requests with Failure::Kind::cancelled.
   void cancel_all();
   std::size_t connections_made() const;
@@ -115,6 +115,6 @@ struct Response {
 };
 /// Sends one request and runs the loop until its answer is there. Environment error if there is none; any
 /// status is an answer.
-Result<Response> fetch(EventLoop& loop, Client& client, Request request);
+Result<Response> fetch(EventLoop& loop, Client& client, const Request& request);
 
 }  // namespace joulery::http

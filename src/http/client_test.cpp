@@ -46,9 +46,9 @@ Url local(std::uint16_t port) {
 struct Setting {
   explicit Setting(std::vector<std::vector<Piece>> script, const ClientOptions& options = {})
       : server(std::move(script)), client(*Client::create(loop, local(server.port), options)) {}
-  std::shared_ptr<Seen> send(Request request = {}) {
+  std::shared_ptr<Seen> send(const Request& request = {}) {
     auto seen = std::make_shared<Seen>();
-    client->send(std::move(request), seen);
+    client->send(request, seen);
     return seen;
   }
   SystemClock clock;

@@ -27,21 +27,21 @@ asio::awaitable<ErrorCode> Connection::connect(const std::vector<Tcp::endpoint>&
   ErrorCode error = asio::error::host_not_found;
   for (const Tcp::endpoint& address : addresses) {
     ErrorCode ignored;
-    socket_.close(ignored);
+    static_cast<void>(socket_.close(ignored));
     std::tie(error) = co_await socket_.async_connect(address, kWait);
     if (!error || timed_out_ || cancelled_) break;
   }
   // Without it, a small request may wait for the acknowledgement of the one before.
   ErrorCode ignored;
-  if (!error) socket_.set_option(Tcp::no_delay(true), ignored);
+  if (!error) static_cast<void>(socket_.set_option(Tcp::no_delay(true), ignored));
   co_return error;
 }
 
 asio::awaitable<ErrorCode> Connection::handshake(std::string host) {
   if (!tls_) co_return ErrorCode();
   ErrorCode error;
-  tls_->set_verify_mode(asio::ssl::verify_peer, error);
-  tls_->set_verify_callback(asio::ssl::host_name_verification(host), error);
+  static_cast<void>(tls_->set_verify_mode(asio::ssl::verify_peer, error));
+  static_cast<void>(tls_->set_verify_callback(asio::ssl::host_name_verification(host), error));
   // Of an address there is no name to ask for.
   asio::ip::make_address(host, error);
   if (error) SSL_set_tlsext_host_name(tls_->native_handle(), host.c_str());
@@ -82,7 +82,7 @@ void Connection::cancel() {
 
 void Connection::close() {
   ErrorCode ignored;
-  socket_.close(ignored);
+  static_cast<void>(socket_.close(ignored));
 }
 
 bool Connection::is_quiet() {

@@ -37,6 +37,15 @@ TEST(ResponseReader, AChunkedAnswerIsTheSameHoweverItIsCut) {
   }
 }
 
+TEST(ResponseReader, AnEmptyChunkedBodyMayComeInBytes) {
+  const std::string text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+  Collected collected;
+  ResponseReader reader({}, collected);
+  for (const char c : text) ASSERT_TRUE(reader.push({&c, 1}));
+  EXPECT_TRUE(reader.done());
+  EXPECT_TRUE(reader.keep_alive());
+}
+
 TEST(ResponseReader, ABodyWithoutALengthEndsWithTheConnection) {
   Collected collected;
   ResponseReader reader({}, collected);

@@ -32,7 +32,7 @@ class ScriptedServer {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof(address));
+    static_cast<void>(::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof(address)));
     ::listen(listener_, 64);
     socklen_t size = sizeof(address);
     ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);

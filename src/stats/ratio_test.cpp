@@ -185,7 +185,7 @@ TEST(Equivalence, HoldsExactlyIfTheIntervalLiesWithinTheMargin) {
   int within = 0;
   for (int i = 0; i < 200; ++i) {
     const std::size_t count = 3 + random.below(20);
-    const Pairs pairs = simulate({count, 0.5, 0.1, 0, 0.05, 0.04 * standard_normal(random)}, random);
+    const Pairs pairs = simulate({count, 0.5, 0.1, 0, 0.05, 0.04 * normal_variate(random)}, random);
     for (const auto& estimate : {paired_ratio(pairs.a, pairs.b, {.resamples = 199}),
                                  unpaired_ratio(pairs.a, pairs.b, {.resamples = 199})}) {
       constexpr double kMargin = 0.06;

@@ -14,7 +14,7 @@ import pytest
 from conftest import BINARY
 
 VERBS = ["run", "doctor", "runs", "show", "compare", "report", "export", "import", "rm", "gc", "config"]
-VERBS += ["data", "engines", "completions", "man"]
+VERBS += ["bench", "data", "engines", "completions", "man"]
 
 
 class Shell:

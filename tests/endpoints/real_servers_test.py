@@ -129,12 +129,12 @@ def bench(joulery, url, *flags):
 
 def test_mlserver(joulery, mlserver):
     assert "open shape" in joulery("bench", mlserver, code=2).stderr
-    document = bench(joulery, mlserver, "--shape", "x=4,16", "--concurrency", "1,8", "--requests", "400")
+    document = bench(joulery, mlserver, "--shape", "x:4,16", "--concurrency", "1,8", "--requests", "400")
     assert [load["requests_completed"] for load in document["loads"]] == [400, 400]
     assert document["metered_by"].startswith("pid ")
-    assert "extension" in joulery("bench", mlserver, "--shape", "x=4,16", "--binary", code=2).stderr
+    assert "extension" in joulery("bench", mlserver, "--shape", "x:4,16", "--binary", code=2).stderr
     wrong = mlserver.replace("dense", "none")
-    assert "not found" in joulery("bench", wrong, "--shape", "x=4,16", code=3).stderr
+    assert "not found" in joulery("bench", wrong, "--shape", "x:4,16", code=3).stderr
 
 
 def test_llama(joulery, llama):

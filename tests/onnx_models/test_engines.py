@@ -44,10 +44,10 @@ def run(model, folder, engine, *arguments, inputs):
         flags += ["--input", folder / f"{i}.bin"]
     profile = folder / "profile"
     profile.mkdir(exist_ok=True)
+    command = [BUILD / "test_bin/run_model", "--engine", engine, "--library", LIBRARIES[engine]]
+    command += ["--plugins", BUILD / "lib", "--model", path, "--output", folder / "out", "--profile", profile]
     result = subprocess.run(
-        [BUILD / "test_bin/run_model", "--engine", engine, "--library", LIBRARIES[engine]]
-        + ["--plugins", BUILD / "lib", "--model", path, "--output", folder / "out", "--profile", profile]
-        + [*flags, *arguments],
+        [*command, *flags, *arguments],
         capture_output=True,
         text=True,
         check=False,

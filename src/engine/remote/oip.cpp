@@ -145,20 +145,21 @@ std::optional<bool> lists_oip_extension(std::string_view body, std::string_view 
 
 Result<OipShape> parse_oip_shape(std::string_view text) {
   constexpr const char* kExample =
-      "write it like --shape x=1,3,224,224 or, with its type, --shape x:FP32=4,4";
-  const auto equals = text.rfind('=');
+      "write it like --shape x:1,3,224,224 or, with its type, --shape x:FP32:4,4";
+  // Names may hold colons, as "input:0" does: the last one stands before the sizes, and only a type that
+  // exists is one.
+  const auto end = text.find_last_of(":=");
   OipShape shape;
-  const std::string_view name = text.substr(0, equals);
+  const std::string_view name = text.substr(0, end);
   const auto colon = name.rfind(':');
-  // Names may hold colons, as "input:0" does: only a type that exists is one.
   if (colon != std::string_view::npos && is_oip_datatype(name.substr(colon + 1))) {
     shape.name = name.substr(0, colon);
     shape.datatype = name.substr(colon + 1);
   } else {
     shape.name = name;
   }
-  bool valid = equals != std::string_view::npos && !shape.name.empty();
-  for (const std::string_view part : split(valid ? text.substr(equals + 1) : "", ',')) {
+  bool valid = end != std::string_view::npos && !shape.name.empty();
+  for (const std::string_view part : split(valid ? text.substr(end + 1) : "", ',')) {
     const auto size = parse_int64(trim(part));
     valid = valid && size && *size >= 1;
     shape.shape.push_back(size.value_or(0));
@@ -181,11 +182,11 @@ Result<std::vector<OipTensor>> complete_shapes(const OipModel& model, const std:
       return user_error(
           fmt::format("the model {} has no input '{}'", printable(model.name), printable(given.name)),
           model.inputs.empty()
-              ? "its metadata lists no inputs: give the type too, such as --shape x:FP32=1,4"
+              ? "its metadata lists no inputs: give the type too, such as --shape x:FP32:1,4"
               : fmt::format("it has: {}", printable(fmt::format("{}", fmt::join(names, ", ")))));
     }
     if (!fits(given.shape, input->shape)) {
-      return user_error(fmt::format("--shape {}={} does not fit the model's {}", printable(given.name),
+      return user_error(fmt::format("--shape {}:{} does not fit the model's {}", printable(given.name),
                                     shape_text(given.shape), shape_text(input->shape)),
                         "-1 stands for a size that may be chosen");
     }
@@ -194,21 +195,22 @@ Result<std::vector<OipTensor>> complete_shapes(const OipModel& model, const std:
   }
   if (inputs.empty()) {
     return user_error(fmt::format("the metadata of model {} lists no inputs", printable(model.name)),
-                      "give them by name, type and shape, such as --shape x:FP32=1,4");
+                      "give them by name, type and shape, such as --shape x:FP32:1,4");
   }
   std::int64_t elements = 0;
   for (const OipTensor& input : inputs) {
     if (std::ranges::find(input.shape, -1) != input.shape.end()) {
       return user_error(
           fmt::format("the input '{}' has the open shape {}", printable(input.name), shape_text(input.shape)),
-          fmt::format("choose one by --shape {}=…", printable(input.name)));
+          fmt::format("choose one by --shape {}:…", printable(input.name)));
     }
     if (!is_oip_datatype(input.datatype)) {
       return user_error(fmt::format("the input '{}' is of type '{}', which is not known",
                                     printable(input.name), printable(input.datatype)));
     }
     const auto count = elements_of(input.shape);
-    if (!count || (elements += *count) > kMostElements) {
+    elements += count.value_or(kMostElements + 1);
+    if (elements > kMostElements) {
       return user_error(fmt::format("the inputs have more than {} elements", kMostElements),
                         "choose smaller sizes by --shape");
     }

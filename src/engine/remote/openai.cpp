@@ -167,7 +167,8 @@ Result<std::string> body_of(const OpenAiOptions& options, const Prompt& prompt) 
 
 }  // namespace
 
-Result<std::unique_ptr<Protocol>> openai_protocol(const OpenAiOptions& options, std::vector<Prompt> prompts) {
+Result<std::unique_ptr<Protocol>> openai_protocol(const OpenAiOptions& options,
+                                                  const std::vector<Prompt>& prompts) {
   std::vector<std::string> bodies;
   bodies.reserve(prompts.size());
   for (const Prompt& prompt : prompts) {

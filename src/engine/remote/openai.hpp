@@ -25,7 +25,8 @@ struct OpenAiOptions {
 };
 
 /// User error for prompts that the endpoint can't take: messages for completions.
-Result<std::unique_ptr<Protocol>> openai_protocol(const OpenAiOptions& options, std::vector<Prompt> prompts);
+Result<std::unique_ptr<Protocol>> openai_protocol(const OpenAiOptions& options,
+                                                  const std::vector<Prompt>& prompts);
 
 /// Names in the answer of GET /v1/models, in its order. Environment error if it is none.
 Result<std::vector<std::string>> parse_model_list(std::string_view body);

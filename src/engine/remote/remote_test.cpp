@@ -157,8 +157,8 @@ TEST(Oip, OpenSizesMustBeChosen) {
   const OipModel model{.name = "m", .versions = {}, .platform = {}, .inputs = {{"x", "FP32", {-1, 4}}}};
   const auto open = complete_shapes(model, {});
   ASSERT_FALSE(open);
-  EXPECT_NE(open.error().hint.find("--shape x="), std::string::npos);
-  const auto chosen = complete_shapes(model, {*parse_oip_shape("x=2,4")});
+  EXPECT_NE(open.error().hint.find("--shape x:"), std::string::npos);
+  const auto chosen = complete_shapes(model, {*parse_oip_shape("x:2,4")});
   ASSERT_TRUE(chosen);
   EXPECT_EQ(chosen->at(0).shape, (std::vector<std::int64_t>{2, 4}));
   EXPECT_FALSE(complete_shapes(model, {*parse_oip_shape("x=2,5")}));
@@ -167,11 +167,11 @@ TEST(Oip, OpenSizesMustBeChosen) {
   EXPECT_FALSE(complete_shapes(model, {*parse_oip_shape("x=1000000000,4")}));
   EXPECT_FALSE(complete_shapes({.name = "m", .versions = {}, .platform = {}, .inputs = {}}, {}));
   const auto named = complete_shapes({.name = "m", .versions = {}, .platform = {}, .inputs = {}},
-                                     {*parse_oip_shape("input:0:INT64=2")});
+                                     {*parse_oip_shape("input:0:INT64:2")});
   ASSERT_TRUE(named) << named.error().message;
   EXPECT_EQ(named->at(0).name, "input:0");
   EXPECT_EQ(named->at(0).datatype, "INT64");
-  for (const char* text : {"", "x", "x=", "=1", "x=0", "x=-1", "x=a", "x=1,,2"})
+  for (const char* text : {"", "x", "x=", "=1", "x:", ":1", "x=0", "x=-1", "x=a", "x=1,,2"})
     EXPECT_FALSE(parse_oip_shape(text));
 }
 

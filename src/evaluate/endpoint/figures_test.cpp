@@ -10,7 +10,7 @@ namespace {
 constexpr std::int64_t kMs = 1'000'000;
 
 /// Sent at `at` ms, its pieces at these times after that, its end at `end`.
-RequestRecord record(std::int64_t at, std::vector<std::int64_t> pieces, std::int64_t end,
+RequestRecord record(std::int64_t at, const std::vector<std::int64_t>& pieces, std::int64_t end,
                      std::optional<std::uint64_t> tokens = std::nullopt) {
   RequestRecord made;
   made.intended_ns = made.sent_ns = at * kMs;

@@ -44,7 +44,7 @@ std::string NodeRewrite::constant(Tensor tensor) {
   return name;
 }
 
-std::string NodeRewrite::constant(std::vector<std::int64_t> values) {
+std::string NodeRewrite::constant(const std::vector<std::int64_t>& values) {
   return constant(make_tensor("", {std::ssize(values)}, values));
 }
 

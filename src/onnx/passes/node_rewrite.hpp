@@ -63,7 +63,7 @@ class NodeRewrite {
   void set_input(std::size_t at, std::string value);
   /// A Constant before the node; gives its value's name.
   std::string constant(Tensor tensor);
-  std::string constant(std::vector<std::int64_t> values);
+  std::string constant(const std::vector<std::int64_t>& values);
   /// A single number of the element type of `value`. Nothing if that is not known.
   std::optional<std::string> number_like(const std::string& value, float number);
   /// A node before or behind this one; gives the name of its output.

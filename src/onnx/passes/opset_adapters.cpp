@@ -11,8 +11,8 @@ using Integers = std::vector<std::int64_t>;
 
 /// An attribute that is a list of whole numbers becomes an input; none stays none.
 Status list_to_input(NodeRewrite& rewrite, const char* name, std::size_t at) {
-  auto list = rewrite.take<Integers>(name);
-  if (list && !list->empty()) rewrite.set_input(at, rewrite.constant(std::move(*list)));
+  const auto list = rewrite.take<Integers>(name);
+  if (list && !list->empty()) rewrite.set_input(at, rewrite.constant(*list));
   return {};
 }
 
@@ -110,11 +110,11 @@ Status resize_one_size(NodeRewrite& rewrite, std::int64_t version) {
 }
 
 Status slice_to_inputs(NodeRewrite& rewrite, std::int64_t version) {
-  auto starts = rewrite.take<Integers>("starts");
-  auto ends = rewrite.take<Integers>("ends");
+  const auto starts = rewrite.take<Integers>("starts");
+  const auto ends = rewrite.take<Integers>("ends");
   if (!starts || !ends) return rewrite.refuse(version, "it has no starts or ends");
-  rewrite.set_input(1, rewrite.constant(std::move(*starts)));
-  rewrite.set_input(2, rewrite.constant(std::move(*ends)));
+  rewrite.set_input(1, rewrite.constant(*starts));
+  rewrite.set_input(2, rewrite.constant(*ends));
   return list_to_input(rewrite, "axes", 3);
 }
 
@@ -140,9 +140,9 @@ Status clip_to_inputs(NodeRewrite& rewrite, std::int64_t version) {
 }
 
 Status pad_to_inputs(NodeRewrite& rewrite, std::int64_t version) {
-  auto pads = rewrite.take<Integers>("pads");
+  const auto pads = rewrite.take<Integers>("pads");
   if (!pads) return rewrite.refuse(version, "it has no pads");
-  rewrite.set_input(1, rewrite.constant(std::move(*pads)));
+  rewrite.set_input(1, rewrite.constant(*pads));
   const auto* value = rewrite.node().attribute("value");
   const auto* number = value == nullptr ? nullptr : std::get_if<float>(&value->value);
   // Zero is what it is without.

@@ -70,7 +70,8 @@ std::unique_ptr<Pass> make_activation_folding();
 struct ConstantFoldingLimits {
   /// A result of so many bytes may be added though nothing goes in its place …
   std::uint64_t small_bytes = 4096;
-  /// … until they add up to this, in each graph. Larger ones must be no larger than what goes.
+  /// … until they add up to this, in each graph and application. Larger ones must be no larger than what
+  /// goes.
   std::uint64_t most_growth_bytes = std::uint64_t{1} << 20U;
   /// A constant with more elements that somebody else takes too is taken for tied weights: no second one is
   /// made of it.
@@ -80,8 +81,9 @@ struct ConstantFoldingLimits {
 };
 /// Standard operators without chance, all of whose inputs are constant: computed once by `evaluator`, which
 /// must outlive the pass; Constant nodes become initializers. Outputs are what the evaluator's engine gives
-/// for these nodes, so exactly the same there. Once dead removal has run, the model's constants take at most
-/// `most_growth_bytes` more than before. DequantizeLinear stays: it says in what precision to compute.
+/// for these nodes, so exactly the same there. Once dead removal has run, a graph's constants take at most
+/// `most_growth_bytes` more than before the pass was applied. DequantizeLinear stays: it says in what
+/// precision to compute.
 std::unique_ptr<Pass> make_constant_folding(Evaluator& evaluator, const ConstantFoldingLimits& limits = {});
 
 /// All of the above in a good order, but those that need an evaluator.

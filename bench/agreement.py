@@ -1,0 +1,65 @@
+"""Do two separate runs of `joulery bench` agree about the CPU-seconds of an inference?
+
+For each model, pairs of runs one after the other. Two runs agree if the 95 % interval of the difference of their logarithms,
+made of the two runs' own intervals, covers 0. Runs that did not reach the target of ±2 % are counted apart.
+
+    python3 bench/agreement.py --binary build/dev/bin/joulery --repetitions 40 MODEL…
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import tempfile
+
+
+def run(binary, model, budget, seed, home):
+    """One run: CPU-seconds per inference, half-width of the interval of its logarithm, blocks, target reached."""
+    environment = {**os.environ, "XDG_DATA_HOME": home}
+    command = [binary, "bench", model, "--json", "--budget", f"{budget}s", "--seed", str(seed)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    document = json.loads(result.stdout)
+    figure = document["cpu_seconds_per_inference"]
+    half_width = math.log(figure["high"] / figure["low"]) / 2
+    return figure["value"], half_width, document["blocks"], document["protocol"]["ending"] == "target reached"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default="build/dev/bin/joulery")
+    parser.add_argument("--repetitions", type=int, default=40)
+    parser.add_argument("--budget", type=float, default=60)
+    parser.add_argument("models", nargs="+")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        for model in arguments.models:
+            measure(arguments, model, home)
+
+
+def measure(arguments, model, home):
+    """Prints one line for the model."""
+    agreed = reached = 0
+    differences, widths, blocks = [], [], []
+    for repetition in range(arguments.repetitions):
+        first = run(arguments.binary, model, arguments.budget, 2 * repetition + 1, home)
+        second = run(arguments.binary, model, arguments.budget, 2 * repetition + 2, home)
+        difference = math.log(second[0] / first[0])
+        agreed += abs(difference) <= math.hypot(first[1], second[1])
+        reached += first[3] and second[3]
+        differences.append(abs(difference))
+        widths += [first[1], second[1]]
+        blocks += [first[2], second[2]]
+    differences.sort()
+    widths.sort()
+    print(
+        f"{os.path.basename(model)}: {agreed} of {arguments.repetitions} pairs of runs agree; both within ±2 % in "
+        f"{reached}; |difference| median {100 * differences[len(differences) // 2]:.2f} %, largest "
+        f"{100 * differences[-1]:.2f} %; half-width median {100 * widths[len(widths) // 2]:.2f} %; "
+        f"{min(blocks)} to {max(blocks)} blocks",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
