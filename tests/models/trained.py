@@ -56,7 +56,7 @@ def breast_cancer(folder):
     x = data.data.astype("f4")
     seen, unseen, seen_y, unseen_y = train_test_split(x, data.target, test_size=200, random_state=3)
     mean, deviation = seen.mean(0), seen.std(0)
-    network = MLPClassifier((16,), max_iter=300, random_state=3).fit((seen - mean) / deviation, seen_y)
+    network = MLPClassifier((16,), max_iter=300, tol=1e-3, random_state=3).fit((seen - mean) / deviation, seen_y)
     constants = [("mean", mean), ("deviation", deviation)]
     nodes = [
         helper.make_node("Sub", ["x", "mean"], ["centred"]),
