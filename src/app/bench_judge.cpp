@@ -103,6 +103,21 @@ Result<evaluate::QualityReport> BenchJudge::judge(const BenchSide& side, engine:
   return scorer->report();
 }
 
+Status BenchJudge::check_first_batch(const BenchSide& side, engine::Session& session) {
+  JOULERY_ASSIGN(const std::unique_ptr<data::Dataset> dataset, open_bench_data(request_, side));
+  evaluate::TaskOptions options = request_.task_options;
+  if (options.class_names.empty()) options.class_names = dataset->info().class_names;
+  JOULERY_ASSIGN(const std::unique_ptr<evaluate::TaskScorer> scorer,
+                 evaluate::TaskScorer::create(*request_.task, options, session.outputs()));
+  evaluate::BatchBuffer buffer(side.inputs, side.batch);
+  JOULERY_ASSIGN(const std::size_t count, buffer.fill(*dataset));
+  JOULERY_ASSIGN(const std::vector<data::TensorView> outputs, run_on(session, buffer));
+  // Whom they are to agree with is of no matter here.
+  const bool agree = *request_.task == evaluate::TaskKind::agree;
+  return scorer->add(outputs, agree ? outputs : std::vector<data::TensorView>(), count,
+                     agree ? std::span<const data::Label>() : buffer.labels(), buffer.groups());
+}
+
 Status BenchJudge::spoil(const evaluate::BatchBuffer& buffer,
                          const evaluate::Perturbation& perturbation) const {
   return perturbation.apply(buffer.views()[spoiled_input_], request_.protocol.seed, buffer.first_index());

@@ -28,6 +28,9 @@ class BenchJudge {
                                         engine::Session* reference,
                                         const evaluate::Perturbation* perturbation, std::uint64_t most);
 
+  /// User error if the first samples already show that they can't be judged.
+  Status check_first_batch(const BenchSide& side, engine::Session& session);
+
   /// Quality under everything that suits the inputs, and what the model then costs. `meter` opens a window
   /// over the engine's process; it may be empty.
   Result<RobustnessOutcome> robustness(

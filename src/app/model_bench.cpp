@@ -34,8 +34,11 @@ class Bench {
     JOULERY_CHECK_OK(prepare_data());
     if (request_.task) JOULERY_CHECK_OK(check_task());
     JOULERY_CHECK_OK(measure_sides());
-    if (request_.task) JOULERY_CHECK_OK(judge_sides());
-    if (request_.explain) JOULERY_CHECK_OK(explain_sides());
+    Status judged;
+    if (request_.task) judged = judge_sides();
+    if (judged && request_.explain) judged = explain_sides();
+    outcome_.interrupted = observer_.interrupted();
+    if (!judged && !outcome_.interrupted) outcome_.failure = judged.error();
     outcome_.end_utc_ns = application_.clock().realtime_ns();
     outcome_.end_boottime_ns = application_.clock().boottime_ns();
     add_warnings();
@@ -70,14 +73,11 @@ class Bench {
 
   /// A slip of the pen is told before minutes of measuring.
   Status check_task() {
-    if (outcome_.data.synthetic && *request_.task != evaluate::TaskKind::agree) {
-      return user_error("made-up data tell of speed, not of quality", "give real data with --data");
+    BenchJudge judge(request_, observer_);
+    for (const auto& side : sides_) {
+      JOULERY_ASSIGN(const std::unique_ptr<engine::Session> session, side->load());
+      JOULERY_CHECK_OK(judge.check_first_batch(*side, *session));
     }
-    JOULERY_ASSIGN(const std::unique_ptr<engine::Session> session, sides_[0]->load());
-    evaluate::TaskOptions options = request_.task_options;
-    if (options.class_names.empty()) options.class_names = outcome_.data.class_names;
-    JOULERY_ASSIGN(const auto scorer,
-                   evaluate::TaskScorer::create(*request_.task, options, session->outputs()));
     return {};
   }
 

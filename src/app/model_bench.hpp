@@ -119,6 +119,10 @@ struct ModelBenchOutcome {
   std::vector<RobustnessOutcome> robustness;
   std::vector<Explanation> explanations;
   std::vector<meter::Warning> warnings;
+  /// Somebody ended it early.
+  bool interrupted = false;
+  /// Why answers could not be judged, or operators not be timed; what was measured before is here.
+  std::optional<Error> failure;
   /// docs/schemas/bench.schema.json
   std::string document;
 };

@@ -105,8 +105,9 @@ Status store_model_bench(Application& application, const ModelBenchRequest& requ
                   .name = request.name.empty() ? printable(outcome.subjects[0].name) : request.name,
                   .experiment = application.config().text("run.experiment"),
                   .user = application.user(),
-                  .status = measured.ending == evaluate::Ending::interrupted ? record::RunStatus::killed
-                                                                             : record::RunStatus::finished,
+                  .status = outcome.interrupted ? record::RunStatus::killed
+                            : outcome.failure   ? record::RunStatus::failed
+                                                : record::RunStatus::finished,
                   .start_utc_ns = outcome.start_utc_ns,
                   .end_utc_ns = outcome.end_utc_ns,
                   .start_boottime_ns = outcome.start_boottime_ns,
