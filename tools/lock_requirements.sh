@@ -31,6 +31,10 @@ uv_options=--no-deps lock requirements-engines.txt \
   "An engine beside onnxruntime, with its C headers; on top of requirements-native.txt." openvino
 uv_options=--no-deps lock requirements-data.txt \
   "Libraries and headers for Parquet; on top of requirements-native.txt." pyarrow
+# Of the packages that need others only files are read, or what needs none of them.
+uv_options=--no-deps lock requirements-models.txt \
+  "Real models and pictures that joulery bench is tested with; on top of requirements-native.txt." \
+  magika silero-vad scikit-image pillow
 lock requirements-peers-codecarbon.txt "A tool that bench/peers compares with." codecarbon
 lock requirements-peers-zeus.txt "A tool that bench/peers compares with." zeus
 lock requirements-servers-mlserver.txt "A server of the Open Inference Protocol, for ./dev soak." mlserver

@@ -6,7 +6,7 @@ readonly build_packages="clang-19 lld-19 cmake ninja-build ccache pkg-config ca-
   nlohmann-json3-dev libsqlite3-dev libcli11-dev libtomlplusplus-dev libxxhash-dev libssl-dev libsystemd-dev zlib1g-dev libpng-dev libjpeg-dev"
 readonly python_packages="python3 python3-venv"
 readonly test_packages="libgtest-dev libgmock-dev librapidcheck-dev dbus-daemon git procps zsh fish clang-format-19 clang-tidy-19
-  libclang-rt-19-dev llvm-19"
+  libclang-rt-19-dev llvm-19 espeak-ng"
 
 # The headers of Boost.Math come in one package with all other headers of Boost, whose name has the release in it.
 readonly boost_choices="libboost1.81-dev libboost1.83-dev libboost1.88-dev libboost-dev"
@@ -64,7 +64,7 @@ set_up() { # set_up FOR
     demo) python_environment .deps/venv requirements-native.txt ;;
     test | coverage)
       python_environment .deps/venv requirements-native.txt requirements-test.txt requirements-frameworks.txt \
-        requirements-engines.txt requirements-data.txt
+        requirements-engines.txt requirements-data.txt requirements-models.txt
       ;;
     bench)
       python_environment .deps/venv requirements-native.txt requirements-engines.txt requirements-data.txt
@@ -72,7 +72,7 @@ set_up() { # set_up FOR
       ;;
     all)
       python_environment .deps/venv requirements-native.txt requirements-test.txt requirements-frameworks.txt \
-        requirements-engines.txt requirements-data.txt
+        requirements-engines.txt requirements-data.txt requirements-models.txt
       peer_environments
       ;;
   esac

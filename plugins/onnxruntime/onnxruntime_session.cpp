@@ -20,7 +20,8 @@ constexpr const char* kUpdateHint = "a newer release may have it: pip install --
 int fail_to_load(JouleryEngineError* error, OrtErrorCode code, const std::string& reason) {
   const std::string message = fmt::format("ONNX Runtime can't load the model: {}", reason);
   const auto says = [&](const char* part) { return reason.find(part) != std::string::npos; };
-  if (code == ORT_NOT_IMPLEMENTED || says("is not a registered function/op")) {
+  if (code == ORT_NOT_IMPLEMENTED || says("is not a registered function/op") ||
+      says("No Op registered for")) {
     return fail(
         error, Blame::environment, message,
         "it lacks an operator of the model: try another engine, or pip install --upgrade onnxruntime");

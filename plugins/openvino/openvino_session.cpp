@@ -86,6 +86,7 @@ std::unique_ptr<LoadedModel> LoadedModel::load(const Library& library, const Jou
   if (!reason.empty()) {
     const bool operation = reason.find("not supported") != std::string::npos ||
                            reason.find("No conversion rule") != std::string::npos ||
+                           reason.find("Conversion is failed for") != std::string::npos ||
                            reason.find("OpenVINO does not support the following") != std::string::npos;
     fail(error, operation ? Blame::environment : Blame::user,
          fmt::format("OpenVINO can't read the model: {}", shortened(reason)),

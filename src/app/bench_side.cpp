@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "app/bench_engine.hpp"
 #include "base/dynamic_library.hpp"
@@ -20,23 +21,71 @@ namespace {
 constexpr std::size_t kMostBatches = 8;
 constexpr std::size_t kMostFeedBytes = 256U << 20U;
 
+bool is_open(const engine::Port& port, std::size_t dimension) {
+  return port.shape.rank() > dimension && port.shape[dimension] == data::kUnknownDimension;
+}
+
+/// What to write for an input: its own numbers, the batch, and some number where the model leaves it open.
+std::string shape_example(const engine::Port& port, std::int64_t batch) {
+  constexpr std::int64_t kSomeNumber = 128;
+  std::string dimensions;
+  for (std::size_t i = 0; i < port.shape.rank(); ++i) {
+    const bool behind_layers = i == 1 && port.shape.rank() > 2 && !is_open(port, 0) && port.shape[0] != batch;
+    const std::int64_t open = i == 0 || behind_layers ? batch : kSomeNumber;
+    dimensions += fmt::format("{}{}", i == 0 ? "" : ",", is_open(port, i) ? open : port.shape[i]);
+  }
+  return fmt::format("--shape '{}:{}'", printable(port.name), dimensions);
+}
+
 /// Made-up data have no shape to take an open dimension from.
 Status check_shapes(const BenchSide& side) {
+  std::string open;
+  std::string examples;
   for (const engine::Port& port : side.inputs) {
     if (port.shape.is_known()) continue;
-    std::string example;
-    for (std::size_t i = 0; i < port.shape.rank(); ++i) {
-      const std::int64_t dimension = port.shape[i];
-      example +=
-          fmt::format("{}{}", i == 0 ? "" : ",", dimension == data::kUnknownDimension ? 128 : dimension);
-    }
-    return user_error(
-        fmt::format("the model leaves the shape of input '{}' open: {}", printable(port.name),
-                    port.shape.text()),
-        fmt::format("say it with --shape '{}:{}' (with your own numbers), or give data with --data",
-                    printable(port.name), example));
+    open += fmt::format("{}'{}' {}", open.empty() ? "" : ", ", printable(port.name), port.shape.text());
+    examples += (examples.empty() ? "" : " ") + shape_example(port, side.batch);
   }
-  return {};
+  if (open.empty()) return {};
+  return user_error(
+      fmt::format("{} leaves the shape of inputs open: {}", printable(side.file.name()), open),
+      fmt::format("say it with {} (with your own numbers), or give data with --data", examples));
+}
+
+/// The shape that was asked for an input; null if none was.
+engine::ShapeOverride* asked_shape(const engine::Port& port, std::size_t inputs,
+                                   engine::SessionOptions& options) {
+  const auto found = std::ranges::find_if(options.shapes, [&](const engine::ShapeOverride& shape) {
+    return shape.input == port.name || (shape.input.empty() && inputs == 1);
+  });
+  return found == options.shapes.end() ? nullptr : &*found;
+}
+
+/// How many samples a call has: as asked, else as a shape says whose first dimension the model leaves open,
+/// else 1. Inputs whose first dimension the model leaves open get it; what else they begin with (layers, or a
+/// direction) is no batch.
+std::int64_t settle_batch(std::span<const engine::Port> declared, engine::SessionOptions& options) {
+  // One that was asked for is given to all inputs, or told not to fit.
+  const bool is_asked = options.batch > 0;
+  std::int64_t batch = options.batch;
+  for (const engine::Port& port : declared) {
+    const engine::ShapeOverride* asked = asked_shape(port, declared.size(), options);
+    if (batch == 0 && asked != nullptr && is_open(port, 0) && asked->shape.rank() > 0)
+      batch = std::max<std::int64_t>(0, asked->shape[0]);
+  }
+  if (batch == 0) batch = 1;
+  for (const engine::Port& port : declared) {
+    if (!is_open(port, 0)) continue;
+    if (engine::ShapeOverride* asked = asked_shape(port, declared.size(), options)) {
+      if (asked->shape.rank() > 0 && asked->shape[0] < 0) asked->shape.set(0, batch);
+      continue;
+    }
+    if (is_asked) continue;
+    engine::ShapeOverride shape{.input = port.name, .shape = port.shape};
+    shape.shape.set(0, batch);
+    options.shapes.push_back(std::move(shape));
+  }
+  return batch;
 }
 
 /// Parameters, and MACs with the shapes of a real run.
@@ -106,12 +155,10 @@ Result<std::unique_ptr<BenchSide>> open_bench_side(const Application& applicatio
   auto side = std::make_unique<BenchSide>(request, std::move(file), std::move(engine));
   JOULERY_ASSIGN(const std::vector<engine::Port> declared, side->file.inputs());
   engine::SessionOptions& options = side->request.options;
-  const bool open_batch = std::ranges::any_of(declared, [](const engine::Port& port) {
-    return port.shape.rank() > 0 && port.shape[0] == data::kUnknownDimension;
-  });
-  if (open_batch && options.batch == 0) options.batch = 1;
+  const bool open_batch =
+      std::ranges::any_of(declared, [](const engine::Port& port) { return is_open(port, 0); });
+  side->batch = settle_batch(declared, options);
   JOULERY_ASSIGN(side->inputs, engine::resolve_inputs(declared, options));
-  side->batch = std::max<std::int64_t>(1, options.batch);
   if (!open_batch && options.batch > 1) {
     const bool fixed = std::ranges::any_of(declared, [&](const engine::Port& port) {
       return port.shape.rank() > 0 && port.shape[0] == options.batch;
@@ -156,7 +203,8 @@ Status fill_feed(BenchSide& side, data::Dataset& dataset) {
     side.feed.push_back(std::move(buffer));
   }
   if (side.feed.empty()) {
-    return user_error(fmt::format("'{}' holds no samples", printable(dataset.info().path)));
+    return user_error(fmt::format("'{}' holds no samples", printable(dataset.info().path)),
+                      "a model can't be measured on nothing: name other data, or leave --data out");
   }
   return {};
 }

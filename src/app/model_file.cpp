@@ -27,6 +27,11 @@ bool is_folder(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+bool is_missing(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found;
+}
+
 data::Shape shape_of(const std::optional<onnx::Shape>& declared) {
   if (!declared) return {};
   std::vector<std::int64_t> dimensions;
@@ -45,10 +50,14 @@ Result<ModelFile> ModelFile::open(const std::string& path) {
   std::string file = path;
   if (is_folder(path)) {
     file = path + "/model.onnx";
-    if (!std::filesystem::exists(file)) {
+    if (is_missing(file)) {
       return user_error(fmt::format("'{}' is a folder without a model.onnx", printable(path)),
                         "name a model's file, or the folder of a bundle");
     }
+  }
+  if (is_missing(file)) {
+    return user_error(fmt::format("there is no model '{}'", printable(file)),
+                      "name an ONNX file, the folder of a bundle, or the URL of a server");
   }
   JOULERY_ASSIGN(onnx::InspectedModel inspected, onnx::inspect_file(file));
   for (const onnx::Finding& finding : inspected.findings) {
@@ -134,6 +143,11 @@ Result<std::vector<engine::Port>> ModelFile::inputs() const {
       return user_error(
           fmt::format("input '{}' of {} is no tensor of numbers", printable(input.name), name()),
           "only models whose inputs are tensors of numbers can be measured");
+    }
+    if (!tensor->shape) {
+      return user_error(
+          fmt::format("{} does not say how many dimensions input '{}' has", name(), printable(input.name)),
+          "write its shape into the model, with names for dimensions that are open, and try again");
     }
     ports.push_back({.name = input.name, .type = type, .shape = shape_of(tensor->shape)});
   }

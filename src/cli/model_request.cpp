@@ -170,11 +170,15 @@ Result<data::DatasetRequest> read_data(const Arguments& arguments, std::uint64_t
   if (request.path.empty() && arguments.has("data"))
     return user_error("--data is empty: name a file or folder");
   if (!request.path.empty() && arguments.has("synthetic-range")) {
-    return user_error("--data and --synthetic-range exclude each other");
+    return user_error("--data and --synthetic-range exclude each other",
+                      "the range is for made-up data, which there are none of beside --data");
   }
   if (const auto format = arguments.value("data-format")) {
     request.format = data::parse_format(*format);
-    if (!request.format) return user_error(fmt::format("--data-format can't be '{}'", printable(*format)));
+    if (!request.format) {
+      return user_error(fmt::format("--data-format can't be '{}'", printable(*format)),
+                        "it is npy, npz, csv, jsonl, parquet, idx, images or raw");
+    }
   }
   if (const auto labels = arguments.value("labels")) request.labels = *labels;
   if (const auto group = arguments.value("group")) request.group = *group;
@@ -367,7 +371,10 @@ Result<app::ModelBenchRequest> read_model_request(app::Application& application,
   JOULERY_ASSIGN(request.data, read_data(arguments, request.protocol.seed));
   if (const auto task = arguments.value("task")) {
     request.task = evaluate::parse_task(*task);
-    if (!request.task) return user_error(fmt::format("--task can't be '{}'", printable(*task)));
+    if (!request.task) {
+      return user_error(fmt::format("--task can't be '{}'", printable(*task)),
+                        "it is classify, regress, embed, detect, ctc or agree");
+    }
   }
   JOULERY_ASSIGN(request.task_options, read_task_options(arguments, request.protocol.seed));
   JOULERY_ASSIGN(const int samples, arguments.integer("samples", 0, 1, 2'147'483'647));

@@ -87,7 +87,8 @@ class Planner {
     for (const Constant& constant : request_.constants) {
       if (std::ranges::find(inputs, constant.input) != inputs.end()) continue;
       return user_error(fmt::format("the model has no input '{}' for a constant; it has {}",
-                                    printable(constant.input), quoted_list(inputs)));
+                                    printable(constant.input), quoted_list(inputs)),
+                        "name one of them, as in --constant sr=16000, or leave it out");
     }
     return {};
   }

@@ -42,7 +42,7 @@ Result<StoredArray> read_idx(std::shared_ptr<const RandomAccess> file, std::stri
   if (magic[0] != std::byte{0} || magic[1] != std::byte{0} || array.type == DataType::unknown || rank == 0 ||
       rank > kMostDimensions) {
     return user_error(fmt::format("'{}' is not an IDX file: it does not begin as one", array.source->name()),
-                      "name the format if it is another, for example --format npy");
+                      "name the format if it is another, for example --data-format npy");
   }
   array.element_bytes = byte_width(array.type);
   array.is_big_endian = true;

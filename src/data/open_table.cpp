@@ -82,7 +82,7 @@ std::pair<std::string, std::string> split_path(const std::string& path) {
 
 std::unexpected<Error> unknown_format(const std::string& path) {
   return user_error(fmt::format("'{}' is of no known format", printable(path)),
-                    "name it with --format: npy, npz, csv, jsonl, parquet, idx, images or raw");
+                    "name it with --data-format: npy, npz, csv, jsonl, parquet, idx, images or raw");
 }
 
 }  // namespace
@@ -98,14 +98,15 @@ Result<std::optional<Format>> detect_format(const RandomAccess& file, const std:
   const bool is_packed = start.starts_with(kGzip);
   if (by_content && (!by_name || is_binary(*by_content)) && by_content != by_name) {
     if (!by_name) return by_content;
-    return user_error(fmt::format("'{}' is called {}, but its content is {}", file.name(),
-                                  format_name(*by_name), format_name(*by_content)),
-                      fmt::format("rename it, or name the format: --format {}", format_name(*by_content)));
+    return user_error(
+        fmt::format("'{}' is called {}, but its content is {}", file.name(), format_name(*by_name),
+                    format_name(*by_content)),
+        fmt::format("rename it, or name the format: --data-format {}", format_name(*by_content)));
   }
   if (by_name && is_binary(*by_name) && by_content != by_name && !is_packed) {
     return user_error(
         fmt::format("'{}' is called {}, but does not begin as one", file.name(), format_name(*by_name)),
-        "name the format if it is another, for example --format csv");
+        "name the format if it is another, for example --data-format csv");
   }
   return by_name ? by_name : by_content;
 }

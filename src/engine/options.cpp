@@ -35,7 +35,9 @@ Result<const ShapeOverride*> find_override(const Port& input, std::size_t input_
   const ShapeOverride* found = nullptr;
   for (const ShapeOverride& override : options.shapes) {
     if (override.input != input.name && !(override.input.empty() && input_count == 1)) continue;
-    if (found != nullptr) return user_error(fmt::format("input '{}' has two shapes", printable(input.name)));
+    if (found != nullptr) {
+      return user_error(fmt::format("input '{}' has two shapes", printable(input.name)), "name one of them");
+    }
     found = &override;
   }
   return found;
@@ -126,7 +128,8 @@ Result<std::vector<Port>> resolve_inputs(std::span<const Port> inputs, const Ses
       if (!fits) {
         const Port& declared = inputs[static_cast<std::size_t>(&input - resolved.data())];
         return user_error(fmt::format("input '{}' can't be of shape {}: the model says {}",
-                                      printable(input.name), wanted.text(), declared.shape.text()));
+                                      printable(input.name), wanted.text(), declared.shape.text()),
+                          "only what it leaves open (?) can be chosen");
       }
     } else if (options.batch > 0 && input.shape.rank() > 0) {
       if (input.shape[0] >= 0 && input.shape[0] != options.batch) {

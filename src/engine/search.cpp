@@ -60,7 +60,10 @@ Status check_engine_path(const SystemRoot& root, const std::string& path) {
   }
   struct stat status{};
   if (::stat(root.resolve(path).c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
-    return user_error(fmt::format("--engine-path '{}' is no folder", printable(path)));
+    {
+      return user_error(fmt::format("--engine-path '{}' is no folder", printable(path)),
+                        "name the folder with the library, a Python environment, or one of Python packages");
+    }
   }
   if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
     return user_error(fmt::format("--engine-path '{}' is not used: it belongs to another user ({})",

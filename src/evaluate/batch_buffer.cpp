@@ -48,10 +48,17 @@ Status BatchBuffer::make_room(const data::Batch& batch) {
     if (by_sample) {
       shape.set(0, static_cast<std::int64_t>(batch_));
       sample_bytes_[i] = given.bytes / batch.count;
-    } else if (batch_ != 1 && !inputs_[i].shape.admits(shape)) {
-      return user_error(fmt::format("input '{}' takes {}, which is no batch of {}",
-                                    printable(inputs_[i].name), inputs_[i].shape.text(), batch_),
-                        "use --batch 1, or give the input's shape with --shape");
+    } else if (!inputs_[i].shape.admits(shape)) {
+      const std::int64_t first = inputs_[i].shape.rank() > 0 ? inputs_[i].shape[0] : 0;
+      return user_error(
+          fmt::format("input '{}' takes {}, which is no batch of {}", printable(inputs_[i].name),
+                      inputs_[i].shape.text(), batch_),
+          first > 0 && first != static_cast<std::int64_t>(batch_)
+              ? fmt::format(
+                    "if its first dimension is the batch: --batch {}; if it is the same for all samples: "
+                    "--constant '{}=0'",
+                    first, printable(inputs_[i].name))
+              : "use --batch 1, or give the input's shape with --shape");
     }
     if (i < tensors_.size() && tensors_[i].view().shape == shape) continue;
     JOULERY_ASSIGN(data::Tensor tensor, data::Tensor::create(given.type, shape));

@@ -264,6 +264,8 @@ void Classify::add_likelihoods(const std::vector<Judged>& judged, Meaning meanin
   }
   metrics.add_mean({.name = "negative_log_likelihood", .higher_is_better = false}, std::move(losses));
   metrics.add_mean({.name = "brier", .higher_is_better = false}, std::move(squares));
+  // Without any confidence nobody knows how well they are calibrated.
+  if (non_finite_ == judged.size()) return;
   const auto calibrated = std::make_shared<Confidences>(std::move(confidences), std::move(right));
   scored.calibration = calibration(*calibrated, meaning);
   metrics.add({.name = "ece", .higher_is_better = false},

@@ -94,7 +94,7 @@ Result<std::uint32_t> ClassLabels::index_of(const data::Label& label, std::uint6
                                   sample, index, classes_ - 1),
                       static_cast<std::uint64_t>(index) == classes_
                           ? "classes count from 0: subtract 1 if the labels count from 1"
-                          : "");
+                          : "is it the right column (--labels), and the right model?");
   }
   return static_cast<std::uint32_t>(index);
 }
