@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "cli/interruption.hpp"
 #include "cli/output_file.hpp"
+#include "cli/text_table.hpp"
 
 namespace joulery::cli {
 namespace {
@@ -39,7 +40,7 @@ class BenchLine final : public app::ModelBenchObserver {
   void draw(const std::string& line) {
     if (!shown_) return;
     const auto width = static_cast<std::size_t>(std::max(1, terminal_width() - 1));
-    static_cast<void>(print(Stream::err, "\r\x1b[K" + line.substr(0, width)));
+    static_cast<void>(print(Stream::err, fmt::format("\r\x1b[K{}", cut_to(line, width))));
     drawn_ = true;
   }
   bool shown_;
@@ -76,8 +77,9 @@ VerbResult bench_model(app::Application& application, const Arguments& arguments
   app::ModelBenchOutcome& outcome = **benched;
   constexpr int kSignalled = 128;
   if (outcome.interrupted && outcome.measurement.subjects[0].cpu_blocks.values.empty()) {
-    print_error({.kind = Error::Kind::user, .message = "interrupted before anything was measured", .hint = {}},
-                palette(application, Stream::err));
+    print_error(
+        {.kind = Error::Kind::user, .message = "interrupted before anything was measured", .hint = {}},
+        palette(application, Stream::err));
     return kSignalled + interrupted_by();
   }
   const Status stored = app::store_model_bench(application, request, outcome);

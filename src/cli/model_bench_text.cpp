@@ -205,12 +205,11 @@ TextTable operator_table(const app::Explanation& found, const evaluate::Inferenc
     const engine::OperatorTime& one = found.operators[i];
     const double share = total > 0 ? one.seconds / total : 0;
     constexpr std::size_t kLongestName = 32;
-    table.push_back(
-        {fmt::format("{} {}", printable(one.op_type), printable(one.node).substr(0, kLongestName)),
-         printable(one.kernel).substr(0, kLongestName), printable(one.precision),
-         seconds_text(found.calls > 0 ? one.seconds / double(found.calls) : 0),
-         fmt::format("{:.0f} %", 100 * share),
-         energy.known ? "~" + format_si(energy.active.value() * share, "J") : "–"});
+    table.push_back({fmt::format("{} {}", printable(one.op_type), cut_to(printable(one.node), kLongestName)),
+                     std::string(cut_to(printable(one.kernel), kLongestName)), printable(one.precision),
+                     seconds_text(found.calls > 0 ? one.seconds / double(found.calls) : 0),
+                     fmt::format("{:.0f} %", 100 * share),
+                     energy.known ? "~" + format_si(energy.active.value() * share, "J") : "–"});
   }
   return table;
 }
