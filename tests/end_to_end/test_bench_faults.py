@@ -53,7 +53,9 @@ def data(joulery):
 def test_answers_that_can_not_be_judged_lose_no_figure(joulery):
     model = logarithm(joulery.home / "log.onnx")
     np.savez(joulery.home / "d.npz", x=-np.ones((40, 16), np.float32), y=np.ones((40, 16), np.float32))
-    result = joulery("bench", model, "--data", "d.npz", "--task", "regress", "--budget", "500ms", "--explain", "--json", code=2)
+    result = joulery(
+        "bench", model, "--data", "d.npz", "--task", "regress", "--budget", "500ms", "--explain", "--json", code=2
+    )
     document = json.loads(result.stdout)
     assert document["cpu_seconds_per_inference"]["value"] > 0
     assert document["quality"] is None
@@ -62,7 +64,7 @@ def test_answers_that_can_not_be_judged_lose_no_figure(joulery):
     # What comes after does not rest on it.
     assert document["explain"]["operators"]
     run = joulery.json("show", document["run_id"], schema="show")
-    assert run["status"] == "failed"
+    assert run["run"]["status"] == "FAILED"
 
 
 def test_models_that_can_not_agree_are_told_before_measuring(joulery, data):
@@ -92,7 +94,7 @@ def test_ctrl_c_ends_it_with_what_there_is(joulery, data, wait):
     if output.exists() and process.returncode == 130:
         document = json.loads(output.read_text())
         assert any("interrupted" in warning["text"] for warning in document["warnings"])
-        assert joulery.json("show", document["run_id"], schema="show")["status"] == "killed"
+        assert joulery.json("show", document["run_id"], schema="show")["run"]["status"] == "KILLED"
     else:
         assert process.returncode != 130 or "before anything was measured" in err.decode()
 
@@ -112,7 +114,9 @@ def test_groups_count_as_one_in_robustness(joulery, data):
 def test_what_spoiled_inputs_cost_is_never_nothing(joulery, data):
     model = linear(joulery.home / "a.onnx")
     document = json.loads(
-        joulery("bench", model, "--data", data, "--task", "classify", "--robustness", "--budget", "200ms", "--json").stdout
+        joulery(
+            "bench", model, "--data", data, "--task", "classify", "--robustness", "--budget", "200ms", "--json"
+        ).stdout
     )
     assert document["robustness"]["clean_cpu_seconds_per_inference"] > 0
     assert all(row["cpu_seconds_per_inference"] > 0 for row in document["robustness"]["rows"])
