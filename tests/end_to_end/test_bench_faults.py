@@ -1,5 +1,6 @@
 """`joulery bench` when something goes wrong on the way: nothing that was measured is lost."""
 
+import itertools
 import json
 import signal
 import time
@@ -160,7 +161,7 @@ def test_a_model_that_can_not_keep_up_says_so(joulery):
     weights = numpy_helper.from_array(RANDOM.standard_normal((400, 400), np.float32), "w")
     model = save(
         joulery.home / "slow.onnx",
-        [helper.make_node("MatMul", [a, "w"], [b]) for a, b in zip(names, names[1:])],
+        [helper.make_node("MatMul", [a, "w"], [b]) for a, b in itertools.pairwise(names)],
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 400])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 400])],
         [weights],
