@@ -3,7 +3,7 @@
     python features.py FOLDER… --output files.npz
     python features.py FOLDER… --output files.npz --labelled --class-names kinds.txt
 
-magika (https://pypi.org/project/magika) tells what kind a file is with a small neural network. Its configuration says
+magika (`pip install magika`) tells what kind a file is with a small neural network. Its configuration says
 which bytes it is given; this program needs no more than that and NumPy.
 """
 
@@ -14,6 +14,7 @@ import importlib.util
 import json
 import os
 import random
+import shutil
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -175,6 +176,8 @@ def write_features(arguments: argparse.Namespace) -> None:
     print(
         f"{len(rows)} files of {len(set(kinds) - {''})} known kinds; {too_short} with less than {settings.least} bytes"
     )
+    if arguments.copy_model:
+        shutil.copyfile(arguments.model / "model.onnx", arguments.copy_model)
     if arguments.class_names:
         arguments.class_names.write_text("".join(f"{kind}\n" for kind in settings.kinds))
 
@@ -185,6 +188,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the npz file")
     parser.add_argument("--labelled", action="store_true", help="only files whose ending tells their kind, as column y")
     parser.add_argument("--class-names", type=Path, help="write the names of the model's kinds there, one a line")
+    parser.add_argument("--copy-model", type=Path, metavar="FILE", help="copy the model there")
     parser.add_argument("--limit", type=int, default=40, help="files of one ending at most (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the choice (default: %(default)s)")
     parser.add_argument("--model", type=Path, default=None, help="folder of the model (default: the installed one)")

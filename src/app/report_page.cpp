@@ -5,10 +5,10 @@
 #include <cmath>
 
 #include "app/html_writer.hpp"
+#include "app/page_parts.hpp"
 #include "app/report.hpp"
 #include "app/report_chart.hpp"
 #include "app/report_sections.hpp"
-#include "app/report_style.hpp"
 #include "base/text.hpp"
 
 namespace joulery::app {
@@ -19,17 +19,6 @@ struct Level {
   const char* section;
   const char* item;
 };
-
-void write_tag(Provenance provenance, HtmlWriter& page) {
-  const char* name = provenance_name(provenance);
-  page.element("span", name, {{"class", fmt::format("tag {}", name)}});
-}
-
-/// The exact number travels in the page, beside the rounded one.
-void write_value(const char* key, double exact, const std::string& shown, const char* style,
-                 HtmlWriter& page) {
-  page.element("data", shown, {{"value", fmt::format("{}", exact)}, {"data-figure", key}, {"class", style}});
-}
 
 void write_card(const char* label, const char* key, const ReportFigure& figure, const std::string& remark,
                 HtmlWriter& page) {
@@ -361,21 +350,7 @@ void write_several(const Report& report, HtmlWriter& page) {
 
 std::string report_page(const Report& report) {
   HtmlWriter page;
-  page.raw("<!DOCTYPE html>\n");
-  page.open("html", {{"lang", "en"}}).open("head");
-  page.single("meta", {{"charset", "utf-8"}});
-  page.single(
-      "meta",
-      {{"http-equiv", "Content-Security-Policy"},
-       {"content", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"}});
-  page.single("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
-  page.single("meta", {{"name", "color-scheme"}, {"content", "light dark"}});
-  page.single("meta", {{"name", "referrer"}, {"content", "no-referrer"}});
-  page.element("title", title_of(report) + " \u2013 joulery");
-  page.open("style").raw(report_style()).close().close();
-  page.open("body").element("a", "Skip to the figures", {{"href", "#figures"}, {"class", "skip"}});
-  page.open("header").element("h1", title_of(report)).close();
-  page.open("main", {{"id", "figures"}});
+  open_page(title_of(report), page);
   if (report.runs.size() == 1) {
     write_run(report.runs.front(), {.section = "h2", .item = "h3"}, "run1", page);
   } else {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "app/page_parts.hpp"
 #include "app/report_chart.hpp"
 #include "base/text.hpp"
 
@@ -14,22 +15,6 @@ namespace {
 
 using footprint::Derivation;
 using footprint::Factor;
-
-void write_row(const std::string& head, std::initializer_list<std::string> cells, HtmlWriter& page) {
-  page.open("tr").element("th", head, {{"scope", "row"}, {"class", "long"}});
-  for (const std::string& cell : cells) page.element("td", cell, {{"class", "long"}});
-  page.close();
-}
-
-void open_table(const std::string& caption, std::initializer_list<const char*> columns, HtmlWriter& page) {
-  page.open("table").element("caption", caption).open("thead").open("tr");
-  for (const char* column : columns) page.element("th", column, {{"scope", "col"}});
-  page.close().close().open("tbody");
-}
-
-void close_table(HtmlWriter& page) {
-  page.close().close();
-}
 
 std::string range_or_nothing(const ReportFigure& figure) {
   std::string range = range_text(figure);
@@ -114,24 +99,8 @@ void write_derivation(const Derivation& derivation, HtmlWriter& page) {
   page.close().close();
 }
 
-void write_tags_meaning(HtmlWriter& page) {
-  static constexpr std::array<std::pair<Provenance, const char*>, 4> kMeanings = {
-      {{Provenance::measured, "read from a clock or a counter of this machine"},
-       {Provenance::derived, "computed from measured figures, such as a share by CPU time"},
-       {Provenance::modelled,
-        "a model\u2019s answer where there is no sensor; the range says how far it may be off"},
-       {Provenance::assumed, "rests on something that nobody said or checked, such as the place"}}};
-  page.open("ul");
-  for (const auto& [provenance, meaning] : kMeanings) {
-    page.open("li").element("span", provenance_name(provenance),
-                            {{"class", fmt::format("tag {}", provenance_name(provenance))}});
-    page.text(fmt::format(" {}", meaning)).close();
-  }
-  page.close();
-}
-
 void write_devices(const RunReport& run, HtmlWriter& page) {
-  page.open("div", {{"class", "wide"}, {"tabindex", "0"}, {"role", "region"}, {"aria-label", "Devices"}});
+  open_wide("Devices", page);
   open_table("What was read on this machine; only what is counted adds up to the whole",
              {"device", "energy", "mean and peak"}, page);
   for (const ReportDevice& device : run.devices) {
@@ -329,8 +298,7 @@ void write_about(const RunReport& run, HtmlWriter& page) {
 }
 
 void write_summary_table(const Report& report, HtmlWriter& page) {
-  page.open("div",
-            {{"class", "wide"}, {"tabindex", "0"}, {"role", "region"}, {"aria-label", "Runs side by side"}});
+  open_wide("Runs side by side", page);
   open_table("Each run; ranges in brackets", {"run", "end", "wall time", "CPU time", "energy", "carbon"},
              page);
   for (std::size_t i = 0; i < report.runs.size(); ++i) {

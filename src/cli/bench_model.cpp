@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "app/bench_foreign.hpp"
+#include "app/bench_page.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "cli/interruption.hpp"
@@ -51,8 +53,37 @@ std::string rendered(app::Application& application, const app::ModelBenchOutcome
                      const std::string& format, bool to_file) {
   if (format == "json") return outcome.document + "\n";
   if (format == "markdown") return model_bench_markdown(outcome);
+  if (format == "html") return app::bench_page(outcome);
+  if (format == "optimum") return app::optimum_report(outcome) + "\n";
+  if (format == "aienergyscore") return app::ai_energy_score_summary(outcome) + "\n";
   return model_bench_text(outcome, to_file ? Palette{} : palette(application, Stream::out),
                           text_width(Stream::out));
+}
+
+/// "report.json" → "report.ranges.json".
+std::string ranges_file(std::string file) {
+  constexpr std::string_view kExtension = ".json";
+  if (file.ends_with(kExtension)) file.resize(file.size() - kExtension.size());
+  return file + ".ranges.json";
+}
+
+/// Another tool's format has no place for ranges and for how a figure is known: that goes to a file beside
+/// it.
+Status tell_what_is_lost(const app::ModelBenchOutcome& outcome, const std::string& format,
+                         const std::optional<std::string>& output) {
+  if (format != "optimum" && format != "aienergyscore") return {};
+  std::string note;
+  if (format == "aienergyscore" && app::gpu_share(outcome) <= 0)
+    note += "note: AI Energy Score counts GPUs alone; none took part, so its total of 0 is no score\n";
+  if (outcome.subjects.size() > 1) note += "note: this format has one model, the first\n";
+  if (output) {
+    JOULERY_CHECK_OK(write_file_atomically(ranges_file(*output), outcome.document + "\n"));
+    note += fmt::format("note: ranges, and how each figure is known: {}\n", printable(ranges_file(*output)));
+  } else {
+    note += fmt::format("note: ranges, and how each figure is known: joulery show {}\n",
+                        outcome.run_id.substr(0, 12));
+  }
+  return print(Stream::err, note);
 }
 
 }  // namespace
@@ -64,7 +95,8 @@ VerbResult bench_model(app::Application& application, const Arguments& arguments
                       "it is table, json or markdown");
   }
   const auto output = arguments.value("output");
-  if (output) JOULERY_CHECK_OK(check_output_file("--output", *output, "bench.json"));
+  if (output)
+    JOULERY_CHECK_OK(check_output_file("--output", *output, format == "html" ? "bench.html" : "bench.json"));
   JOULERY_ASSIGN(const app::ModelBenchRequest request, read_model_request(application, arguments));
   JOULERY_CHECK_OK(application.check_named_store());
   std::optional<Result<app::ModelBenchOutcome>> benched;
@@ -86,6 +118,7 @@ VerbResult bench_model(app::Application& application, const Arguments& arguments
   outcome.stored = stored.has_value();
   const std::string text = rendered(application, outcome, format, output.has_value());
   JOULERY_CHECK_OK(output ? write_file_atomically(*output, text) : print(Stream::out, text));
+  JOULERY_CHECK_OK(tell_what_is_lost(outcome, format, output));
   if (!stored) {
     print_error({.kind = Error::Kind::environment,
                  .message = "the bench is not in the store: " + stored.error().message,

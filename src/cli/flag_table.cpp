@@ -280,11 +280,12 @@ Verb bench_verb() {
                         .short_name = 'e',
                         .setting = "run.experiment",
                         .candidates = "experiments"});
-  verb.flags.push_back({.name = "format",
-                        .value = "FORMAT",
-                        .help = "table (default), json or markdown",
-                        .short_name = 'f',
-                        .choices = {"table", "json", "markdown"}});
+  verb.flags.push_back(
+      {.name = "format",
+       .value = "FORMAT",
+       .help = "table (default), json or markdown; of a model also html, optimum, aienergyscore",
+       .short_name = 'f',
+       .choices = {"table", "json", "markdown", "html", "optimum", "aienergyscore"}});
   verb.flags.push_back(json_flag());
   verb.flags.push_back(
       {.name = "output", .value = "FILE", .help = "write to FILE", .short_name = 'o', .takes_file = true});
@@ -389,12 +390,13 @@ std::vector<Verb> make_verbs() {
        .operands_are_runs = true});
   all.push_back(
       {.name = "import",
-       .summary = "take over runs from CodeCarbon's emissions.csv",
+       .summary = "take over runs from CodeCarbon, optimum-benchmark and AI Energy Score",
        .usage = "import FILE... [FLAGS]",
-       .examples = {{"joulery import emissions.csv", "each run once, however often it is imported"}},
+       .examples = {{"joulery import emissions.csv", "each run once, however often it is imported"},
+                    {"joulery import benchmark_report.json GPU_ENERGY_SUMMARY.json", "other benchmarks"}},
        .flags = {{.name = "experiment",
                   .value = "NAME",
-                  .help = "experiment they belong to (default: CodeCarbon)",
+                  .help = "experiment they belong to (default: the tool's name)",
                   .short_name = 'e'},
                  json_flag()},
        .details = "Also reads rows that a version of CodeCarbon wrote too short, and semicolons with "

@@ -1,9 +1,14 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
 
 #include <array>
+#include <filesystem>
+#include <variant>
 
+#include "app/bench_import.hpp"
 #include "app/codecarbon_import.hpp"
+#include "base/clock.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "cli/terminal.hpp"
@@ -80,19 +85,87 @@ Status check_not_compressed(const std::string& path, std::string_view content) {
   return {};
 }
 
+/// A report of another benchmark, whose bytes make its run's id.
+struct BenchFile {
+  std::string text;
+  app::BenchReport report;
+  std::int64_t written_utc_ns = 0;
+};
+using ImportedFile = std::variant<app::CodeCarbonFile, BenchFile>;
+
+std::int64_t time_written(const std::string& path) {
+  struct stat facts{};
+  if (::stat(path.c_str(), &facts) != 0) return 0;
+  return facts.st_mtim.tv_sec * kNanosecondsPerSecond + facts.st_mtim.tv_nsec;
+}
+
+/// JSON begins with a brace, which no heading of a CSV does.
+bool looks_like_json(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  text = trim(text);
+  return text.starts_with('{') || text.starts_with('[');
+}
+
+Result<ImportedFile> read_import(const std::string& path) {
+  JOULERY_ASSIGN(std::string text, read_file(path, kLargestFile));
+  JOULERY_CHECK_OK(check_not_compressed(path, text));
+  const auto named = [&](const Error& error) {
+    return user_error(fmt::format("{}: {}", printable(path), error.message), error.hint);
+  };
+  if (looks_like_json(text)) {
+    auto report = app::parse_bench_report(text);
+    if (!report) return named(report.error());
+    return BenchFile{
+        .text = std::move(text), .report = std::move(*report), .written_utc_ns = time_written(path)};
+  }
+  auto file = app::parse_codecarbon_csv(text);
+  if (!file) return named(file.error());
+  return std::move(*file);
+}
+
+/// Such files are often called alike, in a folder of a telling name.
+std::string name_by_place(const std::string& path) {
+  std::error_code failed;
+  const std::filesystem::path whole = std::filesystem::absolute(path, failed);
+  const std::string folder = whole.parent_path().filename().string();
+  return failed || folder.empty() ? std::filesystem::path(path).stem().string() : folder;
+}
+
+std::string bench_text(const std::string& file, const BenchFile& bench, const app::BenchImport& done) {
+  std::string text = fmt::format("{}: {} of {}, {}\n", printable(file),
+                                 format_count(double(bench.report.figures.size()), "figures"),
+                                 bench.report.source, done.added ? "a new run" : "there already");
+  for (const std::string& remark : bench.report.remarks) text += fmt::format("  {}\n", remark);
+  if (done.added && bench.report.has_energy)
+    text += "  how it knew energy is not in the file: it counts as assumed, without a range\n";
+  return text;
+}
+
+nlohmann::ordered_json bench_json(const std::string& file, const BenchFile& bench,
+                                  const app::BenchImport& done) {
+  nlohmann::ordered_json json = {{"file", file},
+                                 {"added", done.added ? 1 : 0},
+                                 {"updated", 0},
+                                 {"unchanged", done.added ? 0 : 1},
+                                 {"superseded", 0},
+                                 {"realigned", 0},
+                                 {"problems", nlohmann::ordered_json::array()},
+                                 {"run_ids", nlohmann::ordered_json::array()}};
+  if (done.added) json["run_ids"].push_back(done.run_id);
+  for (const std::string& remark : bench.report.remarks)
+    json["problems"].push_back({{"row", 0}, {"reason", remark}});
+  return json;
+}
+
 }  // namespace
 
 VerbResult import_verb(app::Application& application, const Arguments& arguments) {
-  const std::string experiment = arguments.value("experiment").value_or("CodeCarbon");
+  const auto experiment = arguments.value("experiment");
   // All are read before the first is stored, so that a wrong name changes nothing.
-  std::vector<app::CodeCarbonFile> files;
+  std::vector<ImportedFile> files;
   for (const std::string& path : arguments.operands) {
-    JOULERY_ASSIGN(const std::string text, read_file(path, kLargestFile));
-    JOULERY_CHECK_OK(check_not_compressed(path, text));
-    auto file = app::parse_codecarbon_csv(text);
-    if (!file)
-      return user_error(fmt::format("{}: {}", printable(path), file.error().message), file.error().hint);
-    files.push_back(std::move(*file));
+    JOULERY_ASSIGN(ImportedFile file, read_import(path));
+    files.push_back(std::move(file));
   }
   JOULERY_ASSIGN(const auto store,
                  open_store_and_tell(application, app::Application::StoreAccess::read_write));
@@ -100,10 +173,22 @@ VerbResult import_verb(app::Application& application, const Arguments& arguments
   std::string text;
   int code = kExitOk;
   for (std::size_t i = 0; i < files.size(); ++i) {
-    JOULERY_ASSIGN(const app::CodeCarbonImport report, app::import_codecarbon(*store, files[i], experiment));
-    text += report_text(arguments.operands[i], report);
+    const std::string& path = arguments.operands[i];
+    if (const auto* bench = std::get_if<BenchFile>(&files[i])) {
+      JOULERY_ASSIGN(
+          const app::BenchImport done,
+          app::import_bench_report(*store, bench->text, bench->report, name_by_place(path),
+                                   experiment.value_or(bench->report.source), bench->written_utc_ns));
+      text += bench_text(path, *bench, done);
+      document["files"].push_back(bench_json(path, *bench, done));
+      continue;
+    }
+    JOULERY_ASSIGN(const app::CodeCarbonImport report,
+                   app::import_codecarbon(*store, std::get<app::CodeCarbonFile>(files[i]),
+                                          experiment.value_or("CodeCarbon")));
+    text += report_text(path, report);
     if (took_none(report)) code = kExitNegative;
-    document["files"].push_back(report_json(arguments.operands[i], report));
+    document["files"].push_back(report_json(path, report));
   }
   if (arguments.has("json")) {
     constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;

@@ -55,6 +55,7 @@ void add_row(TextTable& table, const app::ModelBenchOutcome& outcome, const char
 
 std::string energy_known(const app::ModelBenchOutcome& outcome) {
   const evaluate::InferenceEnergy& energy = outcome.measurement.subjects[0].energy;
+  if (outcome.measurement.subjects[0].calls == 0) return "nothing was measured";
   return energy.known ? provenance_name(energy.total.provenance()) : "no sensor and no model";
 }
 

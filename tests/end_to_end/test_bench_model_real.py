@@ -60,7 +60,9 @@ def files(folder):
     packages = pathlib.Path(onnx.__file__).parents[1]
     places += [packages / name for name in ("onnx", "skimage/data", "sklearn/datasets", "skl2onnx")]
     command = [sys.executable, PROJECT / "examples/filetype/features.py", *places, "--limit", "12"]
-    subprocess.run([*command, "--output", output, "--labelled", "--class-names", names], check=True, timeout=60)
+    command += ["--output", output, "--labelled", "--class-names", names, "--copy-model", folder / "filetype.onnx"]
+    subprocess.run(command, check=True, timeout=60)
+    assert (folder / "filetype.onnx").read_bytes() == magika_model().read_bytes()
     return output, names
 
 

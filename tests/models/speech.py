@@ -1,6 +1,6 @@
 """A voice detector that hears a whole utterance at once, and utterances and noise for it to hear.
 
-silero-vad (https://pypi.org/project/silero-vad) hears 32 ms at a time and is given its own state back with the next
+silero-vad (a package of PyPI) hears 32 ms at a time and is given its own state back with the next
 ones. `joulery bench` calls a model once a sample, so that the loop goes into the model: a Scan whose body is the
 package's graph as it is.
 """

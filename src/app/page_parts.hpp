@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/html_writer.hpp"
+#include "base/quantity.hpp"
+
+namespace joulery::app {
+
+/// What all pages that we write have in common: the head that forbids every request and every program, the
+/// style, and the heading. <main> is open afterwards. `own_style`: added to report_style().
+void open_page(const std::string& title, HtmlWriter& page, const char* own_style = "");
+
+/// A table that close_table ends; rows follow.
+void open_table(const std::string& caption, const std::vector<std::string>& columns, HtmlWriter& page);
+void write_row(const std::string& head, const std::vector<std::string>& cells, HtmlWriter& page);
+void close_table(HtmlWriter& page);
+/// A place that a wide table scrolls in; close() ends it.
+void open_wide(const std::string& label, HtmlWriter& page);
+
+void write_tag(Provenance provenance, HtmlWriter& page);
+/// The exact number travels in the page, beside the rounded one.
+void write_value(const std::string& key, double exact, const std::string& shown, const char* style,
+                 HtmlWriter& page);
+/// What each tag says.
+void write_tags_meaning(HtmlWriter& page);
+
+}  // namespace joulery::app
