@@ -64,6 +64,10 @@ std::vector<meter::Warning> reasons_of(const Application& application, const Exp
                                        const evaluate::SubjectResult& measured) {
   std::vector<meter::Warning> reasons;
   const double total = found.precision.total_seconds;
+  if (total <= 0 && !found.operators.empty()) {
+    reasons.push_back({"its operators are quicker than the engine's clock, which tells microseconds",
+                       "a larger --batch makes them long enough to be timed"});
+  }
   if (total <= 0) return reasons;
   std::vector<const engine::RequestedOperator*> not_low;
   for (const engine::RequestedOperator& one : found.precision.requested) {

@@ -14,6 +14,7 @@
 #include "cli/interruption.hpp"
 #include "cli/output_file.hpp"
 #include "cli/terminal.hpp"
+#include "cli/text_table.hpp"
 
 namespace joulery::cli {
 namespace {
@@ -46,7 +47,7 @@ class ProgressLine final : public app::EndpointObserver {
     }
     if (left > 0 && !progress.warming_up) line += fmt::format(", about {} left", format_duration(left));
     const auto width = static_cast<std::size_t>(std::max(1, terminal_width() - 1));
-    static_cast<void>(print(Stream::err, "\r\x1b[K" + line.substr(0, width)));
+    static_cast<void>(print(Stream::err, fmt::format("\r\x1b[K{}", cut_to(line, width))));
     drawn_ = true;
   }
   bool interrupted() override { return interrupted_by() != 0; }

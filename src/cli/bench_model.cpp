@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "cli/interruption.hpp"
 #include "cli/output_file.hpp"
+#include "cli/text_table.hpp"
 
 namespace joulery::cli {
 namespace {
@@ -41,7 +42,7 @@ class BenchLine final : public app::ModelBenchObserver {
   void draw(const std::string& line) {
     if (!shown_) return;
     const auto width = static_cast<std::size_t>(std::max(1, terminal_width() - 1));
-    static_cast<void>(print(Stream::err, "\r\x1b[K" + line.substr(0, width)));
+    static_cast<void>(print(Stream::err, fmt::format("\r\x1b[K{}", cut_to(line, width))));
     drawn_ = true;
   }
   bool shown_;
@@ -89,6 +90,10 @@ Status tell_what_is_lost(const app::ModelBenchOutcome& outcome, const std::strin
 
 VerbResult bench_model(app::Application& application, const Arguments& arguments) {
   const std::string format = arguments.has("json") ? "json" : arguments.value("format").value_or("table");
+  if (format != "table" && format != "json" && format != "markdown") {
+    return user_error(fmt::format("--format of a model's bench can't be '{}'", printable(format)),
+                      "it is table, json or markdown");
+  }
   const auto output = arguments.value("output");
   if (output)
     JOULERY_CHECK_OK(check_output_file("--output", *output, format == "html" ? "bench.html" : "bench.json"));

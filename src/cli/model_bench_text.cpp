@@ -62,9 +62,9 @@ std::string energy_known(const app::ModelBenchOutcome& outcome) {
 TextTable cost_table(const app::ModelBenchOutcome& outcome) {
   const auto& subjects = outcome.measurement.subjects;
   TextTable table{{"per inference"}};
-  for (std::size_t i = 0; i < subjects.size(); ++i) table[0].push_back(i == 0 ? "A" : "B");
+  for (std::size_t i = 0; i < subjects.size(); ++i) table[0].emplace_back(i == 0 ? "A" : "B");
   if (subjects.size() == 1) table[0][1] = "";
-  table[0].push_back("how known");
+  table[0].emplace_back("how known");
   add_row(table, outcome, "CPU time", "measured",
           [&](std::size_t i) { return figure_text(subjects[i].cpu_seconds); });
   add_row(table, outcome, "wall time", "measured",
@@ -92,8 +92,8 @@ TextTable speed_table(const app::ModelBenchOutcome& outcome) {
   const auto& subjects = outcome.measurement.subjects;
   TextTable table{{"latency of a call"}};
   for (std::size_t i = 0; i < subjects.size(); ++i)
-    table[0].push_back(subjects.size() == 1 ? "" : i == 0 ? "A" : "B");
-  table[0].push_back("at most (99 %)");
+    table[0].emplace_back(subjects.size() == 1 ? "" : i == 0 ? "A" : "B");
+  table[0].emplace_back("at most (99 %)");
   std::vector<std::vector<app::LatencyFigure>> figures;
   for (const auto& subject : subjects)
     figures.push_back(app::latency_figures(subject, outcome.protocol.level));
@@ -139,8 +139,8 @@ TextTable quality_table(const app::ModelBenchOutcome& outcome) {
   const auto& quality = outcome.quality;
   TextTable table{{fmt::format("quality ({})", quality[0].task)}};
   for (std::size_t i = 0; i < quality.size(); ++i)
-    table[0].push_back(quality.size() == 1 ? "" : i == 0 ? "A" : "B");
-  table[0].push_back("interval");
+    table[0].emplace_back(quality.size() == 1 ? "" : i == 0 ? "A" : "B");
+  table[0].emplace_back("interval");
   for (const evaluate::Metric& metric : quality[0].metrics) {
     std::vector<std::string> row{metric.name};
     for (const evaluate::QualityReport& report : quality) {
@@ -206,12 +206,11 @@ TextTable operator_table(const app::Explanation& found, const evaluate::Inferenc
     const engine::OperatorTime& one = found.operators[i];
     const double share = total > 0 ? one.seconds / total : 0;
     constexpr std::size_t kLongestName = 32;
-    table.push_back(
-        {fmt::format("{} {}", printable(one.op_type), printable(one.node).substr(0, kLongestName)),
-         printable(one.kernel).substr(0, kLongestName), printable(one.precision),
-         seconds_text(found.calls > 0 ? one.seconds / double(found.calls) : 0),
-         fmt::format("{:.0f} %", 100 * share),
-         energy.known ? "~" + format_si(energy.active.value() * share, "J") : "–"});
+    table.push_back({fmt::format("{} {}", printable(one.op_type), cut_to(printable(one.node), kLongestName)),
+                     std::string(cut_to(printable(one.kernel), kLongestName)), printable(one.precision),
+                     seconds_text(found.calls > 0 ? one.seconds / double(found.calls) : 0),
+                     fmt::format("{:.0f} %", 100 * share),
+                     energy.known ? "~" + format_si(energy.active.value() * share, "J") : "–"});
   }
   return table;
 }
@@ -304,7 +303,7 @@ std::vector<std::string> notes_of(const app::ModelBenchOutcome& outcome) {
                     outcome.protocol.rate_hz > 0 ? fmt::format(", {:.4g}/s", outcome.protocol.rate_hz) : ""));
   }
   if (outcome.data.synthetic) {
-    notes.push_back("inputs: made up, which tells of speed only");
+    notes.emplace_back("inputs: made up, which tells of speed only");
   } else {
     notes.push_back(fmt::format("inputs: {}{}{}", printable(outcome.data.path),
                                 outcome.data.note.empty() ? "" : "; ", printable(outcome.data.note)));

@@ -225,6 +225,10 @@ Result<evaluate::TaskOptions> read_task_options(const Arguments& arguments, std:
   options.seed += seed;
   options.output = arguments.value("task-output").value_or("");
   options.metric = arguments.value("metric").value_or("");
+  options.boxes_output = arguments.value("box-output").value_or("");
+  options.scores_output = arguments.value("score-output").value_or("");
+  options.classes_output = arguments.value("class-output").value_or("");
+  options.lengths_output = arguments.value("length-output").value_or("");
   options.declared_slices = all_of(arguments, "slice");
   JOULERY_ASSIGN(options.output_meaning, choice_of(arguments, "outputs-are", options.output_meaning,
                                                    &evaluate::parse_output_meaning));
@@ -305,6 +309,10 @@ std::vector<Flag> model_flags() {
            "judge the answers: classify, regress, embed, detect, ctc or agree (with f32, or the other model)",
        .choices = {"classify", "regress", "embed", "detect", "ctc", "agree"}},
       {.name = "task-output", .value = "NAME", .help = "the output to judge (default: the one that fits)"},
+      {.name = "box-output", .value = "NAME", .help = "of detect: the output with the boxes"},
+      {.name = "score-output", .value = "NAME", .help = "of detect: the output with their scores"},
+      {.name = "class-output", .value = "NAME", .help = "of detect: the output with their classes"},
+      {.name = "length-output", .value = "NAME", .help = "of ctc: the output with the steps that count"},
       {.name = "metric", .value = "NAME", .help = "the metric that counts (default: the task's usual one)"},
       {.name = "outputs-are",
        .value = "WHAT",
@@ -362,7 +370,39 @@ std::vector<Flag> model_flags() {
   };
 }
 
+namespace {
+
+/// A flag that nothing would come of is a slip of the pen, or a misunderstanding.
+Status check_company(const Arguments& arguments) {
+  struct Company {
+    const char* of;
+    std::initializer_list<const char*> flags;
+    const char* hint;
+  };
+  static constexpr std::initializer_list<const char*> kOfTask{
+      "samples",    "task-output",  "metric",       "outputs-are",   "class-names",
+      "slice",      "alphabet",     "blank",        "boxes",         "label-boxes",
+      "box-output", "score-output", "class-output", "length-output", "background-class"};
+  static constexpr std::initializer_list<const char*> kOfData{"data-format", "labels",   "group",
+                                                              "image",       "raw-type", "raw-shape"};
+  static constexpr std::initializer_list<const char*> kOfRobustness{"robustness-samples"};
+  for (const Company& company :
+       {Company{"task", kOfTask, "answers are judged with --task, such as --task classify"},
+        Company{"data", kOfData, "without --data inputs are made up"},
+        Company{"robustness", kOfRobustness, "spoiled inputs are judged with --robustness"}}) {
+    if (arguments.has(company.of)) continue;
+    for (const char* flag : company.flags) {
+      if (arguments.has(flag))
+        return user_error(fmt::format("--{} needs --{}", flag, company.of), company.hint);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<app::ModelBenchRequest> read_model_request(app::Application& application, const Arguments& arguments) {
+  JOULERY_CHECK_OK(check_company(arguments));
   app::ModelBenchRequest request;
   JOULERY_ASSIGN(request.subject, read_subject(arguments, arguments.operands.front(), ""));
   JOULERY_ASSIGN(request.versus, read_versus(arguments));

@@ -11,6 +11,15 @@ std::size_t columns_of(std::string_view text) {
       std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
+std::string_view cut_to(std::string_view text, std::size_t columns) {
+  std::size_t end = 0;
+  for (std::size_t letters = 0; end < text.size(); ++end) {
+    const bool begins = (static_cast<unsigned char>(text[end]) & 0xC0U) != 0x80U;
+    if (begins && letters++ == columns) break;
+  }
+  return text.substr(0, end);
+}
+
 std::string plain_table(const TextTable& table, const Palette& colors) {
   std::vector<std::size_t> widths(table.front().size());
   for (const auto& row : table) {

@@ -251,6 +251,16 @@ TEST_F(ContainedBlockTest, TellsWhatItsProcessUsed) {
   EXPECT_GE(after->cpu_seconds - before->cpu_seconds, block->cpu_seconds * 0.99);
 }
 
+TEST_F(ContainedBlockTest, TimesThatCanNotBeAreDistrusted) {
+  for (const char* words : {"long_wall_run", "long_cpu_run", "long_latency_run"}) {
+    auto session = load(words);
+    ASSERT_TRUE(session) << session.error().message;
+    const auto block = (*session)->run_block({.calls = 1});
+    ASSERT_FALSE(block) << words;
+    EXPECT_THAT(block.error().message, HasSubstr("makes no sense")) << words;
+  }
+}
+
 TEST_F(ContainedBlockTest, ACrashInABlockIsAnError) {
   auto session = load("crash_run");
   ASSERT_TRUE(session);

@@ -102,10 +102,10 @@ Result<std::vector<Detection>> Detect::joint_rows(const Batch& batch, std::size_
   constexpr std::size_t kColumns = 6;
   const data::Shape& shape = rows.shape();
   if (shape.rank() < 3 || shape[shape.rank() - 1] != static_cast<std::int64_t>(kColumns)) {
-    return user_error(
-        fmt::format("output '{}' of shape {} is not [sample, box, 6]", printable(names_[outputs_.boxes]),
-                    shape.text()),
-        "one output must have rows of 4 box numbers, score and class; else name --boxes and --scores");
+    return user_error(fmt::format("output '{}' of shape {} is not [sample, box, 6]",
+                                  printable(names_[outputs_.boxes]), shape.text()),
+                      "one output must have rows of 4 box numbers, score and class; else name --box-output "
+                      "and --score-output");
   }
   std::vector<double> values(rows.width());
   rows.read(row, values);
@@ -266,9 +266,10 @@ NewScorer create_detect(const TaskOptions& options, std::span<const engine::Port
   JOULERY_ASSIGN(chosen.scores, choose(options.scores_output, {"score", "conf"}));
   JOULERY_ASSIGN(chosen.classes, choose(options.classes_output, {"class", "label"}));
   if (!boxes || !chosen.scores || boxes == chosen.scores || chosen.classes == boxes) {
-    return user_error(
-        "which of the model's outputs are boxes and scores can't be told from their names",
-        "name them: --boxes NAME --scores NAME [--classes NAME], or --output NAME for one with all");
+    return user_error("which of the model's outputs are boxes and scores can't be told from their names",
+                      "name them: --box-output NAME --score-output NAME [--class-output NAME], or "
+                      "--task-output NAME for one "
+                      "with all");
   }
   if (chosen.classes == chosen.scores) chosen.classes.reset();
   chosen.boxes = *boxes;

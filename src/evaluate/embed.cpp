@@ -120,7 +120,7 @@ Status Embed::add_batch(const Batch& batch) {
       rows.width() != static_cast<std::size_t>(rows.shape()[rows.shape().rank() - 1])) {
     return user_error(fmt::format("output '{}' of shape {} has several vectors a sample",
                                   printable(output_name_), rows.shape().text()),
-                      "judge the pooled output: --output NAME");
+                      "judge the pooled output: --task-output NAME");
   }
   if (!against_) width_ = rows.width();
   if (rows.width() != width_ || width_ == 0) {

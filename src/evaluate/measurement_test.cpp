@@ -54,7 +54,8 @@ class MadeUpSession final : public engine::Session {
   MadeUpSession(MadeUpWorld& world, std::string label, double factor)
       : world_(world),
         label_(std::move(label)),
-        seconds_(world.true_seconds * factor * (1 + world.process_deviation * normal(world.random))) {}
+        seconds_(world.true_seconds * factor *
+                 std::max(0.1, 1 + world.process_deviation * normal(world.random))) {}
   std::span<const engine::Port> inputs() const override { return {}; }
   std::span<const engine::Port> outputs() const override { return {}; }
   std::span<const engine::EffectiveOption> effective_options() const override { return {}; }
@@ -64,7 +65,7 @@ class MadeUpSession final : public engine::Session {
   Result<data::TensorView> output(std::size_t) override { return internal_error("none"); }
   Result<engine::BlockResult> run_block(const engine::BlockPlan& plan) override {
     if (++world_.blocks == world_.fails_at_block) return environment_error("the engine crashed");
-    const double one = seconds_ * (1 + world_.block_deviation * normal(world_.random));
+    const double one = seconds_ * std::max(0.1, 1 + world_.block_deviation * normal(world_.random));
     const auto calls =
         std::clamp<std::uint64_t>(static_cast<std::uint64_t>(plan.seconds / one), 1, plan.calls);
     if (calls > 1) {

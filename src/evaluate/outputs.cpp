@@ -241,7 +241,7 @@ Result<std::size_t> choose_output(std::span<const engine::Port> outputs, std::st
   if (fitting.size() == 1) return fitting.front();
   return user_error(fmt::format("{} of the model's outputs look like {}: {}",
                                 fitting.empty() ? "none" : "several", purpose, names_of(outputs)),
-                    "name the one to judge with --output NAME");
+                    "name the one to judge with --task-output NAME");
 }
 
 }  // namespace joulery::evaluate
