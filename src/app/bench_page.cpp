@@ -370,6 +370,7 @@ std::string bench_page(const ModelBenchOutcome& outcome) {
     page.element("h2", "Quality");
     write_bench_quality(outcome, page);
   }
+  write_bench_details(outcome, page);
   page.element("h2", "What was measured, and how");
   for (std::size_t i = 0; i < outcome.subjects.size(); ++i) write_settings(outcome, i, page);
   write_protocol(outcome, page);

@@ -14,6 +14,8 @@ std::string bench_page(const ModelBenchOutcome& outcome);
 
 /// Quality of all sides; `bench_page` calls it if there is any.
 void write_bench_quality(const ModelBenchOutcome& outcome, HtmlWriter& page);
+/// Robustness, and where the time goes.
+void write_bench_details(const ModelBenchOutcome& outcome, HtmlWriter& page);
 /// "" of one side alone, else "A" and "B".
 std::string bench_side_name(const ModelBenchOutcome& outcome, std::size_t side);
 

@@ -3,11 +3,13 @@
 import json
 
 import pytest
+from conftest import check_schema
 
 
 def bench(joulery, model, *flags, budget="1s"):
     """The document of a quick bench, with its figures checked for what must hold among them."""
     document = json.loads(joulery("bench", model, "--budget", budget, *flags, "--json").stdout)
+    check_schema(document, "bench")
     check_side(document)
     if document["versus"] is None:
         assert document["energy_machine_per_inference_joules"] is not None
