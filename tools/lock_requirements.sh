@@ -37,6 +37,10 @@ uv_options=--no-deps lock requirements-models.txt \
   magika silero-vad scikit-image pillow
 lock requirements-peers-codecarbon.txt "A tool that bench/peers compares with." codecarbon
 lock requirements-peers-zeus.txt "A tool that bench/peers compares with." zeus
+# torch is in it: gigabytes, so that only bench/peers/model_bench.py asks for it. optimum-benchmark 0.6.0 imports what
+# newer releases of optimum and torch have no longer.
+lock requirements-peers-optimum.txt "A benchmark that bench/peers/model_bench.py compares with." \
+  optimum-benchmark 'optimum[onnxruntime]<2' 'torch<2.9' codecarbon
 lock requirements-servers-mlserver.txt "A server of the Open Inference Protocol, for ./dev soak." mlserver
 lock requirements-servers-llama.txt "A language model's server and what makes a model for it, for ./dev soak." \
   'llama-cpp-python[server]' gguf

@@ -60,6 +60,11 @@ std::optional<Figure> grouped_ratio(const GroupedValues& a, const GroupedValues&
   const double half_width = (between.high - between.low) / 2;
   figure.low = std::min(figure.low, figure.value * std::exp(-half_width));
   figure.high = std::max(figure.high, figure.value * std::exp(half_width));
+  // Drift that is slower than a process lasts makes neighbouring ones alike; enough of them show it.
+  if (const auto correlated = stats::paired_ratio(means_a, means_b, options)) {
+    figure.low = std::min(figure.low, figure.value * correlated->low / correlated->ratio);
+    figure.high = std::max(figure.high, figure.value * correlated->high / correlated->ratio);
+  }
   figure.has_interval = true;
   return figure;
 }

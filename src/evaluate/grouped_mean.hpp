@@ -38,7 +38,8 @@ struct Figure {
 };
 
 /// Mean of the blocks with the wider of two intervals: over all blocks, with their correlation in time
-/// (stats::paired_ratio), and over the means of the groups (Student's t). Nothing if there are no values, one
+/// (stats::paired_ratio), and over the means of the groups (Student's t, and with their correlation if there
+/// are ten or more). Nothing if there are no values, one
 /// is negative or not finite, or all are zero.
 std::optional<Figure> grouped_mean(const GroupedValues& values, double level, std::uint64_t seed);
 

@@ -37,7 +37,7 @@ struct Protocol {
   double level = 0.95;
   std::size_t least_blocks = 60;
   /// The blocks are spread over so many processes at least.
-  std::size_t least_processes = 6;
+  std::size_t least_processes = 10;
   double block_seconds = 0.1;
   Arrivals arrivals = Arrivals::closed_loop;
   /// Calls a second, of `poisson`.

@@ -9,7 +9,9 @@ def bench(joulery, model, *flags, budget="1s"):
     """The document of a quick bench, with its figures checked for what must hold among them."""
     document = json.loads(joulery("bench", model, "--budget", budget, *flags, "--json").stdout)
     check_side(document)
-    if document["versus"] is not None:
+    if document["versus"] is None:
+        assert document["energy_machine_per_inference_joules"] is not None
+    else:
         check_side(document["versus"])
     return document
 
@@ -29,7 +31,9 @@ def check_side(side):
         assert figure["low"] <= figure["value"] <= figure["high"]
         assert figure["provenance"] in ("measured", "derived", "modelled", "assumed") and figure["basis"]
     assert total["value"] == pytest.approx(active["value"] + idle["value"], rel=1e-6)
-    assert side["energy_machine_per_inference_joules"]["value"] >= active["value"]
+    # Of two that were measured in turn nobody can tell whose the machine was.
+    machine = side["energy_machine_per_inference_joules"]
+    assert machine is None or machine["value"] >= active["value"]
     assert 0 < side["latency_p50_seconds"] <= side["latency_p90_seconds"] <= side["latency_p99_seconds"]
     assert side["throughput_per_second"] == pytest.approx(1 / side["wall_seconds_per_inference"]["value"])
     assert side["inferences"] == side["calls"] * side["batch"] and side["blocks"] >= side["processes"] >= 1
