@@ -90,10 +90,6 @@ Status tell_what_is_lost(const app::ModelBenchOutcome& outcome, const std::strin
 
 VerbResult bench_model(app::Application& application, const Arguments& arguments) {
   const std::string format = arguments.has("json") ? "json" : arguments.value("format").value_or("table");
-  if (format != "table" && format != "json" && format != "markdown") {
-    return user_error(fmt::format("--format of a model's bench can't be '{}'", printable(format)),
-                      "it is table, json or markdown");
-  }
   const auto output = arguments.value("output");
   if (output)
     JOULERY_CHECK_OK(check_output_file("--output", *output, format == "html" ? "bench.html" : "bench.json"));

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import onnx
 import pytest
+from conftest import check_schema
 from onnx import TensorProto, helper, numpy_helper
 
 RANDOM = np.random.default_rng(5)
@@ -58,6 +59,7 @@ def test_answers_that_can_not_be_judged_lose_no_figure(joulery):
         "bench", model, "--data", "d.npz", "--task", "regress", "--budget", "500ms", "--explain", "--json", code=2
     )
     document = json.loads(result.stdout)
+    check_schema(document, "bench")
     assert document["cpu_seconds_per_inference"]["value"] > 0
     assert document["quality"] is None
     assert document["problems"][0]["doing"] == "judging the answers of log.onnx"
