@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "app/bench_chart.hpp"
 #include "app/bench_page.hpp"
@@ -25,6 +26,8 @@ std::string interval_text(const evaluate::Metric& metric) {
 }
 
 std::string number_text(const evaluate::Metric& metric) {
+  // As an AUC of samples of one class.
+  if (!std::isfinite(metric.value)) return "not defined";
   if (metric.method == "none") return fmt::format("{:.4g}", metric.value);
   return fmt::format("{:.4g} ({:.4g} to {:.4g})", metric.value, metric.low, metric.high);
 }

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.hpp"
 #include "cli/bench_model.hpp"
@@ -131,6 +132,8 @@ TextTable speed_table(const app::ModelBenchOutcome& outcome) {
 }
 
 std::string metric_text(const evaluate::Metric& metric) {
+  // As an AUC of samples of one class.
+  if (!std::isfinite(metric.value)) return "–";
   if (metric.method == "none") return fmt::format("{:.4g}", metric.value);
   return fmt::format("{:.4g} ({:.4g} … {:.4g})", metric.value, metric.low, metric.high);
 }
