@@ -177,7 +177,7 @@ TEST(ClassifyTest, TheOutputIsChosenOrAskedFor) {
   EXPECT_THAT(Scored(TaskKind::classify, {.output = "lable"}, both).error(), HasSubstr("no output 'lable'"));
   const std::vector<engine::Port> twins{{.name = "a", .type = DataType::f32, .shape = Shape{-1, 5}},
                                         {.name = "b", .type = DataType::f32, .shape = Shape{-1, 5}}};
-  EXPECT_THAT(Scored(TaskKind::classify, {}, twins).error(), HasSubstr("--output NAME"));
+  EXPECT_THAT(Scored(TaskKind::classify, {}, twins).error(), HasSubstr("--task-output NAME"));
 }
 
 TEST(ClassifyTest, AnswersThatAreNoNumbersAreWrong) {

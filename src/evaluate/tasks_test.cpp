@@ -233,7 +233,7 @@ TEST(DetectTest, OutputsAreToldByTheirNames) {
   EXPECT_EQ(scored.metric("map_50"), 1);
   const std::vector<engine::Port> nameless{{.name = "a", .type = DataType::f32, .shape = Shape{-1, -1, 4}},
                                            {.name = "b", .type = DataType::f32, .shape = Shape{-1, -1, 2}}};
-  EXPECT_THAT(Scored(TaskKind::detect, {}, nameless).error(), HasSubstr("--boxes NAME"));
+  EXPECT_THAT(Scored(TaskKind::detect, {}, nameless).error(), HasSubstr("--box-output NAME"));
   Scored named(TaskKind::detect, {.boxes_output = "a", .scores_output = "b"}, nameless);
   named.add({&boxes, &scores}, {numbers({1, 0, 0, 10, 10, 0, 20, 20, 30, 30})});
   EXPECT_EQ(named.metric("map_50"), 1);
