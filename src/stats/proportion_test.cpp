@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "stats/distributions.hpp"
 
@@ -78,7 +79,8 @@ TEST(ProportionTest, AsManyTrialsAsAreAskedForAreEnough) {
     for (const double half_width : {0.05, 0.01}) {
       const std::uint64_t trials = trials_for_half_width(proportion, half_width, 0.9);
       const auto half = [&](std::uint64_t count) {
-        const auto successes = static_cast<std::uint64_t>(proportion * static_cast<double>(count) + 0.5);
+        const auto successes =
+            static_cast<std::uint64_t>(std::llround(proportion * static_cast<double>(count)));
         const Interval interval = wilson(successes, count, 0.9);
         return (interval.high - interval.low) / 2;
       };
