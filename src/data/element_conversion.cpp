@@ -26,7 +26,7 @@ struct Boolean {
 /// Calls `function` with a value of the type that `type` stands for; false if it stands for none.
 template <class Function>
 bool with_type(DataType type, Function function) {
-  // NOLINTNEXTLINE(bugprone-branch-clone): the values differ in their type
+  // NOLINTBEGIN(bugprone-branch-clone): the values differ in their type
   switch (type) {
     case DataType::f32:
       return function(float()), true;
@@ -57,6 +57,7 @@ bool with_type(DataType type, Function function) {
     case DataType::unknown:
       break;
   }
+  // NOLINTEND(bugprone-branch-clone)
   return false;
 }
 
