@@ -41,7 +41,7 @@ void write_robustness(const ModelBenchOutcome& outcome, std::size_t side, HtmlWr
              {"spoiled by", "severity", figures.clean.name, "loss", "answers changed", "CPU time"}, page);
   for (std::size_t i = 0; i < figures.rows.size(); ++i) {
     const evaluate::RobustnessRow& row = figures.rows[i];
-    write_row(row.perturbation.description.empty() ? row.perturbation.name : row.perturbation.description,
+    write_row(words_of(row.perturbation.name),
               {row.perturbation.severity == 0 ? "" : fmt::format("{}", row.perturbation.severity),
                fmt::format("{:.4g}", row.quality.value),
                fmt::format("{:.3g} ({:.3g} to {:.3g})", row.loss.value, row.loss.low, row.loss.high),

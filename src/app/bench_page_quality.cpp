@@ -13,12 +13,6 @@ namespace {
 /// More rows than anybody reads are left to the JSON.
 constexpr std::size_t kMostRows = 60;
 
-/// "balanced accuracy" can be broken between lines.
-std::string words_of(std::string name) {
-  std::ranges::replace(name, '_', ' ');
-  return name;
-}
-
 std::string interval_text(const evaluate::Metric& metric) {
   if (metric.method == "none") return "too few samples for an interval";
   return fmt::format("{:.4g} to {:.4g}, {:.0f} % confidence, {}", metric.low, metric.high, 100 * metric.level,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -31,6 +32,11 @@ void write_row(const std::string& head, const std::vector<std::string>& cells, H
   page.open("tr").element("th", head, {{"scope", "row"}, {"class", "long"}});
   for (const std::string& cell : cells) page.element("td", cell, {{"class", "long"}});
   page.close();
+}
+
+std::string words_of(std::string name) {
+  std::ranges::replace(name, '_', ' ');
+  return name;
 }
 
 void open_table(const std::string& caption, const std::vector<std::string>& columns, HtmlWriter& page) {

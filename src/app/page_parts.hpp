@@ -12,6 +12,9 @@ namespace joulery::app {
 /// style, and the heading. <main> is open afterwards. `own_style`: added to report_style().
 void open_page(const std::string& title, HtmlWriter& page, const char* own_style = "");
 
+/// "gaussian_noise" → "gaussian noise", which can be broken between lines.
+std::string words_of(std::string name);
+
 /// A table that close_table ends; rows follow.
 void open_table(const std::string& caption, const std::vector<std::string>& columns, HtmlWriter& page);
 void write_row(const std::string& head, const std::vector<std::string>& cells, HtmlWriter& page);

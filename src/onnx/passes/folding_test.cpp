@@ -12,7 +12,6 @@ namespace joulery::onnx {
 namespace {
 
 using testing::ElementsAre;
-using testing::IsEmpty;
 
 class FoldingTest : public testing::Test {
  protected:
