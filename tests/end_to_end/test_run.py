@@ -227,13 +227,16 @@ def test_a_run_that_fails_is_not_in_the_mean(joulery):
 
 def test_the_rate_changes_no_total(joulery):
     def energy(rate):
-        return joulery.run("sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2; done", flags=["--hz", rate])
+        return joulery.run("sh", "-c", "for i in 1 2 3 4 5 6; do sleep 0.2; done", flags=["--hz", rate])
 
-    slow, fast = energy("0.5"), energy("500")
-    share = slow["energy_idle_share_joules"]["value"] / fast["energy_idle_share_joules"]["value"]
-    # The machine is not ours alone, so the shares differ; by windows they differed sixtyfold.
-    assert 0.2 < share < 5
-    assert fast["samples"] > 50 * 2
+    # The machine is not ours alone: what others do in one of two runs and not in the other is in a single ratio.
+    ratios = []
+    for _ in range(3):
+        slow, fast = energy("0.5"), energy("500")
+        ratios.append(slow["energy_idle_share_joules"]["value"] / fast["energy_idle_share_joules"]["value"])
+        assert fast["samples"] > 60
+    # By windows they differed sixtyfold.
+    assert 0.2 < sorted(ratios)[1] < 5
 
 
 def test_json_schema_of_a_failed_run(joulery):
