@@ -12,16 +12,30 @@ import math
 import os
 import subprocess
 import tempfile
+import time
 
 
-def run(binary, model, budget, seed, home):
+def run(arguments, model, seed, home):
     """One run: CPU-seconds per inference, half-width of the interval of its logarithm, blocks, target reached."""
     environment = {**os.environ, "XDG_DATA_HOME": home}
-    command = [binary, "bench", model, "--json", "--budget", f"{budget}s", "--seed", str(seed)]
+    command = [arguments.binary, "bench", model, "--json", "--budget", f"{arguments.budget}s", "--seed", str(seed)]
+    began = time.monotonic()
     result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     document = json.loads(result.stdout)
     figure = document["cpu_seconds_per_inference"]
     half_width = math.log(figure["high"] / figure["low"]) / 2
+    if arguments.runs:
+        with open(arguments.runs, "a", encoding="utf-8") as runs:
+            line = {
+                "model": os.path.basename(model),
+                "seed": seed,
+                **{key: figure[key] for key in ("value", "low", "high")},
+                "blocks": document["blocks"],
+                "ending": document["protocol"]["ending"],
+                "seconds": round(time.monotonic() - began, 1),
+                "load": os.getloadavg()[0],
+            }
+            runs.write(json.dumps(line) + "\n")
     return figure["value"], half_width, document["blocks"], document["protocol"]["ending"] == "target reached"
 
 
@@ -30,6 +44,7 @@ def main():
     parser.add_argument("--binary", default="build/dev/bin/joulery")
     parser.add_argument("--repetitions", type=int, default=40)
     parser.add_argument("--budget", type=float, default=60)
+    parser.add_argument("--runs", help="a file to which each run is appended as a line of JSON")
     parser.add_argument("models", nargs="+")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
@@ -42,8 +57,8 @@ def measure(arguments, model, home):
     agreed = reached = 0
     differences, widths, blocks = [], [], []
     for repetition in range(arguments.repetitions):
-        first = run(arguments.binary, model, arguments.budget, 2 * repetition + 1, home)
-        second = run(arguments.binary, model, arguments.budget, 2 * repetition + 2, home)
+        first = run(arguments, model, 2 * repetition + 1, home)
+        second = run(arguments, model, 2 * repetition + 2, home)
         difference = math.log(second[0] / first[0])
         agreed += abs(difference) <= math.hypot(first[1], second[1])
         reached += first[3] and second[3]

@@ -13,10 +13,6 @@
 namespace joulery::app {
 namespace {
 
-std::string seconds_text(double seconds) {
-  return seconds < 1 ? format_si(seconds, "s") : format_duration(seconds);
-}
-
 template <class Unit>
 ReportFigure report_figure(const Quantity<Unit>& quantity, const char* unit) {
   const Interval range = quantity.interval();
@@ -30,29 +26,6 @@ ReportFigure report_figure(const Quantity<Unit>& quantity, const char* unit) {
           .unit = unit};
 }
 
-void open_card(const char* label, HtmlWriter& page) {
-  page.open("li").element("div", label, {{"class", "soft"}});
-}
-
-void close_card(const std::string& remark, HtmlWriter& page) {
-  if (!remark.empty()) page.element("div", remark, {{"class", "soft small"}});
-  page.close();
-}
-
-void write_card(const char* label, const std::string& key, const ReportFigure& figure,
-                const std::string& remark, HtmlWriter& page) {
-  open_card(label, page);
-  write_value(key, figure.value, figure_text(figure), "value", page);
-  write_tag(figure.provenance, page);
-  if (const std::string range = range_text(figure); !range.empty()) {
-    page.open("div").text(range);
-    page.element("span", figure.confidence ? " (90 % confidence interval)" : " (plausible range)",
-                 {{"class", "soft small"}});
-    page.close();
-  }
-  close_card(remark, page);
-}
-
 void write_time_card(const char* label, const std::string& key, const std::optional<evaluate::Figure>& figure,
                      const std::string& remark, HtmlWriter& page) {
   open_card(label, page);
@@ -60,11 +33,11 @@ void write_time_card(const char* label, const std::string& key, const std::optio
     page.element("span", "unknown", {{"class", "value"}});
     return close_card("no block of calls was measured", page);
   }
-  write_value(key, figure->value, seconds_text(figure->value), "value", page);
+  write_value(key, figure->value, format_duration(figure->value), "value", page);
   write_tag(Provenance::measured, page);
   page.open("div");
   if (figure->has_interval) {
-    page.text(fmt::format("between {} and {}", seconds_text(figure->low), seconds_text(figure->high)));
+    page.text(fmt::format("between {} and {}", format_duration(figure->low), format_duration(figure->high)));
     page.element("span", fmt::format(" ({:.0f} % confidence interval)", 100 * figure->level),
                  {{"class", "soft small"}});
   } else {
@@ -123,7 +96,7 @@ void write_cards(const ModelBenchOutcome& outcome, std::size_t side, HtmlWriter&
     std::vector<double> wall;
     for (const evaluate::ColdStart& start : result.cold_starts) wall.push_back(start.wall_seconds);
     const double mean = stats::mean_interval(wall, outcome.protocol.level).mean;
-    write_plain_card("Cold start", prefix + "cold_start_wall_seconds", mean, seconds_text(mean),
+    write_plain_card("Cold start", prefix + "cold_start_wall_seconds", mean, format_duration(mean),
                      fmt::format("from nothing to the first answer, mean of {}, files in the page cache",
                                  format_count(static_cast<double>(wall.size()), "starts")),
                      page);
@@ -171,9 +144,10 @@ std::string cost_sentence(const ModelBenchOutcome& outcome, std::size_t side) {
   const evaluate::SubjectResult& result = outcome.measurement.subjects[side];
   const std::string name = bench_side_name(outcome, side);
   std::string text = name.empty() ? "An inference takes " : fmt::format("{}: an inference takes ", name);
-  text += result.cpu_seconds ? fmt::format("{} of CPU time", seconds_text(result.cpu_seconds->value))
+  text += result.cpu_seconds ? fmt::format("{} of CPU time", format_duration(result.cpu_seconds->value))
                              : std::string("CPU time that is unknown");
-  if (result.wall_seconds) text += fmt::format(", {} of wall time", seconds_text(result.wall_seconds->value));
+  if (result.wall_seconds)
+    text += fmt::format(", {} of wall time", format_duration(result.wall_seconds->value));
   if (result.energy.known)
     text += fmt::format(", and {} of electricity", figure_text(report_figure(result.energy.total, "J")));
   return text + ". ";
@@ -240,12 +214,12 @@ void write_latency(const ModelBenchOutcome& outcome, HtmlWriter& page) {
                               {{"scope", "row"}});
       page.open("td", {{"class", "number"}});
       write_value(fmt::format("{}latency_{}_seconds", i == 0 ? "" : "versus_", quantile), figure.seconds,
-                  seconds_text(figure.seconds), "", page);
+                  format_duration(figure.seconds), "", page);
       page.close();
-      page.element("td", figure.low && figure.high
-                             ? fmt::format("{} to {}", seconds_text(*figure.low), seconds_text(*figure.high))
-                             : "too few calls");
-      page.element("td", figure.bound_seconds ? seconds_text(*figure.bound_seconds)
+      page.element("td", figure.low && figure.high ? fmt::format("{} to {}", format_duration(*figure.low),
+                                                                 format_duration(*figure.high))
+                                                   : "too few calls");
+      page.element("td", figure.bound_seconds ? format_duration(*figure.bound_seconds)
                                               : fmt::format("needs {} calls", figure.calls_needed));
       page.close();
     }

@@ -11,10 +11,6 @@ namespace {
 
 constexpr std::size_t kMostOperators = 30;
 
-std::string time_text(double seconds) {
-  return seconds < 1e-3 ? format_si(seconds, "s") : format_duration(seconds);
-}
-
 std::string of_side(const ModelBenchOutcome& outcome, std::size_t side) {
   const std::string name = bench_side_name(outcome, side);
   return name.empty() ? "" : name + ": ";
@@ -46,7 +42,7 @@ void write_robustness(const ModelBenchOutcome& outcome, std::size_t side, HtmlWr
                fmt::format("{:.4g}", row.quality.value),
                fmt::format("{:.3g} ({:.3g} to {:.3g})", row.loss.value, row.loss.low, row.loss.high),
                row.flip_rate ? share_text(row.flip_rate->value) : "",
-               i < robustness.cpu_seconds.size() ? time_text(robustness.cpu_seconds[i]) : ""},
+               i < robustness.cpu_seconds.size() ? format_duration(robustness.cpu_seconds[i]) : ""},
               page);
   }
   close_table(page);
@@ -79,7 +75,7 @@ void write_explanation(const ModelBenchOutcome& outcome, std::size_t side, HtmlW
     const double share = total > 0 ? one.seconds / total : 0;
     write_row(fmt::format("{} {}", printable(one.op_type), printable(one.node)),
               {printable(one.kernel), printable(one.precision),
-               time_text(found.calls > 0 ? one.seconds / static_cast<double>(found.calls) : 0),
+               format_duration(found.calls > 0 ? one.seconds / static_cast<double>(found.calls) : 0),
                share_text(share), energy.known ? "~" + format_si(energy.active.value() * share, "J") : ""},
               page);
   }

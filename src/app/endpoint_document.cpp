@@ -3,12 +3,10 @@
 
 #include <array>
 
+#include "app/bench_record.hpp"
 #include "app/endpoint_bench.hpp"
 #include "app/footprint_documents.hpp"
-#include "base/ids.hpp"
 #include "base/text.hpp"
-#include "meter/host.hpp"
-#include "power/power_model.hpp"
 
 namespace joulery::app {
 namespace {
@@ -182,67 +180,40 @@ Json settings_json(const EndpointRequest& request, const EndpointOutcome& outcom
 
 /// A run as it is recorded: the figures that are searched and compared by.
 void add_metrics(const EndpointPoint& point, record::Run& run) {
-  const auto metric = [&](const std::string& key, double value) {
-    run.metrics.push_back({.key = record::kOwnMetricPrefix + key,
-                           .point = {.value = value, .timestamp_ms = run.end_utc_ns / 1'000'000}});
-  };
-  const auto quantity_metric = [&](const std::string& key, const auto& figure) {
-    const Interval range = figure.interval();
-    metric(key, figure.value());
-    metric(key + "_low", range.low);
-    metric(key + "_high", range.high);
-  };
+  MetricWriter metrics(run, "", run.end_utc_ns);
   const endpoint::LoadFigures& figures = point.figures;
-  metric("duration_seconds", figures.window_seconds);
-  metric("requests", double(figures.requests));
-  metric("requests_completed", double(figures.completed));
-  metric("requests_failed", double(figures.failed));
-  metric("client_cpu_seconds", point.client_cpu_seconds);
-  if (point.server_cpu_seconds) metric("cpu_seconds", *point.server_cpu_seconds);
+  metrics.add("duration_seconds", figures.window_seconds);
+  metrics.add("requests", double(figures.requests));
+  metrics.add("requests_completed", double(figures.completed));
+  metrics.add("requests_failed", double(figures.failed));
+  metrics.add("client_cpu_seconds", point.client_cpu_seconds);
+  if (point.server_cpu_seconds) metrics.add("cpu_seconds", *point.server_cpu_seconds);
   for (const auto& [name, distribution] : distributions(figures)) {
     if (!*distribution) continue;
-    metric(fmt::format("mean_{}", name), (*distribution)->mean);
+    metrics.add(fmt::format("mean_{}", name), (*distribution)->mean);
     for (std::size_t i = 0; i < kQuantileNames.size(); ++i) {
-      metric(fmt::format("{}_{}", kQuantileNames[i], name), (*distribution)->quantiles[i].value);
+      metrics.add(fmt::format("{}_{}", kQuantileNames[i], name), (*distribution)->quantiles[i].value);
     }
   }
-  metric("requests_per_second", figures.requests_per_second.value);
+  metrics.add("requests_per_second", figures.requests_per_second.value);
   if (figures.output_tokens_per_second)
-    metric("output_tokens_per_second", figures.output_tokens_per_second->value);
+    metrics.add("output_tokens_per_second", figures.output_tokens_per_second->value);
   if (figures.total_tokens_per_second)
-    metric("total_tokens_per_second", figures.total_tokens_per_second->value);
-  if (figures.goodput) metric("goodput_per_second", figures.goodput->value);
-  if (figures.slo_share) metric("slo_share", *figures.slo_share);
+    metrics.add("total_tokens_per_second", figures.total_tokens_per_second->value);
+  if (figures.goodput) metrics.add("goodput_per_second", figures.goodput->value);
+  if (figures.slo_share) metrics.add("slo_share", *figures.slo_share);
   run.tags[record::kEnergyProvenanceTag] = record::kEnergyUnknown;
   if (!point.energy) return;
   const endpoint::EnergyFigures& energy = *point.energy;
   run.tags[record::kEnergyProvenanceTag] = provenance_name(energy.reading.total.provenance());
-  quantity_metric("energy_joules", energy.reading.total);
-  if (energy.reading.active) quantity_metric("energy_active_joules", *energy.reading.active);
-  if (energy.reading.machine) quantity_metric("energy_machine_joules", *energy.reading.machine);
-  if (energy.per_output_token)
-    quantity_metric("energy_per_output_token_joules", energy.per_output_token->gross);
-  if (energy.per_total_token) quantity_metric("energy_per_total_token_joules", energy.per_total_token->gross);
-  if (energy.per_request) quantity_metric("energy_per_request_joules", energy.per_request->gross);
-  if (point.carbon) quantity_metric("carbon_gco2e", *point.carbon);
+  metrics.add("energy_joules", energy.reading.total);
+  if (energy.reading.active) metrics.add("energy_active_joules", *energy.reading.active);
+  if (energy.reading.machine) metrics.add("energy_machine_joules", *energy.reading.machine);
+  if (energy.per_output_token) metrics.add("energy_per_output_token_joules", energy.per_output_token->gross);
+  if (energy.per_total_token) metrics.add("energy_per_total_token_joules", energy.per_total_token->gross);
+  if (energy.per_request) metrics.add("energy_per_request_joules", energy.per_request->gross);
+  if (point.carbon) metrics.add("carbon_gco2e", *point.carbon);
 }
-
-class PutRun final : public record::Store::TransactionBody {
- public:
-  PutRun(const meter::HostFacts& host, const record::Run& run, const record::Evidence& evidence)
-      : host_(host), run_(run), evidence_(evidence) {}
-  Status run(record::Store& store) override {
-    JOULERY_CHECK_OK(store.put_host(host_.host));
-    JOULERY_CHECK_OK(store.put_boot(host_.boot));
-    JOULERY_CHECK_OK(store.put_run(run_));
-    return store.put_evidence(evidence_);
-  }
-
- private:
-  const meter::HostFacts& host_;
-  const record::Run& run_;
-  const record::Evidence& evidence_;
-};
 
 }  // namespace
 
@@ -270,13 +241,8 @@ std::string endpoint_document(const EndpointRequest& request, const EndpointOutc
 Status store_endpoint_run(Application& application, const EndpointRequest& request,
                           const EndpointOutcome& outcome, const EndpointPoint& point,
                           const std::string& document) {
-  const auto identity = power::read_machine_identity(application.sensors());
-  const meter::HostFacts host = meter::read_host_facts(application.sensors(), application.clock(),
-                                                       identity ? *identity : power::MachineIdentity());
   record::Run run{.id = point.run_id,
                   .name = request.name.empty() ? printable(outcome.model) : request.name,
-                  .experiment = application.config().text("run.experiment"),
-                  .user = application.user(),
                   .status = point.interrupted             ? record::RunStatus::killed
                             : point.figures.completed > 0 ? record::RunStatus::finished
                                                           : record::RunStatus::failed,
@@ -284,8 +250,6 @@ Status store_endpoint_run(Application& application, const EndpointRequest& reque
                   .end_utc_ns = point.end_utc_ns,
                   .start_boottime_ns = point.start_boottime_ns,
                   .end_boottime_ns = point.end_boottime_ns,
-                  .host_id = host.host.id,
-                  .boot_id = host.boot.id,
                   .params = {{"endpoint", outcome.address},
                              {"protocol", outcome.protocol},
                              {"model", printable(outcome.model)},
@@ -296,15 +260,8 @@ Status store_endpoint_run(Application& application, const EndpointRequest& reque
   run.tags["joulery.bench"] = outcome.bench_id;
   if (!outcome.metered_by.empty()) run.tags["joulery.attribution"] = outcome.metered_by;
   add_metrics(point, run);
-  JOULERY_ASSIGN(const auto store, application.open_store(Application::StoreAccess::read_write));
-  const record::Evidence evidence{.subject = "run:" + run.id,
-                                  .type = kEvidenceType,
-                                  .version = kSchemaVersion,
-                                  .json = document,
-                                  .sha256 = sha256_hex(document),
-                                  .created_utc_ns = run.end_utc_ns};
-  PutRun put(host, run, evidence);
-  return store->transaction(put);
+  return store_bench(application, std::move(run),
+                     {.type = kEvidenceType, .version = kSchemaVersion, .json = document});
 }
 
 }  // namespace joulery::app

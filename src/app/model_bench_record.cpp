@@ -1,76 +1,33 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "app/bench_record.hpp"
 #include "app/model_bench.hpp"
-#include "base/ids.hpp"
 #include "base/text.hpp"
-#include "meter/host.hpp"
-#include "power/power_model.hpp"
-#include "record/store.hpp"
 
 namespace joulery::app {
 namespace {
 
-class PutBench final : public record::Store::TransactionBody {
- public:
-  PutBench(const meter::HostFacts& host, const record::Run& run,
-           const std::vector<record::Evidence>& evidence)
-      : host_(host), run_(run), evidence_(evidence) {}
-  Status run(record::Store& store) override {
-    JOULERY_CHECK_OK(store.put_host(host_.host));
-    JOULERY_CHECK_OK(store.put_boot(host_.boot));
-    JOULERY_CHECK_OK(store.put_run(run_));
-    for (const record::Evidence& one : evidence_) JOULERY_CHECK_OK(store.put_evidence(one));
-    return {};
+/// A figure over blocks; without a second block or process it has no range.
+void add_figure(MetricWriter& metrics, const std::string& key,
+                const std::optional<evaluate::Figure>& figure) {
+  if (!figure) return;
+  if (figure->has_interval) {
+    metrics.add(key, figure->value, figure->low, figure->high);
+  } else {
+    metrics.add(key, figure->value);
   }
+}
 
- private:
-  const meter::HostFacts& host_;
-  const record::Run& run_;
-  const std::vector<record::Evidence>& evidence_;
-};
-
-/// Metrics of one side; the second one's keys begin with "versus_".
-class MetricWriter {
- public:
-  MetricWriter(record::Run& run, std::string prefix, std::int64_t time_ms)
-      : run_(run), prefix_(std::move(prefix)), time_ms_(time_ms) {}
-
-  void add(const std::string& key, double value) {
-    run_.metrics.push_back({.key = record::kOwnMetricPrefix + prefix_ + key,
-                            .point = {.value = value, .timestamp_ms = time_ms_, .step = 0}});
-  }
-  void add(const std::string& key, double value, double low, double high) {
-    add(key, value);
-    add(key + "_low", low);
-    add(key + "_high", high);
-  }
-  void add(const std::string& key, const std::optional<evaluate::Figure>& figure) {
-    if (!figure) return;
-    if (figure->has_interval) {
-      add(key, figure->value, figure->low, figure->high);
-    } else {
-      add(key, figure->value);
-    }
-  }
-  template <class Unit>
-  void add(const std::string& key, const Quantity<Unit>& figure) {
-    const Interval range = figure.interval();
-    add(key, figure.value(), range.low, range.high);
-  }
-
- private:
-  record::Run& run_;
-  std::string prefix_;
-  std::int64_t time_ms_;
-};
-
+/// Metrics and params of one side; the second one's keys begin with "versus_".
 void add_subject(const ModelBenchOutcome& outcome, std::size_t index, record::Run& run) {
   const evaluate::SubjectResult& result = outcome.measurement.subjects[index];
   const SubjectFacts& facts = outcome.subjects[index];
   const std::string prefix = index == 0 ? "" : "versus_";
-  MetricWriter metrics(run, prefix, outcome.end_utc_ns / 1'000'000);
-  metrics.add("cpu_seconds_per_inference", result.cpu_seconds);
-  metrics.add("wall_seconds_per_inference", result.wall_seconds);
+  MetricWriter metrics(run, prefix, outcome.end_utc_ns);
+  add_figure(metrics, "cpu_seconds_per_inference", result.cpu_seconds);
+  add_figure(metrics, "wall_seconds_per_inference", result.wall_seconds);
   if (result.energy.known) {
     metrics.add("energy_per_inference_joules", result.energy.total);
     metrics.add("energy_active_per_inference_joules", result.energy.active);
@@ -97,14 +54,9 @@ void add_subject(const ModelBenchOutcome& outcome, std::size_t index, record::Ru
 
 Status store_model_bench(Application& application, const ModelBenchRequest& request,
                          const ModelBenchOutcome& outcome) {
-  const auto identity = power::read_machine_identity(application.sensors());
-  const meter::HostFacts host = meter::read_host_facts(application.sensors(), application.clock(),
-                                                       identity ? *identity : power::MachineIdentity());
   const evaluate::MeasurementResult& measured = outcome.measurement;
   record::Run run{.id = outcome.run_id,
                   .name = request.name.empty() ? printable(outcome.subjects[0].name) : request.name,
-                  .experiment = application.config().text("run.experiment"),
-                  .user = application.user(),
                   .status = outcome.interrupted        ? record::RunStatus::killed
                             : outcome.problems.empty() ? record::RunStatus::finished
                                                        : record::RunStatus::failed,
@@ -112,37 +64,22 @@ Status store_model_bench(Application& application, const ModelBenchRequest& requ
                   .end_utc_ns = outcome.end_utc_ns,
                   .start_boottime_ns = outcome.start_boottime_ns,
                   .end_boottime_ns = outcome.end_boottime_ns,
-                  .host_id = host.host.id,
-                  .boot_id = host.boot.id,
                   .params = {},
                   .tags = request.tags,
                   .metrics = {}};
-  run.tags["mlflow.runName"] = run.name;
   run.tags["joulery.kind"] = "bench-model";
   if (measured.window) run.tags["joulery.attribution"] = meter::tier_name(measured.window->tier);
   run.tags[record::kEnergyProvenanceTag] =
       measured.subjects[0].energy.known ? provenance_name(measured.subjects[0].energy.total.provenance())
                                         : record::kEnergyUnknown;
-  std::vector<record::Evidence> evidence;
-  const std::string sha256 = sha256_hex(outcome.document);
-  // Of the run, and of every model that it tells of.
-  std::vector<std::string> about{"run:" + run.id};
+  BenchEvidence evidence{.type = "joulery/bench-model", .version = 1, .json = outcome.document};
   for (std::size_t i = 0; i < outcome.subjects.size(); ++i) {
     add_subject(outcome, i, run);
-    const std::string subject = "model:" + outcome.subjects[i].sha256;
-    if (subject != about.back()) about.push_back(subject);
+    std::string subject = "model:" + outcome.subjects[i].sha256;
+    if (std::ranges::find(evidence.also_about, subject) == evidence.also_about.end())
+      evidence.also_about.push_back(std::move(subject));
   }
-  for (const std::string& subject : about) {
-    evidence.push_back({.subject = subject,
-                        .type = "joulery/bench-model",
-                        .version = 1,
-                        .json = outcome.document,
-                        .sha256 = sha256,
-                        .created_utc_ns = outcome.end_utc_ns});
-  }
-  JOULERY_ASSIGN(const auto store, application.open_store(Application::StoreAccess::read_write));
-  PutBench put(host, run, evidence);
-  return store->transaction(put);
+  return store_bench(application, std::move(run), evidence);
 }
 
 }  // namespace joulery::app

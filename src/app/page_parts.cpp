@@ -63,6 +63,31 @@ void write_value(const std::string& key, double exact, const std::string& shown,
   page.element("data", shown, {{"value", fmt::format("{}", exact)}, {"data-figure", key}, {"class", style}});
 }
 
+void open_card(const char* label, HtmlWriter& page) {
+  page.open("li").element("div", label, {{"class", "soft"}});
+}
+
+void close_card(const std::string& remark, HtmlWriter& page) {
+  if (!remark.empty()) page.element("div", remark, {{"class", "soft small"}});
+  page.close();
+}
+
+void write_card(const char* label, const std::string& key, const ReportFigure& figure,
+                const std::string& remark, HtmlWriter& page) {
+  open_card(label, page);
+  write_value(key, figure.value, figure_text(figure), "value", page);
+  write_tag(figure.provenance, page);
+  if (const std::string range = range_text(figure); !range.empty()) {
+    page.open("div").text(range);
+    page.element("span", figure.confidence ? " (90 % confidence interval)" : " (plausible range)",
+                 {{"class", "soft small"}});
+    page.close();
+  } else if (!figure.has_range && figure.provenance != Provenance::measured) {
+    page.element("div", "no range is known");
+  }
+  close_card(remark, page);
+}
+
 void write_tags_meaning(HtmlWriter& page) {
   static constexpr std::array<std::pair<Provenance, const char*>, 4> kMeanings = {
       {{Provenance::measured, "read from a clock or a counter of this machine"},

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "app/html_writer.hpp"
+#include "app/report.hpp"
 #include "base/quantity.hpp"
 
 namespace joulery::app {
@@ -26,6 +27,12 @@ void write_tag(Provenance provenance, HtmlWriter& page);
 /// The exact number travels in the page, beside the rounded one.
 void write_value(const std::string& key, double exact, const std::string& shown, const char* style,
                  HtmlWriter& page);
+/// One of the cards at the top of a page: a label, what is written until close_card, and a remark if any.
+void open_card(const char* label, HtmlWriter& page);
+void close_card(const std::string& remark, HtmlWriter& page);
+/// A card of a figure: its value, how it is known, and its range.
+void write_card(const char* label, const std::string& key, const ReportFigure& figure,
+                const std::string& remark, HtmlWriter& page);
 /// What each tag says.
 void write_tags_meaning(HtmlWriter& page);
 

@@ -20,37 +20,18 @@ struct Level {
   const char* item;
 };
 
-void write_card(const char* label, const char* key, const ReportFigure& figure, const std::string& remark,
-                HtmlWriter& page) {
-  page.open("li").element("div", label, {{"class", "soft"}});
-  write_value(key, figure.value, figure_text(figure), "value", page);
-  write_tag(figure.provenance, page);
-  if (const std::string range = range_text(figure); !range.empty()) {
-    page.open("div").text(range);
-    page.element("span", figure.confidence ? " (90 % confidence interval)" : " (plausible range)",
-                 {{"class", "soft small"}});
-    page.close();
-  } else if (!figure.has_range && figure.provenance != Provenance::measured) {
-    page.element("div", "no range is known");
-  }
-  if (!remark.empty()) page.element("div", remark, {{"class", "soft small"}});
-  page.close();
-}
-
 void write_time_card(const char* label, const char* key, double seconds, const std::string& remark,
                      bool measured, HtmlWriter& page) {
-  page.open("li").element("div", label, {{"class", "soft"}});
+  open_card(label, page);
   write_value(key, seconds, format_duration(seconds), "value", page);
   write_tag(measured ? Provenance::measured : Provenance::assumed, page);
-  if (!remark.empty()) page.element("div", remark, {{"class", "soft small"}});
-  page.close();
+  close_card(remark, page);
 }
 
 void write_unknown_card(const char* label, const std::string& why, HtmlWriter& page) {
-  page.open("li").element("div", label, {{"class", "soft"}});
-  page.element("span", "unknown", {{"class", "value"}})
-      .element("div", why, {{"class", "soft small"}})
-      .close();
+  open_card(label, page);
+  page.element("span", "unknown", {{"class", "value"}});
+  close_card(why, page);
 }
 
 std::string money_text(double value, const std::string& currency) {
@@ -79,7 +60,7 @@ void write_cost_cards(const RunReport& run, HtmlWriter& page) {
   }
   if (run.cost) {
     ReportFigure cost = *run.cost;
-    page.open("li").element("div", "Money for electricity", {{"class", "soft"}});
+    open_card("Money for electricity", page);
     write_value("cost", cost.value, money_text(cost.value, run.currency), "value", page);
     write_tag(cost.provenance, page);
     page.element("div", fmt::format("{}: {}", amount_text(cost.value, run.currency, 2), range_text(cost)),

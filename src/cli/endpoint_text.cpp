@@ -24,9 +24,7 @@ using Format = std::string (*)(double);
 
 /// Never "-0.0 ms": times that are not told are nothing.
 std::string time_text(double seconds) {
-  return seconds < 1e-9   ? "0"
-         : seconds < 1e-3 ? fmt::format("{:.3g} µs", seconds * 1e6)
-                          : format_duration(seconds);
+  return seconds < 1e-9 ? "0" : format_duration(seconds);
 }
 
 void add_row(Table& table, const char* name, const std::optional<endpoint::Distribution>& found,

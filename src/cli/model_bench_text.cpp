@@ -14,14 +14,10 @@ namespace {
 
 constexpr std::size_t kIndent = 2;
 
-std::string seconds_text(double seconds) {
-  return seconds < 1e-3 ? format_si(seconds, "s") : format_duration(seconds);
-}
-
 /// "1.94 ms ±0.6 %"
 std::string figure_text(const std::optional<evaluate::Figure>& figure) {
   if (!figure) return "–";
-  std::string text = seconds_text(figure->value);
+  std::string text = format_duration(figure->value);
   if (figure->has_interval) text += fmt::format(" ±{:.1f} %", 100 * figure->relative_half_width());
   return text;
 }
@@ -103,12 +99,13 @@ TextTable speed_table(const app::ModelBenchOutcome& outcome) {
     for (const auto& figure : figures) {
       if (quantile >= figure.size()) continue;
       const auto& bound = figure[quantile].bound_seconds;
-      bounds += (bounds.empty() ? "" : " / ") +
-                (bound ? seconds_text(*bound) : fmt::format("needs {} calls", figure[quantile].calls_needed));
+      bounds +=
+          (bounds.empty() ? "" : " / ") +
+          (bound ? format_duration(*bound) : fmt::format("needs {} calls", figure[quantile].calls_needed));
     }
     std::vector<std::string> row{fmt::format("p{:.0f}", 100 * figures[0][quantile].probability)};
     for (const auto& figure : figures)
-      row.push_back(quantile < figure.size() ? seconds_text(figure[quantile].seconds) : "–");
+      row.push_back(quantile < figure.size() ? format_duration(figure[quantile].seconds) : "–");
     row.push_back(bounds);
     table.push_back(std::move(row));
   }
@@ -120,7 +117,7 @@ TextTable speed_table(const app::ModelBenchOutcome& outcome) {
   const auto cold = [&](std::size_t i, double evaluate::ColdStart::* part) {
     std::vector<double> values;
     for (const evaluate::ColdStart& start : subjects[i].cold_starts) values.push_back(start.*part);
-    return seconds_text(stats::mean_interval(values, outcome.protocol.level).mean);
+    return format_duration(stats::mean_interval(values, outcome.protocol.level).mean);
   };
   add_row(table, outcome, "cold start", "to the first answer",
           [&](std::size_t i) { return cold(i, &evaluate::ColdStart::wall_seconds); });
@@ -175,7 +172,7 @@ TextTable robustness_table(const app::RobustnessOutcome& robustness) {
   TextTable table{{fmt::format("robustness ({})", robustness.kind), figures.clean.name, "worst",
                    "answers changed", "CPU time"}};
   table.push_back({"clean", fmt::format("{:.4g}", figures.clean.value), "", "",
-                   seconds_text(robustness.clean_cpu_seconds)});
+                   format_duration(robustness.clean_cpu_seconds)});
   for (std::size_t first = 0; first < figures.rows.size();) {
     const std::string& name = figures.rows[first].perturbation.name;
     double sum = 0;
@@ -194,7 +191,7 @@ TextTable robustness_table(const app::RobustnessOutcome& robustness) {
     const auto rows = static_cast<double>(end - first);
     table.push_back({name, fmt::format("{:.4g}", sum / rows), fmt::format("{:.4g}", worst),
                      figures.rows[first].flip_rate ? fmt::format("{:.1f} %", 100 * flips / rows) : "–",
-                     seconds_text(most_cpu)});
+                     format_duration(most_cpu)});
     first = end;
   }
   return table;
@@ -211,7 +208,7 @@ TextTable operator_table(const app::Explanation& found, const evaluate::Inferenc
     constexpr std::size_t kLongestName = 32;
     table.push_back({fmt::format("{} {}", printable(one.op_type), cut_to(printable(one.node), kLongestName)),
                      std::string(cut_to(printable(one.kernel), kLongestName)), printable(one.precision),
-                     seconds_text(found.calls > 0 ? one.seconds / double(found.calls) : 0),
+                     format_duration(found.calls > 0 ? one.seconds / double(found.calls) : 0),
                      fmt::format("{:.0f} %", 100 * share),
                      energy.known ? "~" + format_si(energy.active.value() * share, "J") : "–"});
   }
