@@ -31,12 +31,20 @@ def run(arguments, model, seed, home):
                 "seed": seed,
                 **{key: figure[key] for key in ("value", "low", "high")},
                 "blocks": document["blocks"],
+                "undisturbed_blocks": document["undisturbed_blocks"],
+                "as_run": document["cpu_seconds_per_inference_as_run"]["value"],
+                "core": document["core"],
                 "ending": document["protocol"]["ending"],
                 "seconds": round(time.monotonic() - began, 1),
                 "load": os.getloadavg()[0],
             }
             runs.write(json.dumps(line) + "\n")
-    return figure["value"], half_width, document["blocks"], document["protocol"]["ending"] == "target reached"
+    return (
+        figure["value"],
+        half_width,
+        document["undisturbed_blocks"],
+        document["protocol"]["ending"] == "target reached",
+    )
 
 
 def main():

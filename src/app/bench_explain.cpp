@@ -98,8 +98,8 @@ std::vector<meter::Warning> reasons_of(const Application& application, const Exp
                                    printable(found.operators[0].op_type), printable(found.operators[0].node)),
                        {}});
   }
-  if (measured.wall_seconds && found.calls > 0) {
-    const double call = measured.wall_seconds->value * static_cast<double>(measured.batch);
+  if (measured.wall_seconds_as_run && found.calls > 0) {
+    const double call = measured.wall_seconds_as_run->value * static_cast<double>(measured.batch);
     const double in_operators = total / static_cast<double>(found.calls);
     if (call > 0 && in_operators < (1 - kMuchOverhead) * call) {
       reasons.push_back(

@@ -152,7 +152,7 @@ std::string ai_energy_score_summary(const ModelBenchOutcome& outcome) {
   const bool known = result.energy.known;
   const double watt_hours =
       known ? result.energy.total.value() * gpu_share(outcome) * kQueries / kJoulesPerWattHour : 0;
-  const double seconds = result.wall_seconds ? result.wall_seconds->value : 0;
+  const double seconds = result.wall_seconds_as_run ? result.wall_seconds_as_run->value : 0;
   const double latency = seconds * static_cast<double>(result.batch);
   const Json summary{
       {"units", "Wh"},

@@ -294,6 +294,20 @@ void write_protocol(const ModelBenchOutcome& outcome, HtmlWriter& page) {
             {fmt::format("{}, after {}", evaluate::ending_name(measured.ending),
                          format_duration(measured.seconds))},
             page);
+  const evaluate::SpeedReport& speed = measured.speed;
+  if (!speed.counts.empty()) {
+    write_row("set aside",
+              {speed.always_disturbed
+                   ? std::string("nothing, though something else slowed the core nearly all the time")
+                   : fmt::format("{:.0f} % of the time, in which something else slowed the core, with it {} "
+                                 "of {} blocks as a whole",
+                                 100 * (1 - speed.share), speed.disturbed, speed.counts.size())},
+              page);
+    write_row("clock of the core",
+              {fmt::format("{}; times per inference are given at {}, the usual one here",
+                           format_si(speed.hertz, "Hz"), format_si(speed.usual_hertz, "Hz"))},
+              page);
+  }
   write_row("other programs",
             {fmt::format("{} of CPU time meanwhile, {} taken by the hypervisor",
                          format_duration(around.other_busy_seconds), format_duration(around.steal_seconds))},

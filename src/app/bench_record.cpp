@@ -37,6 +37,12 @@ class PutBench final : public record::Store::TransactionBody {
   const BenchEvidence& evidence_;
 };
 
+meter::HostFacts this_host(Application& application) {
+  const auto identity = power::read_machine_identity(application.sensors());
+  return meter::read_host_facts(application.sensors(), application.clock(),
+                                identity ? *identity : power::MachineIdentity());
+}
+
 }  // namespace
 
 void MetricWriter::add(const std::string& key, double value) {
@@ -50,10 +56,32 @@ void MetricWriter::add(const std::string& key, double value, double low, double 
   add(key + "_high", high);
 }
 
+evaluate::SpeedHistory load_speed_history(Application& application) {
+  constexpr std::size_t kLast = 20;
+  evaluate::SpeedHistory history;
+  const auto store = application.open_store(Application::StoreAccess::read_only);
+  if (!store) return history;
+  const auto runs = (*store)->search_runs({.filter = std::string("tags.`joulery.kind` = '") +
+                                                     kModelBenchKind + "' and metrics.`" +
+                                                     record::kOwnMetricPrefix + kCoreHertzMetric + "` > 0",
+                                           .max_results = kLast * 10});
+  if (!runs) return history;
+  const std::string host = this_host(application).host.id;
+  for (const record::Run& run : *runs) {
+    if (run.host_id != host || history.hertz.size() == kLast) continue;
+    for (const record::LatestMetric& metric : run.metrics) {
+      if (!(metric.point.value > 0)) continue;
+      if (metric.key == std::string(record::kOwnMetricPrefix) + kCoreHertzMetric)
+        history.hertz.push_back(metric.point.value);
+      if (metric.key == std::string(record::kOwnMetricPrefix) + kCoreWorkMetric)
+        history.work_cycles.push_back(metric.point.value);
+    }
+  }
+  return history;
+}
+
 Status store_bench(Application& application, record::Run run, const BenchEvidence& evidence) {
-  const auto identity = power::read_machine_identity(application.sensors());
-  const meter::HostFacts host = meter::read_host_facts(application.sensors(), application.clock(),
-                                                       identity ? *identity : power::MachineIdentity());
+  const meter::HostFacts host = this_host(application);
   run.experiment = application.config().text("run.experiment");
   run.user = application.user();
   run.host_id = host.host.id;

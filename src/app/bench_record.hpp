@@ -6,6 +6,7 @@
 
 #include "app/application.hpp"
 #include "base/quantity.hpp"
+#include "evaluate/disturbance.hpp"
 #include "record/model.hpp"
 
 namespace joulery::app {
@@ -40,6 +41,12 @@ struct BenchEvidence {
   /// Beside the run: "model:<sha256>".
   std::vector<std::string> also_about = {};
 };
+
+/// Of the last benches of models on this host; empty if the store can't be read. What they are kept as:
+constexpr const char* kCoreHertzMetric = "core_hertz";
+constexpr const char* kCoreWorkMetric = "core_work_cycles";
+constexpr const char* kModelBenchKind = "bench-model";
+evaluate::SpeedHistory load_speed_history(Application& application);
 
 /// Stores the run of a bench, on this host, of this user and in the experiment that the settings name, with
 /// the document as evidence: all of it or nothing.

@@ -243,6 +243,8 @@ Status store_endpoint_run(Application& application, const EndpointRequest& reque
                           const std::string& document) {
   record::Run run{.id = point.run_id,
                   .name = request.name.empty() ? printable(outcome.model) : request.name,
+                  .experiment = {},
+                  .user = {},
                   .status = point.interrupted             ? record::RunStatus::killed
                             : point.figures.completed > 0 ? record::RunStatus::finished
                                                           : record::RunStatus::failed,
@@ -250,6 +252,8 @@ Status store_endpoint_run(Application& application, const EndpointRequest& reque
                   .end_utc_ns = point.end_utc_ns,
                   .start_boottime_ns = point.start_boottime_ns,
                   .end_boottime_ns = point.end_boottime_ns,
+                  .host_id = {},
+                  .boot_id = {},
                   .params = {{"endpoint", outcome.address},
                              {"protocol", outcome.protocol},
                              {"model", printable(outcome.model)},

@@ -9,6 +9,7 @@
 #include "app/bench_engine.hpp"
 #include "app/bench_explain.hpp"
 #include "app/bench_judge.hpp"
+#include "app/bench_record.hpp"
 #include "app/bench_side.hpp"
 #include "app/workload.hpp"
 #include "base/ids.hpp"
@@ -96,6 +97,7 @@ class Bench {
     const evaluate::MeasureWorld world{.clock = application_.clock(),
                                        .sensors = application_.sensors(),
                                        .meter = [this](int pid) { return open_meter(pid); },
+                                       .speed_history = load_speed_history(application_),
                                        .should_stop =
                                            [this](const evaluate::MeasureProgress& progress) {
                                              observer_.on_progress(progress);
@@ -237,6 +239,7 @@ class Bench {
       warn(fmt::format("a CPU was slowed down for its heat {} times", around.throttle_events),
            "let it cool, and measure again: the figures are those of a hot machine");
     }
+    warn_of_disturbance();
     const double cpu_time = around.wall_seconds * around.cpus;
     constexpr double kSomeSteal = 0.01;
     constexpr double kMuchBusy = 0.1;
@@ -261,6 +264,18 @@ class Bench {
     for (const evaluate::QualityReport& report : outcome_.quality) {
       for (const std::string& text : report.warnings) warn(text, {});
     }
+  }
+
+  void warn_of_disturbance() {
+    const evaluate::SpeedReport& speed = outcome_.measurement.speed;
+    if (!speed.always_disturbed) return;
+    warn(
+        fmt::format(
+            "something else slowed the core in {} of {}: fixed arithmetic took {:.2f} times its usual "
+            "cycles",
+            speed.disturbed, format_count(double(speed.counts.size()), "blocks"), speed.slowdown),
+        "all blocks count, and the ranges of times reach down by so much: measure again when the machine, or "
+        "what shares its cores, is quiet");
   }
 
   void warn_of_load() {
@@ -292,7 +307,7 @@ class Bench {
     std::size_t blocks = 0;
     for (const evaluate::SubjectResult& subject : outcome_.measurement.subjects) {
       if (subject.cpu_seconds) widest = std::max(widest, subject.cpu_seconds->relative_half_width());
-      blocks = subject.cpu_blocks.values.size();
+      blocks = subject.cpu_seconds ? subject.cpu_seconds->blocks : 0;
     }
     const double target = request_.protocol.target_half_width;
     if (widest > target) {

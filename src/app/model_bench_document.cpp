@@ -37,6 +37,21 @@ Json figure_json(const std::optional<evaluate::Figure>& figure, const char* basi
            fmt::format("{}: {} blocks of calls in {} processes", basis, figure->blocks, figure->groups)}};
 }
 
+constexpr const char* kCpuClock = "CPU clock of the engine's process";
+constexpr const char* kWallClock = "monotonic clock";
+
+/// A figure of undisturbed blocks; `at_usual_clock`: that is what it is given at.
+Json usual_figure_json(const std::optional<evaluate::Figure>& figure, const char* basis,
+                       const evaluate::SpeedReport& speed, bool at_usual_clock) {
+  Json json = figure_json(figure, basis);
+  if (!figure || !at_usual_clock || !speed.at_other_clock()) return json;
+  json["provenance"] = provenance_name(Provenance::derived);
+  json["basis"] = json["basis"].get<std::string>() + fmt::format("; at {}, the usual clock, from {}",
+                                                                 format_si(speed.usual_hertz, "Hz"),
+                                                                 format_si(speed.hertz, "Hz"));
+  return json;
+}
+
 template <class Unit>
 Json known_or_null(bool known, const Quantity<Unit>& figure) {
   return known ? quantity(figure) : Json(nullptr);
@@ -109,8 +124,8 @@ Json cold_start_json(const evaluate::SubjectResult& subject, const evaluate::Inf
                 {"basis", fmt::format("{} starts, files in the page cache", values.size())}};
   };
   Json energy_json = nullptr;
-  if (energy.known && subject.cpu_seconds && subject.cpu_seconds->value > 0 && !cpu.empty()) {
-    const double times = stats::mean_interval(cpu, 0.95).mean / subject.cpu_seconds->value;
+  if (energy.known && subject.cpu_seconds_as_run && subject.cpu_seconds_as_run->value > 0 && !cpu.empty()) {
+    const double times = stats::mean_interval(cpu, 0.95).mean / subject.cpu_seconds_as_run->value;
     energy_json = quantity(energy.active * times);
     energy_json["basis"] = "CPU-seconds of the start times the active joules of a CPU-second of inference; " +
                            energy_json["basis"].get<std::string>();
@@ -278,6 +293,8 @@ Json subject_json(const ModelBenchOutcome& outcome, std::size_t index) {
   const evaluate::SubjectResult& result = outcome.measurement.subjects[index];
   const evaluate::InferenceEnergy& energy = result.energy;
   const double level = outcome.protocol.level;
+  const evaluate::SpeedReport& speed = outcome.measurement.speed;
+  const bool closed_loop = outcome.protocol.arrivals == evaluate::Arrivals::closed_loop;
   const auto latencies = latency_figures(result, level);
   Json throughput = nullptr;
   if (result.wall_seconds && result.wall_seconds->value > 0) throughput = 1 / result.wall_seconds->value;
@@ -297,8 +314,10 @@ Json subject_json(const ModelBenchOutcome& outcome, std::size_t index) {
        known_or_null(energy.known && energy.machine_known, energy.machine)},
       {"carbon_per_inference_gco2e", known_or_null(energy.known, energy.carbon)},
       {"idle_basis", energy.known ? Json(energy.idle_basis) : Json(nullptr)},
-      {"cpu_seconds_per_inference", figure_json(result.cpu_seconds, "CPU clock of the engine's process")},
-      {"wall_seconds_per_inference", figure_json(result.wall_seconds, "monotonic clock")},
+      {"cpu_seconds_per_inference", usual_figure_json(result.cpu_seconds, kCpuClock, speed, true)},
+      {"wall_seconds_per_inference", usual_figure_json(result.wall_seconds, kWallClock, speed, closed_loop)},
+      {"cpu_seconds_per_inference_as_run", figure_json(result.cpu_seconds_as_run, kCpuClock)},
+      {"wall_seconds_per_inference_as_run", figure_json(result.wall_seconds_as_run, kWallClock)},
       {"latency_p50_seconds", latencies.empty() ? Json(nullptr) : Json(latencies[0].seconds)},
       {"latency_p90_seconds", latencies.empty() ? Json(nullptr) : Json(latencies[1].seconds)},
       {"latency_p99_seconds", latencies.empty() ? Json(nullptr) : Json(latencies[2].seconds)},
@@ -307,6 +326,7 @@ Json subject_json(const ModelBenchOutcome& outcome, std::size_t index) {
       {"calls", result.calls},
       {"inferences", result.calls * static_cast<std::uint64_t>(result.batch)},
       {"blocks", result.cpu_blocks.values.size()},
+      {"undisturbed_blocks", speed.undisturbed()},
       {"processes", result.cpu_blocks.groups()},
       {"cold_start", cold_start_json(result, energy)},
       {"resident_bytes", result.resident_bytes},
@@ -344,6 +364,18 @@ Json surroundings_json(const evaluate::Surroundings& around) {
           {"lowest_hertz", around.lowest_hertz > 0 ? Json(around.lowest_hertz) : Json(nullptr)},
           {"highest_hertz", around.highest_hertz > 0 ? Json(around.highest_hertz) : Json(nullptr)},
           {"throttle_events", around.throttle_events}};
+}
+
+Json core_json(const evaluate::SpeedReport& speed) {
+  if (speed.counts.empty()) return nullptr;
+  return {{"hertz", speed.hertz},
+          {"usual_hertz", speed.usual_hertz},
+          {"work_cycles", speed.own_work_cycles},
+          {"quiet_work_cycles", speed.quiet_work_cycles},
+          {"disturbed_blocks", speed.disturbed},
+          {"undisturbed_share", speed.always_disturbed ? 0 : speed.share},
+          {"always_disturbed", speed.always_disturbed},
+          {"slowdown", speed.slowdown}};
 }
 
 }  // namespace
@@ -386,6 +418,7 @@ std::string model_bench_document(const ModelBenchRequest& request, const ModelBe
       {"measured_seconds", measured.seconds},
       {"ending", evaluate::ending_name(measured.ending)}};
   document["surroundings"] = surroundings_json(measured.surroundings);
+  document["core"] = core_json(measured.speed);
   document["attribution"] = measured.window ? Json(meter::tier_name(measured.window->tier)) : Json(nullptr);
   document["versus"] = nullptr;
   document["comparison"] = nullptr;

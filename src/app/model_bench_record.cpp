@@ -28,6 +28,7 @@ void add_subject(const ModelBenchOutcome& outcome, std::size_t index, record::Ru
   MetricWriter metrics(run, prefix, outcome.end_utc_ns);
   add_figure(metrics, "cpu_seconds_per_inference", result.cpu_seconds);
   add_figure(metrics, "wall_seconds_per_inference", result.wall_seconds);
+  add_figure(metrics, "cpu_seconds_per_inference_as_run", result.cpu_seconds_as_run);
   if (result.energy.known) {
     metrics.add("energy_per_inference_joules", result.energy.total);
     metrics.add("energy_active_per_inference_joules", result.energy.active);
@@ -50,6 +51,13 @@ void add_subject(const ModelBenchOutcome& outcome, std::size_t index, record::Ru
   param("batch", fmt::format("{}", result.batch));
 }
 
+void add_speed(const evaluate::SpeedReport& speed, std::int64_t utc_ns, record::Run& run) {
+  if (speed.counts.empty()) return;
+  MetricWriter metrics(run, "", utc_ns);
+  metrics.add(kCoreHertzMetric, speed.hertz);
+  metrics.add(kCoreWorkMetric, speed.own_work_cycles);
+}
+
 }  // namespace
 
 Status store_model_bench(Application& application, const ModelBenchRequest& request,
@@ -57,6 +65,8 @@ Status store_model_bench(Application& application, const ModelBenchRequest& requ
   const evaluate::MeasurementResult& measured = outcome.measurement;
   record::Run run{.id = outcome.run_id,
                   .name = request.name.empty() ? printable(outcome.subjects[0].name) : request.name,
+                  .experiment = {},
+                  .user = {},
                   .status = outcome.interrupted        ? record::RunStatus::killed
                             : outcome.problems.empty() ? record::RunStatus::finished
                                                        : record::RunStatus::failed,
@@ -64,10 +74,13 @@ Status store_model_bench(Application& application, const ModelBenchRequest& requ
                   .end_utc_ns = outcome.end_utc_ns,
                   .start_boottime_ns = outcome.start_boottime_ns,
                   .end_boottime_ns = outcome.end_boottime_ns,
+                  .host_id = {},
+                  .boot_id = {},
                   .params = {},
                   .tags = request.tags,
                   .metrics = {}};
-  run.tags["joulery.kind"] = "bench-model";
+  run.tags["joulery.kind"] = kModelBenchKind;
+  add_speed(measured.speed, outcome.end_utc_ns, run);
   if (measured.window) run.tags["joulery.attribution"] = meter::tier_name(measured.window->tier);
   run.tags[record::kEnergyProvenanceTag] =
       measured.subjects[0].energy.known ? provenance_name(measured.subjects[0].energy.total.provenance())

@@ -40,6 +40,11 @@ std::string trimmed(std::string text) {
   return text;
 }
 
+/// Never with an exponent.
+std::string rate_text(double per_second) {
+  return per_second >= 1000 ? fmt::format("{:.0f}/s", per_second) : fmt::format("{:.4g}/s", per_second);
+}
+
 /// A row of a figure, with a cell for each side.
 template <class Cell>
 void add_row(TextTable& table, const app::ModelBenchOutcome& outcome, const char* name,
@@ -62,9 +67,12 @@ TextTable cost_table(const app::ModelBenchOutcome& outcome) {
   for (std::size_t i = 0; i < subjects.size(); ++i) table[0].emplace_back(i == 0 ? "A" : "B");
   if (subjects.size() == 1) table[0][1] = "";
   table[0].emplace_back("how known");
-  add_row(table, outcome, "CPU time", "measured",
+  const std::string at_usual_clock = provenance_name(
+      outcome.measurement.speed.at_other_clock() ? Provenance::derived : Provenance::measured);
+  add_row(table, outcome, "CPU time", at_usual_clock,
           [&](std::size_t i) { return figure_text(subjects[i].cpu_seconds); });
-  add_row(table, outcome, "wall time", "measured",
+  const bool closed_loop = outcome.protocol.arrivals == evaluate::Arrivals::closed_loop;
+  add_row(table, outcome, "wall time", closed_loop ? at_usual_clock : provenance_name(Provenance::measured),
           [&](std::size_t i) { return figure_text(subjects[i].wall_seconds); });
   const std::string how = energy_known(outcome);
   add_row(table, outcome, "energy", how, [&](std::size_t i) {
@@ -109,9 +117,9 @@ TextTable speed_table(const app::ModelBenchOutcome& outcome) {
     row.push_back(bounds);
     table.push_back(std::move(row));
   }
-  add_row(table, outcome, "throughput", "", [&](std::size_t i) {
+  add_row(table, outcome, "throughput", "batch over wall time of a call", [&](std::size_t i) {
     return subjects[i].wall_seconds && subjects[i].wall_seconds->value > 0
-               ? fmt::format("{:.4g}/s", 1 / subjects[i].wall_seconds->value)
+               ? rate_text(1 / subjects[i].wall_seconds->value)
                : std::string("–");
   });
   const auto cold = [&](std::size_t i, double evaluate::ColdStart::* part) {
@@ -287,6 +295,25 @@ std::vector<TextTable> tables_of(const app::ModelBenchOutcome& outcome) {
   return tables;
 }
 
+/// What the times per inference leave out; latencies and energy leave out nothing.
+std::string speed_note(const evaluate::MeasurementResult& measured) {
+  const evaluate::SpeedReport& speed = measured.speed;
+  if (speed.counts.empty() || !measured.subjects[0].cpu_seconds_as_run) return "";
+  std::string note;
+  constexpr double kWorthTelling = 0.005;
+  if (!speed.always_disturbed && speed.share < 1 - kWorthTelling)
+    note = fmt::format("{:.0f} % of the time set aside, in which something else slowed the core",
+                       100 * (1 - speed.share));
+  if (speed.at_other_clock()) {
+    note += fmt::format("{}times per inference are at {}, the usual clock here; it ran at {}",
+                        note.empty() ? "" : "; ", format_si(speed.usual_hertz, "Hz"),
+                        format_si(speed.hertz, "Hz"));
+  }
+  if (note.empty()) return note;
+  return note + fmt::format("; CPU time of all blocks as they were: {}",
+                            figure_text(measured.subjects[0].cpu_seconds_as_run));
+}
+
 std::vector<std::string> notes_of(const app::ModelBenchOutcome& outcome) {
   const evaluate::MeasurementResult& measured = outcome.measurement;
   std::vector<std::string> notes;
@@ -296,6 +323,7 @@ std::vector<std::string> notes_of(const app::ModelBenchOutcome& outcome) {
                               format_count(double(first.cpu_blocks.groups()), "processes"),
                               printable(first.label), evaluate::ending_name(measured.ending),
                               100 * outcome.protocol.level));
+  if (const std::string note = speed_note(measured); !note.empty()) notes.push_back(note);
   if (outcome.protocol.arrivals != evaluate::Arrivals::closed_loop) {
     notes.push_back(
         fmt::format("arrivals: {}{}; latency counts from when a call ought to have begun",

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cmath>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -106,6 +107,46 @@ void run_calls(Session& session, SharedBlock& block) {
   }
 }
 
+/// Cuts a block in slices, if the plan asks for it.
+class Slicer {
+ public:
+  Slicer(const BlockPlan& plan, BlockResult& result) : seconds_(plan.slice_seconds), result_(result) {
+    if (!(seconds_ > 0)) return;
+    probe_.emplace();
+    // The first look brings its numbers into the cache.
+    probe_->look();
+    result_.speeds.push_back(probe_->look());
+  }
+
+  void begin() {
+    cpu_before_ = read_cpu_time();
+    start_ = read_clock(CLOCK_MONOTONIC);
+    end_ = seconds_ > 0 ? start_ + static_cast<std::int64_t>(std::min(seconds_, 1e9) * 1e9)
+                        : std::numeric_limits<std::int64_t>::max();
+  }
+  std::int64_t start() const { return start_; }
+  bool is_due(std::int64_t now) const { return now >= end_; }
+  /// `now` is the end of its last call.
+  void end(std::uint64_t calls, std::int64_t now) {
+    const Slice slice{.calls = calls,
+                      .cpu_seconds = static_cast<double>(read_cpu_time() - cpu_before_) * 1e-9,
+                      .wall_seconds = static_cast<double>(now - start_) * 1e-9};
+    result_.cpu_seconds += slice.cpu_seconds;
+    result_.wall_seconds += slice.wall_seconds;
+    if (!probe_) return;
+    result_.slices.push_back(slice);
+    result_.speeds.push_back(probe_->look());
+  }
+
+ private:
+  double seconds_;
+  BlockResult& result_;
+  std::optional<SpeedProbe> probe_;
+  std::int64_t cpu_before_ = 0;
+  std::int64_t start_ = 0;
+  std::int64_t end_ = 0;
+};
+
 }  // namespace
 
 Result<BlockResult> run_block(std::span<Session* const> sessions, const BlockPlan& plan) {
@@ -113,16 +154,16 @@ Result<BlockResult> run_block(std::span<Session* const> sessions, const BlockPla
   JOULERY_ASSIGN(const std::uint64_t most, most_calls(plan));
   BlockResult result;
   result.latencies_ns.assign(most, -1);
-  const std::int64_t cpu_before = read_cpu_time();
-  const std::int64_t start = read_clock(CLOCK_MONOTONIC);
-  SharedBlock block(plan, most, start, result.latencies_ns);
+  Slicer slicer(plan, result);
+  slicer.begin();
+  SharedBlock block(plan, most, slicer.start(), result.latencies_ns);
   {
     std::vector<std::jthread> threads;
     for (Session* session : sessions) threads.emplace_back([session, &block] { run_calls(*session, block); });
   }
   if (block.error) return std::unexpected(*block.error);
-  result.cpu_seconds = static_cast<double>(read_cpu_time() - cpu_before) * 1e-9;
-  result.wall_seconds = static_cast<double>(block.last.load() - start) * 1e-9;
+  const auto never_run = std::ranges::count(result.latencies_ns, -1);
+  slicer.end(most - static_cast<std::uint64_t>(never_run), block.last.load());
   std::erase(result.latencies_ns, -1);
   result.calls = result.latencies_ns.size();
   return result;
@@ -134,10 +175,12 @@ Result<BlockResult> run_block(Session& session, const BlockPlan& plan) {
   BlockResult result;
   // Pages that are first touched while the calls run would be part of them.
   result.latencies_ns.assign(most, 0);
-  const std::int64_t cpu_before = read_cpu_time();
-  const std::int64_t start = read_clock(CLOCK_MONOTONIC);
+  Slicer slicer(plan, result);
+  slicer.begin();
+  const std::int64_t start = slicer.start();
   const std::int64_t end = end_of(plan, start);
   std::int64_t now = start;
+  std::uint64_t sliced = 0;
   while (result.calls < most && (now < end || result.calls == 0)) {
     std::int64_t begin = now;
     if (scheduled) {
@@ -149,9 +192,14 @@ Result<BlockResult> run_block(Session& session, const BlockPlan& plan) {
     now = read_clock(CLOCK_MONOTONIC);
     result.latencies_ns[result.calls] = now - begin;
     ++result.calls;
+    if (!scheduled && slicer.is_due(now)) {
+      slicer.end(result.calls - sliced, now);
+      sliced = result.calls;
+      slicer.begin();
+      now = slicer.start();
+    }
   }
-  result.cpu_seconds = static_cast<double>(read_cpu_time() - cpu_before) * 1e-9;
-  result.wall_seconds = static_cast<double>(now - start) * 1e-9;
+  if (result.calls > sliced) slicer.end(result.calls - sliced, now);
   result.latencies_ns.resize(result.calls);
   return result;
 }

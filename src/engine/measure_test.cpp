@@ -204,6 +204,65 @@ TEST(RunBlock, MessagesThatCanNotBeAreNotBelieved) {
   EXPECT_EQ(plan.arrivals_ns, (std::vector<std::int64_t>{1, 2, 3}));
 }
 
+TEST(RunBlock, SlicesMakeUpTheBlock) {
+  NappingSession session(100);
+  const auto block = run_block(session, {.calls = 40, .seconds = 60, .slice_seconds = 0.001});
+  ASSERT_TRUE(block);
+  EXPECT_EQ(block->calls, 40U);
+  EXPECT_GT(block->slices.size(), 1U);
+  ASSERT_EQ(block->speeds.size(), block->slices.size() + 1);
+  std::uint64_t calls = 0;
+  double wall = 0;
+  for (const Slice& slice : block->slices) {
+    calls += slice.calls;
+    wall += slice.wall_seconds;
+    EXPECT_GT(slice.calls, 0U);
+  }
+  EXPECT_EQ(calls, 40U);
+  EXPECT_NEAR(wall, block->wall_seconds, 1e-12);
+  for (const CoreSpeed& speed : block->speeds) EXPECT_GT(speed.hertz, 0);
+}
+
+TEST(RunBlock, ABlockWithArrivalsIsOneSlice) {
+  NappingSession session(0);
+  const auto block = run_block(
+      session, {.calls = 3, .seconds = 60, .arrivals_ns = {0, 3'000'000, 6'000'000}, .slice_seconds = 0.001});
+  ASSERT_TRUE(block);
+  ASSERT_EQ(block->slices.size(), 1U);
+  EXPECT_EQ(block->slices[0].calls, 3U);
+  EXPECT_EQ(block->speeds.size(), 2U);
+  EXPECT_TRUE(run_block(session, {.calls = 3, .seconds = 60})->slices.empty());
+}
+
+TEST(RunBlock, SlicesThatCanNotBeAreNotBelieved) {
+  const CoreSpeed speed{.hertz = 3e9, .work_cycles = 5e4};
+  const BlockResult good{.calls = 2,
+                         .wall_seconds = 1,
+                         .cpu_seconds = 1,
+                         .latencies_ns = {1, 2},
+                         .slices = {{.calls = 1, .cpu_seconds = 0.5, .wall_seconds = 0.5},
+                                    {.calls = 1, .cpu_seconds = 0.5, .wall_seconds = 0.5}},
+                         .speeds = {speed, speed, speed}};
+  BlockResult read;
+  ASSERT_TRUE(decode(encode(good), 2, read));
+  EXPECT_EQ(read.slices.size(), 2U);
+  EXPECT_EQ(read.speeds[2].work_cycles, 5e4);
+  const std::string bytes = encode(good);
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(decode(bytes.substr(0, size), 2, read));
+  const auto refused = [&](auto change) {
+    BlockResult bad = good;
+    change(bad);
+    EXPECT_FALSE(decode(encode(bad), 2, read));
+  };
+  refused([](BlockResult& bad) { bad.slices[1].calls = 0; });
+  refused([](BlockResult& bad) { bad.slices[1].calls = 2; });
+  refused([](BlockResult& bad) { bad.slices[0].cpu_seconds = -1; });
+  refused([](BlockResult& bad) { bad.speeds[1].hertz = 0; });
+  refused([](BlockResult& bad) { bad.speeds[1].work_cycles = -1; });
+  refused([](BlockResult& bad) { bad.speeds.pop_back(); });
+}
+
 class ContainedBlockTest : public FakeEngineTest {
  protected:
   Result<std::unique_ptr<Session>> load(std::string_view words) {

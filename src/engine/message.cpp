@@ -268,6 +268,7 @@ std::string encode(const BlockPlan& plan) {
   MessageWriter writer;
   writer.number(static_cast<std::int64_t>(plan.calls));
   writer.real(plan.seconds);
+  writer.real(plan.slice_seconds);
   writer.numbers(plan.arrivals_ns);
   return writer.take();
 }
@@ -276,6 +277,7 @@ bool decode(std::string_view bytes, BlockPlan& plan) {
   MessageReader reader(bytes);
   plan.calls = reader.count(kMostBlockCalls);
   plan.seconds = reader.real();
+  plan.slice_seconds = reader.real();
   plan.arrivals_ns = reader.numbers();
   return reader.finished();
 }
@@ -285,8 +287,49 @@ std::string encode(const BlockResult& result) {
   writer.real(result.wall_seconds);
   writer.real(result.cpu_seconds);
   writer.numbers(result.latencies_ns);
+  writer.number(static_cast<std::int64_t>(result.slices.size()));
+  for (const Slice& slice : result.slices) {
+    writer.number(static_cast<std::int64_t>(slice.calls));
+    writer.real(slice.cpu_seconds);
+    writer.real(slice.wall_seconds);
+  }
+  for (const CoreSpeed& speed : result.speeds) {
+    writer.real(speed.hertz);
+    writer.real(speed.work_cycles);
+  }
   return writer.take();
 }
+
+namespace {
+
+/// Every call is in one of the slices, and before and after each the core's speed was looked at.
+bool read_slices(MessageReader& reader, BlockResult& result) {
+  result.slices.resize(reader.count(result.calls));
+  std::uint64_t calls = 0;
+  for (Slice& slice : result.slices) {
+    slice.calls = reader.count(result.calls);
+    slice.cpu_seconds = reader.real();
+    slice.wall_seconds = reader.real();
+    if (slice.calls == 0 || slice.cpu_seconds < 0 || slice.wall_seconds < 0) return false;
+    // Sums of the same numbers may differ in the last digits.
+    constexpr double kRounding = 1 + 1e-9;
+    if (slice.cpu_seconds > kRounding * result.cpu_seconds) return false;
+    if (slice.wall_seconds > kRounding * result.wall_seconds) return false;
+    calls += slice.calls;
+  }
+  result.speeds.clear();
+  if (result.slices.empty()) return true;
+  if (calls != result.calls) return false;
+  result.speeds.resize(result.slices.size() + 1);
+  for (CoreSpeed& speed : result.speeds) {
+    speed.hertz = reader.real();
+    speed.work_cycles = reader.real();
+    if (!(speed.hertz > 0 && speed.work_cycles > 0)) return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 bool decode(std::string_view bytes, std::uint64_t most_calls, BlockResult& result) {
   MessageReader reader(bytes);
@@ -299,7 +342,7 @@ bool decode(std::string_view bytes, std::uint64_t most_calls, BlockResult& resul
   for (const std::int64_t latency : result.latencies_ns) {
     if (latency < 0) return false;
   }
-  return reader.finished();
+  return read_slices(reader, result) && reader.finished();
 }
 
 std::string encode(const ProcessUsage& usage) {

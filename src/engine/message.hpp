@@ -111,7 +111,8 @@ bool decode(std::string_view bytes, LoadedFacts& facts);
 /// Also checks each against the size of the shared memory.
 bool decode(std::string_view bytes, std::uint64_t shared_size, std::vector<SharedTensor>& tensors);
 bool decode(std::string_view bytes, BlockPlan& plan);
-/// Also checks that there are no more calls than were asked for, and that no time is negative or without end.
+/// Also checks that there are no more calls than were asked for, that no time is negative or without end, and
+/// that slices make up the block.
 bool decode(std::string_view bytes, std::uint64_t most_calls, BlockResult& result);
 bool decode(std::string_view bytes, ProcessUsage& usage);
 bool decode(std::string_view bytes, std::vector<OperatorTime>& times);

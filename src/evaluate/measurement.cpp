@@ -82,6 +82,9 @@ class Measurement {
     std::unique_ptr<meter::WindowMeter> window;
     engine::ProcessUsage usage;
     std::uint64_t calls_before = 0;
+    /// What blocks of this process took, and what came on top: looks at the core's speed above all.
+    double block_seconds = 0;
+    double other_seconds = 0;
   };
 
   double elapsed() const { return double(world_.clock.monotonic_ns() - start_ns_) * 1e-9; }
@@ -91,6 +94,7 @@ class Measurement {
     const MeasureProgress progress{.elapsed_seconds = elapsed(),
                                    .budget_seconds = protocol_.budget_seconds,
                                    .blocks = result_.subjects[0].cpu_blocks.values.size(),
+                                   .disturbed = result_.speed.disturbed,
                                    .relative_half_width = half_width_,
                                    .doing = doing};
     interrupted_ = interrupted_ || world_.should_stop(progress);
@@ -102,21 +106,24 @@ class Measurement {
       result_.ending = Ending::interrupted;
       return true;
     }
-    const SubjectResult& first = result_.subjects[0];
-    if (first.cpu_blocks.groups() == 0) return false;
+    if (result_.subjects[0].cpu_blocks.groups() == 0) return false;
+    judge_blocks();
     half_width_ = 0;
-    bool known = true;
-    for (const SubjectResult& subject : result_.subjects) {
-      const auto figure = grouped_mean(subject.cpu_blocks, protocol_.level, protocol_.seed);
-      known = known && figure && figure->has_interval;
-      if (figure) half_width_ = std::max(half_width_, figure->relative_half_width());
+    bool known = !result_.speed.always_disturbed;
+    std::size_t blocks = 0;
+    std::size_t processes = 0;
+    for (SubjectResult& subject : result_.subjects) {
+      subject.cpu_seconds = figure_of(times_of(subject).cpu_at_usual_clock);
+      known = known && subject.cpu_seconds && subject.cpu_seconds->has_interval;
+      if (!subject.cpu_seconds) continue;
+      half_width_ = std::max(half_width_, subject.cpu_seconds->relative_half_width());
+      blocks = subject.cpu_seconds->blocks;
+      processes = subject.cpu_seconds->groups;
     }
-    const bool enough = first.cpu_blocks.values.size() >= protocol_.least_blocks &&
-                        first.cpu_blocks.groups() >= protocol_.least_processes;
+    const bool enough = blocks >= protocol_.least_blocks && processes >= protocol_.least_processes;
     // Whoever looks often enough sees a narrow interval by chance: after each look a quarter more is needed.
-    const bool may_look = first.cpu_blocks.groups() >= next_look_;
-    if (enough && may_look)
-      next_look_ = first.cpu_blocks.groups() + std::max<std::size_t>(1, first.cpu_blocks.groups() / 4);
+    const bool may_look = processes >= next_look_;
+    if (enough && may_look) next_look_ = processes + std::max<std::size_t>(1, processes / 4);
     if (enough && may_look && known && half_width_ <= protocol_.target_half_width) {
       result_.ending = Ending::target_reached;
       return true;
@@ -124,6 +131,32 @@ class Measurement {
     if (elapsed() < protocol_.budget_seconds) return false;
     result_.ending = Ending::budget_spent;
     return true;
+  }
+
+  void judge_blocks() {
+    std::vector<std::span<const SlicedBlock>> sides;
+    for (const SubjectResult& subject : result_.subjects) sides.emplace_back(subject.slices);
+    result_.speed = judge_speed(sides, world_.speed_history, blocks_of_process());
+  }
+
+  CountedTimes times_of(const SubjectResult& subject) const {
+    return counted_times(subject.slices, subject.cpu_blocks.group_starts, static_cast<double>(subject.batch),
+                         result_.speed);
+  }
+
+  /// Where calls are waited for, it is not the clock that decides how long that takes.
+  const GroupedValues& wall_of(const CountedTimes& times) const {
+    return protocol_.arrivals == Arrivals::closed_loop ? times.wall_at_usual_clock : times.wall;
+  }
+
+  std::optional<Figure> figure_of(const GroupedValues& values) const {
+    const auto figure = grouped_mean(values, protocol_.level, protocol_.seed);
+    return figure ? std::optional(with_speed_doubt(*figure, result_.speed)) : std::nullopt;
+  }
+
+  std::size_t blocks_of_process() const {
+    const std::size_t processes = std::max<std::size_t>(1, protocol_.least_processes);
+    return std::max<std::size_t>(1, (protocol_.least_blocks + processes - 1) / processes);
   }
 
   /// Loads every subject in a new process, warms it up, and runs this process's part of the blocks.
@@ -142,9 +175,7 @@ class Measurement {
       result_.subjects[i].wall_blocks.begin_group();
       JOULERY_CHECK_OK(open_window(i, running[i]));
     }
-    const std::size_t blocks =
-        std::max<std::size_t>(1, (protocol_.least_blocks + protocol_.least_processes - 1) /
-                                     std::max<std::size_t>(1, protocol_.least_processes));
+    const std::size_t blocks = blocks_of_process();
     for (std::size_t block = 0; block < blocks; ++block) {
       // The first process always gives one block of each, whatever the budget.
       if (block > 0 && (elapsed() >= protocol_.budget_seconds || asked_to_stop("measuring"))) break;
@@ -169,6 +200,7 @@ class Measurement {
         blocks->values.resize(blocks->group_starts[whole_processes_]);
         blocks->group_starts.resize(whole_processes_);
       }
+      subject.slices.resize(subject.cpu_blocks.values.size());
     }
     return whole_processes_ > 0;
   }
@@ -220,7 +252,9 @@ class Measurement {
     SubjectResult& subject = result_.subjects[i];
     if (running.window) {
       meter::MeteredWindow window = running.window->stop();
-      add_energy(i, window, static_cast<double>(subject.calls - running.calls_before));
+      // The window holds looks at the core's speed too, which are none of the model's.
+      const double others = running.block_seconds > 0 ? running.other_seconds / running.block_seconds : 0;
+      add_energy(i, window, static_cast<double>(subject.calls - running.calls_before) * (1 + others));
       // Windows of two subjects are about the same time.
       if (i == 0) {
         result_.surroundings.steal_seconds += window.steal_seconds;
@@ -251,8 +285,16 @@ class Measurement {
     sum.carbon += window.carbon;
   }
 
+  /// All slices are kept: of a long measurement there are no more.
+  double slice_seconds() const {
+    constexpr double kSlice = 0.0005;
+    constexpr double kMostSlices = 600'000;
+    return std::max(kSlice, protocol_.budget_seconds / kMostSlices);
+  }
+
   engine::BlockPlan plan_block() {
-    engine::BlockPlan plan{.calls = kMostCalls, .seconds = protocol_.block_seconds};
+    engine::BlockPlan plan{
+        .calls = kMostCalls, .seconds = protocol_.block_seconds, .slice_seconds = slice_seconds()};
     if (protocol_.arrivals == Arrivals::poisson) {
       plan.seconds =
           std::clamp(kArrivalsInBlock / protocol_.rate_hz, protocol_.block_seconds, kLongestArrivalBlock);
@@ -281,8 +323,13 @@ class Measurement {
   Status run_block(std::size_t i, Running& running) {
     JOULERY_CHECK_OK(subjects_[i].bind(*running.session, block_number_));
     const engine::BlockPlan plan = plan_block();
-    JOULERY_ASSIGN(const engine::BlockResult block, running.session->run_block(plan));
+    const std::int64_t before = world_.clock.monotonic_ns();
+    JOULERY_ASSIGN(engine::BlockResult block, running.session->run_block(plan));
+    const double passed = double(world_.clock.monotonic_ns() - before) * 1e-9;
     SubjectResult& subject = result_.subjects[i];
+    running.block_seconds += block.wall_seconds;
+    running.other_seconds += std::max(0.0, passed - block.wall_seconds);
+    subject.slices.push_back({std::move(block.slices), std::move(block.speeds)});
     const auto inferences = static_cast<double>(block.calls) * static_cast<double>(subject.batch);
     subject.cpu_blocks.values.push_back(block.cpu_seconds / inferences);
     subject.wall_blocks.values.push_back(block.wall_seconds / inferences);
@@ -293,13 +340,18 @@ class Measurement {
   }
 
   void conclude() {
+    judge_blocks();
     for (std::size_t i = 0; i < result_.subjects.size(); ++i) {
       SubjectResult& subject = result_.subjects[i];
-      subject.cpu_seconds = grouped_mean(subject.cpu_blocks, protocol_.level, protocol_.seed);
-      subject.wall_seconds = grouped_mean(subject.wall_blocks, protocol_.level, protocol_.seed);
+      const CountedTimes times = times_of(subject);
+      subject.cpu_seconds = figure_of(times.cpu_at_usual_clock);
+      subject.wall_seconds = figure_of(wall_of(times));
+      subject.cpu_seconds_as_run = grouped_mean(subject.cpu_blocks, protocol_.level, protocol_.seed);
+      subject.wall_seconds_as_run = grouped_mean(subject.wall_blocks, protocol_.level, protocol_.seed);
       std::ranges::sort(subject.latencies_ns);
       if (!energy_known_ || !(energies_[i].inferences > 0)) continue;
-      subject.energy = energy_per_inference(energies_[i], subject.cpu_seconds, subject.wall_seconds);
+      subject.energy =
+          energy_per_inference(energies_[i], subject.cpu_seconds_as_run, subject.wall_seconds_as_run);
       // Windows of two subjects are about the same time: what the machine drew was for both.
       subject.energy.machine_known = result_.subjects.size() == 1;
       if (result_.window) subject.energy.idle_basis = result_.window->idle_basis;
@@ -308,8 +360,11 @@ class Measurement {
     if (result_.subjects.size() == 2) {
       const SubjectResult& a = result_.subjects[0];
       const SubjectResult& b = result_.subjects[1];
-      result_.cpu_ratio = grouped_ratio(a.cpu_blocks, b.cpu_blocks, protocol_.level, protocol_.seed);
-      result_.wall_ratio = grouped_ratio(a.wall_blocks, b.wall_blocks, protocol_.level, protocol_.seed);
+      const CountedTimes of_a = times_of(a);
+      const CountedTimes of_b = times_of(b);
+      result_.cpu_ratio =
+          grouped_ratio(of_a.cpu_at_usual_clock, of_b.cpu_at_usual_clock, protocol_.level, protocol_.seed);
+      result_.wall_ratio = grouped_ratio(wall_of(of_a), wall_of(of_b), protocol_.level, protocol_.seed);
       result_.energy_ratio = energy_ratio(a.energy, b.energy, result_.cpu_ratio);
     }
     result_.seconds = elapsed();

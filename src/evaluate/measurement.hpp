@@ -11,6 +11,7 @@
 #include "base/quantity.hpp"
 #include "base/result.hpp"
 #include "engine/engine.hpp"
+#include "evaluate/disturbance.hpp"
 #include "evaluate/grouped_mean.hpp"
 #include "evaluate/inference_energy.hpp"
 #include "meter/window_meter.hpp"
@@ -95,8 +96,14 @@ struct SubjectResult {
   /// Per inference, in the order in which the blocks ran.
   GroupedValues cpu_blocks;
   GroupedValues wall_blocks;
+  /// The same blocks in slices.
+  std::vector<SlicedBlock> slices;
+  /// Of what was undisturbed, at the machine's usual clock (wall time of a closed loop too).
   std::optional<Figure> cpu_seconds;
   std::optional<Figure> wall_seconds;
+  /// Of all blocks, as they were.
+  std::optional<Figure> cpu_seconds_as_run;
+  std::optional<Figure> wall_seconds_as_run;
   InferenceEnergy energy;
   /// Of calls, ascending: of all, or of kMostLatencies drawn by chance.
   std::vector<std::int64_t> latencies_ns;
@@ -112,7 +119,8 @@ struct SubjectResult {
 
 struct MeasurementResult {
   std::vector<SubjectResult> subjects;
-  /// Second over first, if there are two: pairs of blocks in ABBA order.
+  SpeedReport speed;
+  /// Second over first, if there are two: pairs of blocks in ABBA order, what was undisturbed of them.
   std::optional<Figure> cpu_ratio;
   std::optional<Figure> wall_ratio;
   std::optional<Quantity<Ratio>> energy_ratio;
@@ -131,6 +139,8 @@ struct MeasureProgress {
   double elapsed_seconds = 0;
   double budget_seconds = 0;
   std::size_t blocks = 0;
+  /// Of those, blocks that others slowed down.
+  std::size_t disturbed = 0;
   /// The widest of the subjects; 0 as long as there is none.
   double relative_half_width = 0;
   const char* doing = "";
@@ -142,6 +152,7 @@ struct MeasureWorld {
   const SystemRoot& sensors;
   /// Meters the process with this number; may be empty.
   std::function<Result<std::unique_ptr<meter::WindowMeter>>(int pid)> meter = {};
+  SpeedHistory speed_history = {};
   /// Asked between blocks; true ends the measuring with what there is.
   std::function<bool(const MeasureProgress&)> should_stop = {};
 };

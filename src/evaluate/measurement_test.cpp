@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <map>
 #include <numbers>
 
@@ -38,6 +39,10 @@ struct MadeUpWorld {
   /// The block that fails, counted over all.
   int fails_at_block = -1;
   int blocks = 0;
+  /// Blocks, counted over all, that something slows down, and by how much the model is slowed in them.
+  std::function<bool(int block)> disturbed;
+  double slowdown = 1.4;
+  double hertz = 3e9;
   int stop_after = -1;
   int questions = 0;
 
@@ -65,7 +70,9 @@ class MadeUpSession final : public engine::Session {
   Result<data::TensorView> output(std::size_t) override { return internal_error("none"); }
   Result<engine::BlockResult> run_block(const engine::BlockPlan& plan) override {
     if (++world_.blocks == world_.fails_at_block) return environment_error("the engine crashed");
-    const double one = seconds_ * std::max(0.1, 1 + world_.block_deviation * normal(world_.random));
+    const bool slowed = world_.disturbed && world_.disturbed(world_.blocks);
+    const double one = seconds_ * (slowed ? world_.slowdown : 1) *
+                       std::max(0.1, 1 + world_.block_deviation * normal(world_.random));
     const auto calls =
         std::clamp<std::uint64_t>(static_cast<std::uint64_t>(plan.seconds / one), 1, plan.calls);
     if (calls > 1) {
@@ -75,11 +82,20 @@ class MadeUpSession final : public engine::Session {
       world_.inputs.push_back(world_.input);
     }
     world_.clock.advance_seconds(one * static_cast<double>(calls));
+    const auto wall = one * static_cast<double>(calls);
+    std::vector<engine::Slice> slices;
+    std::vector<engine::CoreSpeed> speeds;
+    if (plan.slice_seconds > 0) {
+      slices = {{.calls = calls, .cpu_seconds = wall, .wall_seconds = wall}};
+      speeds.assign(2, {.hertz = world_.hertz, .work_cycles = slowed ? 1.3e6 : 1e6});
+    }
     return engine::BlockResult{
         .calls = calls,
         .wall_seconds = one * static_cast<double>(calls),
         .cpu_seconds = one * static_cast<double>(calls),
-        .latencies_ns = std::vector<std::int64_t>(calls, static_cast<std::int64_t>(one * 1e9))};
+        .latencies_ns = std::vector<std::int64_t>(calls, static_cast<std::int64_t>(one * 1e9)),
+        .slices = std::move(slices),
+        .speeds = std::move(speeds)};
   }
   Result<engine::ProcessUsage> usage() override {
     return engine::ProcessUsage{
@@ -380,6 +396,74 @@ TEST(GroupedMean, SaysWhenRepetitionTellsNothing) {
   EXPECT_FALSE(grouped_mean({}, 0.95, 1));
   EXPECT_FALSE(grouped_mean({.values = {1, -1}, .group_starts = {0}}, 0.95, 1));
   EXPECT_FALSE(grouped_mean({.values = {0, 0}, .group_starts = {0}}, 0.95, 1));
+}
+
+TEST(Measure, LeavesOutBlocksThatSomethingElseSlowed) {
+  MadeUpWorld made_up;
+  // Half of the time, for some seconds each.
+  made_up.disturbed = [](int block) { return block / 20 % 2 == 1; };
+  const std::vector subjects{made_up.subject("A")};
+  const auto result = measure(subjects, {.budget_seconds = 200}, made_up.world());
+  ASSERT_TRUE(result);
+  const SubjectResult& subject = result->subjects[0];
+  EXPECT_EQ(result->ending, Ending::target_reached);
+  EXPECT_GT(result->speed.disturbed, 20U);
+  EXPECT_GE(result->speed.undisturbed(), 60U);
+  EXPECT_EQ(subject.slices.size(), subject.cpu_blocks.values.size());
+  ASSERT_TRUE(subject.cpu_seconds && subject.cpu_seconds_as_run && subject.wall_seconds);
+  EXPECT_EQ(subject.cpu_seconds->blocks, result->speed.undisturbed());
+  EXPECT_NEAR(subject.cpu_seconds->value, made_up.true_seconds, made_up.true_seconds * 0.03);
+  EXPECT_NEAR(subject.wall_seconds->value, made_up.true_seconds, made_up.true_seconds * 0.03);
+  EXPECT_GT(subject.cpu_seconds_as_run->value, 1.1 * made_up.true_seconds);
+  EXPECT_EQ(subject.cpu_seconds_as_run->blocks, subject.cpu_blocks.values.size());
+}
+
+TEST(Measure, SaysWhenItWasDisturbedAllTheTime) {
+  MadeUpWorld made_up;
+  made_up.disturbed = [](int) { return true; };
+  made_up.slowdown = 1.28;
+  const std::vector subjects{made_up.subject("A")};
+  MeasureWorld world = made_up.world();
+  world.speed_history = {.work_cycles = {1e6, 1.01e6, 1e6}, .hertz = {3e9, 3e9, 3e9}};
+  const auto result = measure(subjects, {.budget_seconds = 20}, world);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->ending, Ending::budget_spent) << "no number of such blocks is enough";
+  EXPECT_TRUE(result->speed.always_disturbed);
+  const Figure& figure = *result->subjects[0].cpu_seconds;
+  EXPECT_GT(figure.value, 1.2 * made_up.true_seconds);
+  EXPECT_LT(figure.low, made_up.true_seconds);
+}
+
+TEST(Measure, TimesOfTwoBenchesAreAtOneClock) {
+  std::vector<double> found;
+  for (const double hertz : {3e9, 2.85e9, 3.1e9}) {
+    MadeUpWorld made_up;
+    made_up.hertz = hertz;
+    made_up.true_seconds = 6e6 / hertz;
+    const std::vector subjects{made_up.subject("A")};
+    MeasureWorld world = made_up.world();
+    world.speed_history = {.work_cycles = {1e6}, .hertz = {3e9, 3e9, 3e9}};
+    const auto result = measure(subjects, {}, world);
+    ASSERT_TRUE(result);
+    EXPECT_NEAR(result->speed.hertz, hertz, 1);
+    EXPECT_NEAR(result->speed.usual_hertz, 3e9, 1);
+    found.push_back(result->subjects[0].cpu_seconds->value);
+    EXPECT_NEAR(result->subjects[0].cpu_seconds_as_run->value, made_up.true_seconds,
+                0.02 * made_up.true_seconds);
+  }
+  EXPECT_NEAR(found[1] / found[0], 1, 1e-9);
+  EXPECT_NEAR(found[2] / found[0], 1, 0.01);
+}
+
+TEST(Measure, RatiosRestOnUndisturbedPairs) {
+  MadeUpWorld made_up;
+  made_up.disturbed = [](int block) { return block % 7 == 3; };
+  made_up.slowdown = 2;
+  const std::vector subjects{made_up.subject("A"), made_up.subject("B", 0.5)};
+  const auto result = measure(subjects, {.budget_seconds = 200}, made_up.world());
+  ASSERT_TRUE(result && result->cpu_ratio);
+  EXPECT_NEAR(result->cpu_ratio->value, 0.5, 0.015);
+  EXPECT_EQ(result->cpu_ratio->blocks, result->speed.undisturbed());
 }
 
 }  // namespace

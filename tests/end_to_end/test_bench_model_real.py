@@ -302,6 +302,21 @@ def test_a_bench_is_a_run_in_the_store_with_its_document(joulery, folder):
     assert [one["content"] for one in kept] == [document]
 
 
+def test_a_second_bench_is_given_at_the_usual_clock(joulery, folder):
+    """What benches learn of the machine's speed is in the record: without it each has its own clock."""
+    cancer = trained.breast_cancer(folder)
+    first = bench(joulery, cancer.path)
+    second = bench(joulery, cancer.path)
+    stored = joulery.json("show", second["run_id"], schema="show")["run"]["metrics"]
+    assert stored["joulery/core_hertz"] == pytest.approx(second["core"]["hertz"])
+    assert stored["joulery/core_work_cycles"] == pytest.approx(second["core"]["work_cycles"])
+    assert first["cpu_seconds_per_inference"]["provenance"] == "measured"
+    clocks = (first["core"]["hertz"], second["core"]["hertz"])
+    if abs(clocks[0] / clocks[1] - 1) < 0.1:
+        assert second["core"]["usual_hertz"] == pytest.approx(min(clocks))
+    assert second["core"]["quiet_work_cycles"] <= first["core"]["work_cycles"]
+
+
 def test_packages_that_hold_the_models_are_those_that_were_pinned():
     """A model of another release may answer in another way."""
     pinned = (PROJECT / "requirements-models.txt").read_text()
