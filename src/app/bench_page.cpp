@@ -230,9 +230,12 @@ void write_latency(const ModelBenchOutcome& outcome, HtmlWriter& page) {
 
 void write_drift(const ModelBenchOutcome& outcome, HtmlWriter& page) {
   page.element("h2", "Over time");
-  page.element("p",
-               "A slope or steps say that the machine changed while it was measured. The mean then depends "
-               "on when it was looked at, and the interval is wide for a reason.");
+  page.element(
+      "p",
+      "A slope or steps say that the machine changed while it was measured. The mean then depends "
+      "on when it was looked at, and the interval is wide for a reason. Dots are blocks as they were; the "
+      "line is the mean of what nothing else disturbed, so that dots far above it are blocks that "
+      "something did.");
   std::vector<BlockSeries> cpu;
   std::vector<BlockSeries> wall;
   for (std::size_t i = 0; i < outcome.measurement.subjects.size(); ++i) {

@@ -303,6 +303,9 @@ class Bench {
   }
 
   void warn_of_budget() {
+    // Then no budget would do, and that is told.
+    if (outcome_.measurement.speed.always_disturbed) return;
+    const bool some_disturbed = outcome_.measurement.speed.disturbed > 0;
     double widest = 0;
     std::size_t blocks = 0;
     for (const evaluate::SubjectResult& subject : outcome_.measurement.subjects) {
@@ -313,12 +316,15 @@ class Bench {
     if (widest > target) {
       const double times = (widest / target) * (widest / target);
       warn(fmt::format("CPU-seconds are known to ±{:.1f} % only, not to ±{:.3g} %: the time was up after {}",
-                       100 * widest, 100 * target, format_count(double(blocks), "blocks")),
+                       100 * widest, 100 * target,
+                       format_count(double(blocks), some_disturbed ? "undisturbed blocks" : "blocks")),
            budget_hint(times * outcome_.measurement.seconds));
     } else {
       warn(fmt::format("the time was up after {}, fewer than the {} that a figure is to rest on",
-                       format_count(double(blocks), "blocks"), request_.protocol.least_blocks),
-           "give it more time with --budget");
+                       format_count(double(blocks), some_disturbed ? "undisturbed blocks" : "blocks"),
+                       request_.protocol.least_blocks),
+           some_disturbed ? "give it more time with --budget, or the machine less to do"
+                          : "give it more time with --budget");
     }
   }
 

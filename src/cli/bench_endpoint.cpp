@@ -13,25 +13,19 @@
 #include "cli/endpoint_text.hpp"
 #include "cli/interruption.hpp"
 #include "cli/output_file.hpp"
+#include "cli/status_line.hpp"
 #include "cli/terminal.hpp"
 #include "cli/text_table.hpp"
 
 namespace joulery::cli {
 namespace {
 
-/// One line on the terminal that is rewritten while a load runs.
 class ProgressLine final : public app::EndpointObserver {
  public:
-  ProgressLine(const app::EndpointRequest& request, bool shown) : request_(request), shown_(shown) {}
-  ~ProgressLine() override {
-    if (drawn_) static_cast<void>(print(Stream::err, "\r\x1b[K"));
-  }
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
+  ProgressLine(const app::EndpointRequest& request, bool shown) : request_(request), line_(shown) {}
 
   void on_progress(std::size_t load, std::size_t loads,
                    const evaluate::endpoint::LoadProgress& progress) override {
-    if (!shown_) return;
     std::string line = fmt::format("{} of {}: {}{}, {} of {} requests ended", load + 1, loads,
                                    app::load_text(request_.loads[load]),
                                    progress.warming_up ? ", warming up" : "", progress.ended, progress.sent);
@@ -46,16 +40,13 @@ class ProgressLine final : public app::EndpointObserver {
       left = left < 0 ? by_count : std::min(left, by_count);
     }
     if (left > 0 && !progress.warming_up) line += fmt::format(", about {} left", format_duration(left));
-    const auto width = static_cast<std::size_t>(std::max(1, terminal_width() - 1));
-    static_cast<void>(print(Stream::err, fmt::format("\r\x1b[K{}", cut_to(line, width))));
-    drawn_ = true;
+    line_.draw(line);
   }
   bool interrupted() override { return interrupted_by() != 0; }
 
  private:
   const app::EndpointRequest& request_;
-  bool shown_;
-  bool drawn_ = false;
+  StatusLine line_;
 };
 
 std::string rendered(app::Application& application, const app::EndpointOutcome& outcome,

@@ -11,42 +11,31 @@
 #include "base/text.hpp"
 #include "cli/interruption.hpp"
 #include "cli/output_file.hpp"
+#include "cli/status_line.hpp"
 #include "cli/text_table.hpp"
 
 namespace joulery::cli {
 namespace {
 
-/// One line on the terminal that is rewritten while it is measured.
 class BenchLine final : public app::ModelBenchObserver {
  public:
-  explicit BenchLine(bool shown) : shown_(shown) {}
-  ~BenchLine() override {
-    if (drawn_) static_cast<void>(print(Stream::err, "\r\x1b[K"));
-  }
-  BenchLine(const BenchLine&) = delete;
-  BenchLine& operator=(const BenchLine&) = delete;
+  explicit BenchLine(bool shown) : line_(shown) {}
 
-  void on_step(const std::string& what) override { draw(what + " …"); }
+  void on_step(const std::string& what) override { line_.draw(what + " …"); }
   void on_progress(const evaluate::MeasureProgress& progress) override {
     std::string line = fmt::format("{}, {}", progress.doing, format_count(double(progress.blocks), "blocks"));
+    if (progress.disturbed > 0) line += fmt::format(" ({} disturbed)", progress.disturbed);
     if (progress.relative_half_width > 0)
       line += fmt::format(", CPU-seconds known to ±{:.1f} %", 100 * progress.relative_half_width);
     const double left = progress.budget_seconds - progress.elapsed_seconds;
     line += fmt::format(", {}, at most {} left", format_duration(progress.elapsed_seconds),
                         format_duration(std::max(0.0, left)));
-    draw(line);
+    line_.draw(line);
   }
   bool interrupted() override { return interrupted_by() != 0; }
 
  private:
-  void draw(const std::string& line) {
-    if (!shown_) return;
-    const auto width = static_cast<std::size_t>(std::max(1, terminal_width() - 1));
-    static_cast<void>(print(Stream::err, fmt::format("\r\x1b[K{}", cut_to(line, width))));
-    drawn_ = true;
-  }
-  bool shown_;
-  bool drawn_ = false;
+  StatusLine line_;
 };
 
 std::string rendered(app::Application& application, const app::ModelBenchOutcome& outcome,

@@ -104,9 +104,8 @@ Status read_arrivals(const Arguments& arguments, evaluate::Protocol& protocol) {
     if (rate) return user_error("--rate and a trace exclude each other", "the trace says when calls come");
     const std::string file = how.substr(std::string_view(kTrace).size());
     JOULERY_ASSIGN(const std::string text, read_file(file, kLargestTrace));
-    JOULERY_ASSIGN(const auto trace, evaluate::endpoint::parse_arrivals(text, file));
+    JOULERY_ASSIGN(protocol.trace_ns, evaluate::endpoint::parse_arrivals(text, file));
     protocol.arrivals = evaluate::Arrivals::trace;
-    for (const std::int64_t at : trace) protocol.trace_seconds.push_back(static_cast<double>(at) * 1e-9);
     return {};
   }
   if (!how.empty() && how != "poisson") {

@@ -18,6 +18,7 @@
 #include "cli/output_file.hpp"
 #include "cli/run_request.hpp"
 #include "cli/run_summary.hpp"
+#include "cli/status_line.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verb.hpp"
 #include "stats/summary.hpp"
@@ -29,7 +30,6 @@ constexpr double kLevel = 0.9;
 /// The live line is redrawn at most this often.
 constexpr double kLiveSeconds = 0.5;
 
-/// One line on the terminal that is rewritten while the command runs.
 class LiveLine final : public meter::SessionObserver {
  public:
   void on_live(const meter::LiveState& state) override {
@@ -37,25 +37,19 @@ class LiveLine final : public meter::SessionObserver {
     shown_at_ = state.elapsed_seconds;
     // As in the list of runs: what comes from a model is only about so much.
     const std::string tilde = state.modelled ? "~" : "";
-    // Writing from the background would stop the whole job where the terminal is set to `tostop`.
-    if (is_terminal(Stream::err) && ::tcgetpgrp(STDERR_FILENO) != ::getpgrp()) return;
-    const std::string line = fmt::format(
-        "{}  {:.2f} CPUs  machine {}  so far {}", format_duration(state.elapsed_seconds), state.workload_cpus,
-        state.energy_known ? tilde + format_si(state.machine_watts, "W") : "unknown",
-        state.energy_known ? tilde + format_si(state.workload_joules, "J") : "unknown");
-    static_cast<void>(print(Stream::err, "\r\x1b[K" + line.substr(0, static_cast<std::size_t>(std::max(
-                                                                         1, terminal_width() - 1)))));
-    drawn_ = true;
+    line_.draw(fmt::format("{}  {:.2f} CPUs  machine {}  so far {}", format_duration(state.elapsed_seconds),
+                           state.workload_cpus,
+                           state.energy_known ? tilde + format_si(state.machine_watts, "W") : "unknown",
+                           state.energy_known ? tilde + format_si(state.workload_joules, "J") : "unknown"));
   }
   void clear() {
-    if (drawn_) static_cast<void>(print(Stream::err, "\r\x1b[K"));
-    drawn_ = false;
+    line_.clear();
     shown_at_ = 0;
   }
 
  private:
   double shown_at_ = 0;
-  bool drawn_ = false;
+  StatusLine line_{true};
 };
 
 /// Longest texts that the record, like MLflow, takes.

@@ -195,15 +195,7 @@ Result<ScoredSamples> Agree::scored() const {
   };
   if (classes_first) add_top();
   metrics.add_mean({.name = "relative_error", .higher_is_better = false}, relative);
-  metrics.add(
-      {.name = "max_relative_error", .higher_is_better = false},
-      [values =
-           std::make_shared<const std::vector<double>>(largest)](std::span<const std::uint32_t> samples) {
-        double most = 0;
-        for (const std::uint32_t sample : samples) most = std::max(most, (*values)[sample]);
-        return most;
-      },
-      largest);
+  metrics.add_max({.name = "max_relative_error", .higher_is_better = false}, largest);
   metrics.add_mean({.name = "cosine"}, cosine);
   if (has_classes) {
     if (!classes_first) add_top();

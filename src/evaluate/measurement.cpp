@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "engine/measure.hpp"
+#include "evaluate/endpoint/arrivals.hpp"
 #include "evaluate/surroundings.hpp"
 #include "stats/random_stream.hpp"
 
@@ -28,6 +29,10 @@ constexpr double kLongestArrivalBlock = 5;
 constexpr double kFewestArrivals = 2;
 /// A queue is worked off for so long at most.
 constexpr double kLongestQueue = 30;
+
+double seconds_of(std::int64_t nanoseconds) {
+  return static_cast<double>(nanoseconds) * 1e-9;
+}
 
 /// Keeps a sample of all latencies, each as likely as any other (Vitter 1985, algorithm R).
 class LatencySample {
@@ -87,7 +92,7 @@ class Measurement {
     double other_seconds = 0;
   };
 
-  double elapsed() const { return double(world_.clock.monotonic_ns() - start_ns_) * 1e-9; }
+  double elapsed() const { return seconds_of(world_.clock.monotonic_ns() - start_ns_); }
 
   bool asked_to_stop(const char* doing) {
     if (!world_.should_stop) return false;
@@ -211,7 +216,7 @@ class Measurement {
     JOULERY_CHECK_OK(subjects_[i].bind(*running.session, 0));
     JOULERY_ASSIGN(const engine::BlockResult first,
                    running.session->run_block({.calls = 1, .seconds = 1e-9}));
-    const double wall = double(world_.clock.monotonic_ns() - before) * 1e-9;
+    const double wall = seconds_of(world_.clock.monotonic_ns() - before);
     JOULERY_ASSIGN(running.usage, running.session->usage());
     SubjectResult& subject = result_.subjects[i];
     subject.cold_starts.push_back({.wall_seconds = wall,
@@ -298,23 +303,18 @@ class Measurement {
     if (protocol_.arrivals == Arrivals::poisson) {
       plan.seconds =
           std::clamp(kArrivalsInBlock / protocol_.rate_hz, protocol_.block_seconds, kLongestArrivalBlock);
-      stats::RandomStream random(protocol_.seed + 0x9e37'79b9 * (block_number_ + 1));
-      double at = 0;
-      while (plan.arrivals_ns.size() < kMostCalls) {
-        at -= std::log(1 - random.unit()) / protocol_.rate_hz;
-        if (at > plan.seconds && !plan.arrivals_ns.empty()) break;
-        plan.arrivals_ns.push_back(static_cast<std::int64_t>(at * 1e9));
-      }
+      const std::uint64_t seed = protocol_.seed + 0x9e37'79b9 * (block_number_ + 1);
+      plan.arrivals_ns = endpoint::poisson_arrivals(protocol_.rate_hz,
+                                                    {.requests = kMostCalls, .seconds = plan.seconds}, seed);
+      // However rare calls are, a block has one.
+      if (plan.arrivals_ns.empty())
+        plan.arrivals_ns = endpoint::poisson_arrivals(protocol_.rate_hz, {.requests = 1}, seed);
     }
-    if (protocol_.arrivals == Arrivals::trace) {
-      const std::vector<double>& trace = protocol_.trace_seconds;
-      for (const double at : trace) plan.arrivals_ns.push_back(static_cast<std::int64_t>(at * 1e9));
-    }
+    if (protocol_.arrivals == Arrivals::trace) plan.arrivals_ns = protocol_.trace_ns;
     if (!plan.arrivals_ns.empty()) {
       // Arrivals end the block, not the time: a queue is worked off, but not for ever.
       plan.calls = plan.arrivals_ns.size();
-      const double span =
-          std::max(protocol_.block_seconds, static_cast<double>(plan.arrivals_ns.back()) * 1e-9);
+      const double span = std::max(protocol_.block_seconds, seconds_of(plan.arrivals_ns.back()));
       plan.seconds = span + std::min(9 * span, kLongestQueue);
     }
     return plan;
@@ -325,7 +325,7 @@ class Measurement {
     const engine::BlockPlan plan = plan_block();
     const std::int64_t before = world_.clock.monotonic_ns();
     JOULERY_ASSIGN(engine::BlockResult block, running.session->run_block(plan));
-    const double passed = double(world_.clock.monotonic_ns() - before) * 1e-9;
+    const double passed = seconds_of(world_.clock.monotonic_ns() - before);
     SubjectResult& subject = result_.subjects[i];
     running.block_seconds += block.wall_seconds;
     running.other_seconds += std::max(0.0, passed - block.wall_seconds);
@@ -398,23 +398,24 @@ Status check(std::span<const Subject> subjects, const Protocol& protocol) {
                                   format_duration(protocol.budget_seconds)),
                       "give it more time with --budget, or a higher --rate");
   }
-  if (protocol.arrivals == Arrivals::trace && protocol.trace_seconds.empty()) {
+  if (protocol.arrivals == Arrivals::trace && protocol.trace_ns.empty()) {
     return user_error("the trace of arrivals is empty");
   }
-  if (!std::ranges::is_sorted(protocol.trace_seconds) ||
-      (!protocol.trace_seconds.empty() && protocol.trace_seconds.front() < 0)) {
+  if (!std::ranges::is_sorted(protocol.trace_ns) ||
+      (!protocol.trace_ns.empty() && protocol.trace_ns.front() < 0)) {
     return user_error("the trace of arrivals does not ascend from 0");
   }
-  if (protocol.trace_seconds.size() > engine::kMostBlockCalls) {
-    return user_error(fmt::format("the trace has {} calls, more than {}", protocol.trace_seconds.size(),
+  if (protocol.trace_ns.size() > engine::kMostBlockCalls) {
+    return user_error(fmt::format("the trace has {} calls, more than {}", protocol.trace_ns.size(),
                                   engine::kMostBlockCalls),
                       "give a part of it: it is played again and again");
   }
-  if (protocol.arrivals == Arrivals::trace && protocol.trace_seconds.back() > protocol.budget_seconds) {
-    return user_error(
-        fmt::format("the trace lasts {}, longer than the time of measuring, {}",
-                    format_duration(protocol.trace_seconds.back()), format_duration(protocol.budget_seconds)),
-        "give a part of it, or more time with --budget: it is played several times");
+  if (protocol.arrivals == Arrivals::trace &&
+      seconds_of(protocol.trace_ns.back()) > protocol.budget_seconds) {
+    return user_error(fmt::format("the trace lasts {}, longer than the time of measuring, {}",
+                                  format_duration(seconds_of(protocol.trace_ns.back())),
+                                  format_duration(protocol.budget_seconds)),
+                      "give a part of it, or more time with --budget: it is played several times");
   }
   return {};
 }

@@ -39,12 +39,12 @@ struct Protocol {
   std::size_t least_blocks = 60;
   /// The blocks are spread over so many processes at least.
   std::size_t least_processes = 10;
-  double block_seconds = 0.1;
+  double block_seconds = 0.05;
   Arrivals arrivals = Arrivals::closed_loop;
   /// Calls a second, of `poisson`.
   double rate_hz = 0;
-  /// Of `trace`: seconds after its start, ascending. Replayed from its start by every block.
-  std::vector<double> trace_seconds = {};
+  /// Of `trace`: after its start, ascending. Replayed from its start by every block.
+  std::vector<std::int64_t> trace_ns = {};
   std::uint64_t seed = 1;
 };
 

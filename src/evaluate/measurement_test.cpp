@@ -227,11 +227,11 @@ TEST(Measure, ALoadThatHardlyComesIsRefused) {
     EXPECT_THAT(slow.error().hint, HasSubstr("--budget"));
   }
   const auto endless =
-      measure(subjects, {.arrivals = Arrivals::trace, .trace_seconds = {0, 1000}}, made_up.world());
+      measure(subjects, {.arrivals = Arrivals::trace, .trace_ns = {0, 1'000'000'000'000}}, made_up.world());
   ASSERT_FALSE(endless);
   EXPECT_THAT(endless.error().message, HasSubstr("trace lasts"));
   const auto long_trace =
-      measure(subjects, {.arrivals = Arrivals::trace, .trace_seconds = std::vector<double>(200'001)},
+      measure(subjects, {.arrivals = Arrivals::trace, .trace_ns = std::vector<std::int64_t>(200'001)},
               made_up.world());
   EXPECT_FALSE(long_trace) << "its end would be cut off without a word";
   EXPECT_EQ(made_up.loads, 0) << "nothing was measured before";
@@ -242,7 +242,7 @@ TEST(Measure, ATraceIsPlayedAsAWhole) {
   made_up.true_seconds = 1e-5;
   const std::vector subjects{made_up.subject("A")};
   Protocol protocol{.budget_seconds = 10, .arrivals = Arrivals::trace};
-  for (int i = 0; i < 50'000; ++i) protocol.trace_seconds.push_back(i * 1e-5);
+  for (int i = 0; i < 50'000; ++i) protocol.trace_ns.push_back(i * std::int64_t{10'000});
   const auto result = measure(subjects, protocol, made_up.world());
   ASSERT_TRUE(result);
   EXPECT_EQ(made_up.plans.back().arrivals_ns.size(), 50'000U);
@@ -353,8 +353,10 @@ TEST(Measure, ProtocolsThatMakeNoSenseAreRefused) {
   const std::vector subjects{made_up.subject("A")};
   EXPECT_FALSE(measure(subjects, {.arrivals = Arrivals::poisson}, made_up.world()));
   EXPECT_FALSE(measure(subjects, {.arrivals = Arrivals::trace}, made_up.world()));
-  EXPECT_FALSE(measure(subjects, {.arrivals = Arrivals::trace, .trace_seconds = {1, 0.5}}, made_up.world()));
-  EXPECT_FALSE(measure(subjects, {.arrivals = Arrivals::trace, .trace_seconds = {-1, 0.5}}, made_up.world()));
+  EXPECT_FALSE(measure(subjects, {.arrivals = Arrivals::trace, .trace_ns = {1'000'000'000, 500'000'000}},
+                       made_up.world()));
+  EXPECT_FALSE(measure(subjects, {.arrivals = Arrivals::trace, .trace_ns = {-1'000'000'000, 500'000'000}},
+                       made_up.world()));
   EXPECT_FALSE(measure({}, {}, made_up.world()));
 }
 

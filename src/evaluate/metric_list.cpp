@@ -1,5 +1,6 @@
 #include "evaluate/metric_list.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -13,6 +14,18 @@ void MetricList::add_mean(MetricDefinition definition, std::vector<double> score
         double sum = 0;
         for (const std::uint32_t sample : samples) sum += (*values)[sample];
         return sum / static_cast<double>(samples.size());
+      },
+      std::move(scores));
+}
+
+void MetricList::add_max(MetricDefinition definition, std::vector<double> scores) {
+  auto values = std::make_shared<const std::vector<double>>(scores);
+  add(
+      std::move(definition),
+      [values](std::span<const std::uint32_t> samples) {
+        double most = 0;
+        for (const std::uint32_t sample : samples) most = std::max(most, (*values)[sample]);
+        return most;
       },
       std::move(scores));
 }

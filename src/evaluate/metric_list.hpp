@@ -14,6 +14,8 @@ class MetricList {
   using Measure = std::function<double(std::span<const std::uint32_t>)>;
   /// The mean of these scores.
   void add_mean(MetricDefinition definition, std::vector<double> scores);
+  /// The largest of these scores; 0 of no sample.
+  void add_max(MetricDefinition definition, std::vector<double> scores);
   /// Whatever `measure` makes of samples; NaN if it is not defined.
   void add(MetricDefinition definition, Measure measure);
   /// The same of a metric that each sample has for itself too.

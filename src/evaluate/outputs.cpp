@@ -3,59 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
 
 #include "base/text.hpp"
+#include "data/element_conversion.hpp"
 
 namespace joulery::evaluate {
 namespace {
 
 using data::DataType;
-
-/// IEEE half precision.
-double from_half(std::uint16_t bits) {
-  const int exponent = (bits >> 10) & 0x1f;
-  const int fraction = bits & 0x3ff;
-  double value = std::numeric_limits<double>::quiet_NaN();
-  if (exponent == 0) {
-    value = std::ldexp(fraction, -24);
-  } else if (exponent < 0x1f) {
-    value = std::ldexp(fraction + 1024, exponent - 25);
-  } else if (fraction == 0) {
-    value = std::numeric_limits<double>::infinity();
-  }
-  return (bits & 0x8000) != 0 ? -value : value;
-}
-
-/// To the nearest, ties to even.
-std::uint16_t to_half(double value) {
-  const std::uint16_t sign = std::signbit(value) ? 0x8000 : 0;
-  const double size = std::fabs(value);
-  if (std::isnan(value)) return 0x7e00;
-  if (size >= 65520) return sign | 0x7c00;
-  if (size < std::ldexp(1.0, -14)) {
-    return static_cast<std::uint16_t>(sign |
-                                      static_cast<std::uint16_t>(std::nearbyint(std::ldexp(size, 24))));
-  }
-  const int exponent = std::ilogb(size);
-  // A fraction that rounds up to 1024 carries into the exponent, as it should.
-  const auto fraction = static_cast<int>(std::nearbyint(std::ldexp(size, 10 - exponent))) - 1024;
-  return static_cast<std::uint16_t>(sign | (((exponent + 15) << 10) + fraction));
-}
-
-double from_brain(std::uint16_t bits) {
-  return static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16));
-}
-
-std::uint16_t to_brain(double value) {
-  const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
-  if (std::isnan(value)) return 0x7fc0;
-  return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
 
 template <class Element>
 void read_as(const std::byte* from, std::span<double> values) {
@@ -87,7 +46,7 @@ void write_as(std::byte* to, std::span<const double> values) {
   }
 }
 
-void read_words(const std::byte* from, std::span<double> values, double (*convert)(std::uint16_t)) {
+void read_words(const std::byte* from, std::span<double> values, float (*convert)(std::uint16_t)) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     std::uint16_t word;
     std::memcpy(&word, from + i * sizeof word, sizeof word);
@@ -95,9 +54,9 @@ void read_words(const std::byte* from, std::span<double> values, double (*conver
   }
 }
 
-void write_words(std::byte* to, std::span<const double> values, std::uint16_t (*convert)(double)) {
+void write_words(std::byte* to, std::span<const double> values, std::uint16_t (*convert)(float)) {
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::uint16_t word = convert(values[i]);
+    const std::uint16_t word = convert(static_cast<float>(values[i]));
     std::memcpy(to + i * sizeof word, &word, sizeof word);
   }
 }
@@ -142,9 +101,9 @@ void Rows::read(std::size_t row, std::span<double> values) const {
     case DataType::f64:
       return read_as<double>(from, values);
     case DataType::f16:
-      return read_words(from, values, from_half);
+      return read_words(from, values, data::float_from_half);
     case DataType::bf16:
-      return read_words(from, values, from_brain);
+      return read_words(from, values, data::float_from_bfloat);
     case DataType::i8:
       return read_as<std::int8_t>(from, values);
     case DataType::i16:
@@ -175,9 +134,9 @@ void Rows::write(std::size_t row, std::span<const double> values) const {
     case DataType::f64:
       return write_as<double>(to, values);
     case DataType::f16:
-      return write_words(to, values, to_half);
+      return write_words(to, values, data::half_from_float);
     case DataType::bf16:
-      return write_words(to, values, to_brain);
+      return write_words(to, values, data::bfloat_from_float);
     case DataType::i8:
       return write_as<std::int8_t>(to, values);
     case DataType::i16:

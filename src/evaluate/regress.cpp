@@ -175,15 +175,7 @@ Result<ScoredSamples> Regress::scored() const {
         return std::sqrt(sum / static_cast<double>(samples.size()));
       },
       *square);
-  metrics.add(
-      {.name = "max_error", .higher_is_better = false},
-      [values =
-           std::make_shared<const std::vector<double>>(largest)](std::span<const std::uint32_t> samples) {
-        double most = 0;
-        for (const std::uint32_t sample : samples) most = std::max(most, (*values)[sample]);
-        return most;
-      },
-      largest);
+  metrics.add_max({.name = "max_error", .higher_is_better = false}, largest);
   add_explained(metrics, scored);
   metrics.move_into(scored);
   return scored;
