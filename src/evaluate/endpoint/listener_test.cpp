@@ -3,7 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
+
+#include "power/fake_tree.hpp"
 
 namespace joulery::evaluate::endpoint {
 namespace {
@@ -16,23 +17,18 @@ constexpr const char* kTable =
 
 class ListenerTest : public testing::Test {
  protected:
-  ListenerTest() : folder_(testing::TempDir() + "listener_test"), root_(folder_) {
-    std::filesystem::remove_all(folder_);
-    write("/proc/net/tcp", kTable);
-  }
-  void write(const std::string& path, const std::string& text) {
-    std::filesystem::create_directories(std::filesystem::path(folder_ + path).parent_path());
-    std::ofstream(folder_ + path) << text;
-  }
+  ListenerTest() { tree_.write("/proc/net/tcp", kTable); }
   void process(int pid, int parent, const std::string& socket) {
     const std::string base = "/proc/" + std::to_string(pid);
-    write(base + "/stat", std::to_string(pid) + " (a) b) S " + std::to_string(parent) + " 1 1");
-    write(base + "/comm", "server\n");
-    std::filesystem::create_directories(folder_ + base + "/fd");
-    std::filesystem::create_symlink(socket, folder_ + base + "/fd/3");
+    tree_.write(base + "/stat", std::to_string(pid) + " (a) b) S " + std::to_string(parent) + " 1 1");
+    tree_.write(base + "/comm", "server\n");
+    std::filesystem::create_directories(tree_.path() + base + "/fd");
+    std::filesystem::create_symlink(socket, tree_.path() + base + "/fd/3");
   }
-  std::string folder_;
-  SystemRoot root_;
+  Listener find(std::uint16_t port) const { return find_listener(tree_.root(), port); }
+
+  /// One of its own: tests run side by side.
+  power::FakeTree tree_;
 };
 
 TEST_F(ListenerTest, SocketsThatListenOnThePort) {
@@ -47,15 +43,15 @@ TEST_F(ListenerTest, TheProcessThatStartedTheWorkersIsTheServer) {
   process(11, 10, "socket:[777]");
   process(12, 11, "socket:[777]");
   process(13, 1, "socket:[779]");
-  const Listener listener = find_listener(root_, 8000);
+  const Listener listener = find(8000);
   EXPECT_TRUE(listener.listening);
   EXPECT_EQ(listener.pid, 10);
   EXPECT_EQ(listener.command, "server");
 }
 
 TEST_F(ListenerTest, NobodyAndSomebodyUnseenAreTold) {
-  EXPECT_FALSE(find_listener(root_, 9000).listening);
-  const Listener unseen = find_listener(root_, 8000);
+  EXPECT_FALSE(find(9000).listening);
+  const Listener unseen = find(8000);
   EXPECT_TRUE(unseen.listening);
   EXPECT_EQ(unseen.pid, 0);
   EXPECT_FALSE(unseen.several);
@@ -64,7 +60,7 @@ TEST_F(ListenerTest, NobodyAndSomebodyUnseenAreTold) {
 TEST_F(ListenerTest, TwoThatShareAPortAreNotGuessedBetween) {
   process(10, 1, "socket:[777]");
   process(11, 1, "socket:[777]");
-  const Listener listener = find_listener(root_, 8000);
+  const Listener listener = find(8000);
   EXPECT_EQ(listener.pid, 0);
   EXPECT_TRUE(listener.several);
 }
