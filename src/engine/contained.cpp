@@ -71,8 +71,10 @@ Result<WorkerProcess> start_engine(const EngineLocation& location, const WorkerP
   return worker;
 }
 
-/// Can a block have taken so long, if so much time went by here? Nothing tells of less than the truth.
-bool is_possible(const BlockResult& block, std::int64_t passed_ns) {
+/// Can a block have taken so long, if so much time went by here? Nothing tells of less than the truth. It has
+/// slices exactly if the plan asks for them.
+bool is_possible(const BlockPlan& plan, const BlockResult& block, std::int64_t passed_ns) {
+  if ((plan.slice_seconds > 0) == block.slices.empty()) return false;
   const double passed = static_cast<double>(passed_ns) * 1e-9;
   // Threads that the kernel booked late may bring some of what they did before.
   constexpr double kBookedLate = 0.1;
@@ -129,7 +131,7 @@ class ContainedSession final : public Session {
                                                              plan.seconds + timeout_seconds_, kDoing));
     const std::int64_t passed = clock.monotonic_ns() - begin;
     BlockResult result;
-    if (!decode(answer, plan.calls, result) || !is_possible(result, passed))
+    if (!decode(answer, plan.calls, result) || !is_possible(plan, result, passed))
       return std::unexpected(worker_.distrust(kDoing));
     return result;
   }

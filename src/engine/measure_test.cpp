@@ -320,6 +320,19 @@ TEST_F(ContainedBlockTest, TimesThatCanNotBeAreDistrusted) {
   }
 }
 
+TEST_F(ContainedBlockTest, ABlockWithoutTheSlicesThatWereAskedForIsDistrusted) {
+  auto session = load("short_block_run");
+  ASSERT_TRUE(session);
+  const auto believed = (*session)->run_block({.calls = 1});
+  ASSERT_TRUE(believed) << believed.error().message;
+  EXPECT_DOUBLE_EQ(believed->wall_seconds, 1e-9);
+  session = load("short_block_run");
+  ASSERT_TRUE(session);
+  const auto block = (*session)->run_block({.calls = 1, .slice_seconds = 0.001});
+  ASSERT_FALSE(block);
+  EXPECT_THAT(block.error().message, HasSubstr("makes no sense"));
+}
+
 TEST_F(ContainedBlockTest, ACrashInABlockIsAnError) {
   auto session = load("crash_run");
   ASSERT_TRUE(session);

@@ -94,17 +94,18 @@ void misbehave(const std::string& words, const std::string& stage) {
     std::vector<std::vector<char>> blocks;
     for (;;) blocks.emplace_back(64 << 20, 'x');
   }
-  // An answer of the right form, of a block of one call.
+  // An answer of the right form, of a block of one call and no slices.
   const auto tell_block = [](double wall_seconds, double cpu_seconds, std::int64_t latency_ns) {
     constexpr std::uint32_t kOk = 100;
     const struct {
       std::uint32_t length, kind;
       double wall_seconds, cpu_seconds;
-      std::int64_t bytes, latency_ns;
-    } message{32, kOk, wall_seconds, cpu_seconds, sizeof(latency_ns), latency_ns};
+      std::int64_t bytes, latency_ns, slices;
+    } message{40, kOk, wall_seconds, cpu_seconds, sizeof(latency_ns), latency_ns, 0};
     static_cast<void>(!::write(3, &message, sizeof(message)));
   };
   constexpr double kAges = 1e300;
+  if (has("short_block")) tell_block(1e-9, 0, 1);
   if (has("long_wall")) tell_block(kAges, 0, 1);
   if (has("long_cpu")) tell_block(1e-9, kAges, 1);
   if (has("long_latency")) tell_block(1e-9, 0, std::numeric_limits<std::int64_t>::max());
