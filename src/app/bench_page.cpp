@@ -34,7 +34,7 @@ void write_time_card(const char* label, const std::string& key, const std::optio
     return close_card("no block of calls was measured", page);
   }
   write_value(key, figure->value, format_duration(figure->value), "value", page);
-  write_tag(Provenance::measured, page);
+  write_tag(figure->provenance, page);
   page.open("div");
   if (figure->has_interval) {
     page.text(fmt::format("between {} and {}", format_duration(figure->low), format_duration(figure->high)));
@@ -86,8 +86,7 @@ void write_cards(const ModelBenchOutcome& outcome, std::size_t side, HtmlWriter&
       result.batch == 1 ? "of one call" : fmt::format("of a call, by its {} samples", result.batch), page);
   if (result.wall_seconds && result.wall_seconds->value > 0) {
     const double rate = 1 / result.wall_seconds->value;
-    write_plain_card("Throughput", prefix + "throughput_per_second", rate,
-                     rate < 1000 ? fmt::format("{:.4g}/s", rate) : fmt::format("{:.0f}/s", rate),
+    write_plain_card("Throughput", prefix + "throughput_per_second", rate, rate_text(rate),
                      "inferences, from the mean wall time", page, Provenance::derived);
   }
   write_plain_card("Memory", prefix + "peak_resident_bytes", result.peak_resident_bytes,
@@ -115,7 +114,7 @@ void write_ratio(const char* head, const char* key, const std::optional<evaluate
   page.open("tr").element("th", head, {{"scope", "row"}}).open("td", {{"class", "number"}});
   write_value(key, ratio->value, ratio_text(ratio->value, ratio->low, ratio->high), "", page);
   page.close().open("td");
-  write_tag(Provenance::measured, page);
+  write_tag(ratio->provenance, page);
   page.text(ratio->has_interval
                 ? fmt::format(" {:.0f} % confidence, pairs of blocks in turn", 100 * ratio->level)
                 : " too few pairs for an interval");
@@ -302,7 +301,7 @@ void write_protocol(const ModelBenchOutcome& outcome, HtmlWriter& page) {
     write_row("set aside",
               {speed.always_disturbed
                    ? std::string("nothing, though something else slowed the core nearly all the time")
-                   : fmt::format("{:.0f} % of the time, in which something else slowed the core, with it {} "
+                   : fmt::format("{:.3g} % of the time, in which something else slowed the core, with it {} "
                                  "of {} blocks as a whole",
                                  100 * (1 - speed.share), speed.disturbed, speed.counts.size())},
               page);

@@ -169,5 +169,7 @@ struct LatencyFigure {
   std::uint64_t calls_needed = 0;
 };
 std::vector<LatencyFigure> latency_figures(const evaluate::SubjectResult& subject, double level);
+/// "124/s", "54510/s": never with an exponent.
+std::string rate_text(double per_second);
 
 }  // namespace joulery::app

@@ -32,7 +32,7 @@ Json figure_json(const std::optional<evaluate::Figure>& figure, const char* basi
           {"high", high},
           {"level", figure->level},
           {"interval", figure->has_interval ? Json("confidence") : Json(nullptr)},
-          {"provenance", provenance_name(Provenance::measured)},
+          {"provenance", provenance_name(figure->provenance)},
           {"basis",
            fmt::format("{}: {} blocks of calls in {} processes", basis, figure->blocks, figure->groups)}};
 }
@@ -40,15 +40,13 @@ Json figure_json(const std::optional<evaluate::Figure>& figure, const char* basi
 constexpr const char* kCpuClock = "CPU clock of the engine's process";
 constexpr const char* kWallClock = "monotonic clock";
 
-/// A figure of undisturbed blocks; `at_usual_clock`: that is what it is given at.
-Json usual_figure_json(const std::optional<evaluate::Figure>& figure, const char* basis,
-                       const evaluate::SpeedReport& speed, bool at_usual_clock) {
+/// A figure of what was undisturbed. It is derived where it was scaled to the usual clock.
+Json undisturbed_json(const std::optional<evaluate::Figure>& figure, const char* basis,
+                      const evaluate::SpeedReport& speed) {
   Json json = figure_json(figure, basis);
-  if (!figure || !at_usual_clock || !speed.at_other_clock()) return json;
-  json["provenance"] = provenance_name(Provenance::derived);
-  json["basis"] = json["basis"].get<std::string>() + fmt::format("; at {}, the usual clock, from {}",
-                                                                 format_si(speed.usual_hertz, "Hz"),
-                                                                 format_si(speed.hertz, "Hz"));
+  if (!figure || figure->provenance != Provenance::derived) return json;
+  json["basis"] = fmt::format("{}; at a clock of {}", json["basis"].get<std::string>(),
+                              format_si(speed.usual_hertz, "Hz"));
   return json;
 }
 
@@ -294,7 +292,6 @@ Json subject_json(const ModelBenchOutcome& outcome, std::size_t index) {
   const evaluate::InferenceEnergy& energy = result.energy;
   const double level = outcome.protocol.level;
   const evaluate::SpeedReport& speed = outcome.measurement.speed;
-  const bool closed_loop = outcome.protocol.arrivals == evaluate::Arrivals::closed_loop;
   const auto latencies = latency_figures(result, level);
   Json throughput = nullptr;
   if (result.wall_seconds && result.wall_seconds->value > 0) throughput = 1 / result.wall_seconds->value;
@@ -314,8 +311,8 @@ Json subject_json(const ModelBenchOutcome& outcome, std::size_t index) {
        known_or_null(energy.known && energy.machine_known, energy.machine)},
       {"carbon_per_inference_gco2e", known_or_null(energy.known, energy.carbon)},
       {"idle_basis", energy.known ? Json(energy.idle_basis) : Json(nullptr)},
-      {"cpu_seconds_per_inference", usual_figure_json(result.cpu_seconds, kCpuClock, speed, true)},
-      {"wall_seconds_per_inference", usual_figure_json(result.wall_seconds, kWallClock, speed, closed_loop)},
+      {"cpu_seconds_per_inference", undisturbed_json(result.cpu_seconds, kCpuClock, speed)},
+      {"wall_seconds_per_inference", undisturbed_json(result.wall_seconds, kWallClock, speed)},
       {"cpu_seconds_per_inference_as_run", figure_json(result.cpu_seconds_as_run, kCpuClock)},
       {"wall_seconds_per_inference_as_run", figure_json(result.wall_seconds_as_run, kWallClock)},
       {"latency_p50_seconds", latencies.empty() ? Json(nullptr) : Json(latencies[0].seconds)},
@@ -326,7 +323,7 @@ Json subject_json(const ModelBenchOutcome& outcome, std::size_t index) {
       {"calls", result.calls},
       {"inferences", result.calls * static_cast<std::uint64_t>(result.batch)},
       {"blocks", result.cpu_blocks.values.size()},
-      {"undisturbed_blocks", speed.undisturbed()},
+      {"undisturbed_blocks", speed.counts.empty() ? result.cpu_blocks.values.size() : speed.undisturbed()},
       {"processes", result.cpu_blocks.groups()},
       {"cold_start", cold_start_json(result, energy)},
       {"resident_bytes", result.resident_bytes},
@@ -397,6 +394,10 @@ std::vector<LatencyFigure> latency_figures(const evaluate::SubjectResult& subjec
                        .calls_needed = stats::early_stopping_samples(1, probability)});
   }
   return figures;
+}
+
+std::string rate_text(double per_second) {
+  return per_second >= 1000 ? fmt::format("{:.0f}/s", per_second) : fmt::format("{:.4g}/s", per_second);
 }
 
 std::string model_bench_document(const ModelBenchRequest& request, const ModelBenchOutcome& outcome) {

@@ -22,6 +22,14 @@ std::string figure_text(const std::optional<evaluate::Figure>& figure) {
   return text;
 }
 
+std::string figure_known(const std::optional<evaluate::Figure>& figure) {
+  return figure ? provenance_name(figure->provenance) : "nothing was measured";
+}
+
+std::string in_turn(const std::optional<evaluate::Figure>& ratio) {
+  return figure_known(ratio) + (ratio ? ", in turn" : "");
+}
+
 template <class Unit>
 std::string quantity_text(bool known, const Quantity<Unit>& figure, const char* unit) {
   if (!known) return "unknown";
@@ -38,11 +46,6 @@ std::string big(std::uint64_t number) {
 std::string trimmed(std::string text) {
   while (text.ends_with(' ')) text.pop_back();
   return text;
-}
-
-/// Never with an exponent.
-std::string rate_text(double per_second) {
-  return per_second >= 1000 ? fmt::format("{:.0f}/s", per_second) : fmt::format("{:.4g}/s", per_second);
 }
 
 /// A row of a figure, with a cell for each side.
@@ -67,12 +70,9 @@ TextTable cost_table(const app::ModelBenchOutcome& outcome) {
   for (std::size_t i = 0; i < subjects.size(); ++i) table[0].emplace_back(i == 0 ? "A" : "B");
   if (subjects.size() == 1) table[0][1] = "";
   table[0].emplace_back("how known");
-  const std::string at_usual_clock = provenance_name(
-      outcome.measurement.speed.at_other_clock() ? Provenance::derived : Provenance::measured);
-  add_row(table, outcome, "CPU time", at_usual_clock,
+  add_row(table, outcome, "CPU time", figure_known(subjects[0].cpu_seconds),
           [&](std::size_t i) { return figure_text(subjects[i].cpu_seconds); });
-  const bool closed_loop = outcome.protocol.arrivals == evaluate::Arrivals::closed_loop;
-  add_row(table, outcome, "wall time", closed_loop ? at_usual_clock : provenance_name(Provenance::measured),
+  add_row(table, outcome, "wall time", figure_known(subjects[0].wall_seconds),
           [&](std::size_t i) { return figure_text(subjects[i].wall_seconds); });
   const std::string how = energy_known(outcome);
   add_row(table, outcome, "energy", how, [&](std::size_t i) {
@@ -119,7 +119,7 @@ TextTable speed_table(const app::ModelBenchOutcome& outcome) {
   }
   add_row(table, outcome, "throughput", "batch over wall time of a call", [&](std::size_t i) {
     return subjects[i].wall_seconds && subjects[i].wall_seconds->value > 0
-               ? rate_text(1 / subjects[i].wall_seconds->value)
+               ? app::rate_text(1 / subjects[i].wall_seconds->value)
                : std::string("–");
   });
   const auto cold = [&](std::size_t i, double evaluate::ColdStart::* part) {
@@ -266,8 +266,8 @@ std::string ratio_text(const std::optional<evaluate::Figure>& figure) {
 TextTable comparison_table(const app::ModelBenchOutcome& outcome) {
   const evaluate::MeasurementResult& measured = outcome.measurement;
   TextTable table{{"B over A", "", "how known"}};
-  table.push_back({"CPU time", ratio_text(measured.cpu_ratio), "measured in turn"});
-  table.push_back({"wall time", ratio_text(measured.wall_ratio), "measured in turn"});
+  table.push_back({"CPU time", ratio_text(measured.cpu_ratio), in_turn(measured.cpu_ratio)});
+  table.push_back({"wall time", ratio_text(measured.wall_ratio), in_turn(measured.wall_ratio)});
   if (measured.energy_ratio) {
     const Interval range = measured.energy_ratio->interval();
     table.push_back(
@@ -302,7 +302,7 @@ std::string speed_note(const evaluate::MeasurementResult& measured) {
   std::string note;
   constexpr double kWorthTelling = 0.005;
   if (!speed.always_disturbed && speed.share < 1 - kWorthTelling)
-    note = fmt::format("{:.0f} % of the time set aside, in which something else slowed the core",
+    note = fmt::format("{:.3g} % of the time set aside, in which something else slowed the core",
                        100 * (1 - speed.share));
   if (speed.at_other_clock()) {
     note += fmt::format("{}times per inference are at {}, the usual clock here; it ran at {}",

@@ -6,9 +6,11 @@
 namespace joulery::evaluate {
 namespace {
 
-/// Of a bench: so many of its moments were at least as quiet. No CPU is faster than it is, so that few are
-/// enough; the lowest of all may be an error of the clock.
+/// Of a bench: so many of its moments, three at least, were as quiet to this part. No CPU is faster than it
+/// is, so that few are enough; what is lower still and by itself is an error of the clock.
 constexpr double kQuiet = 0.02;
+constexpr std::size_t kLeastQuiet = 3;
+constexpr double kAsQuiet = 0.02;
 /// Of benches: a quarter of them. One on a machine that was busy throughout does not change it, and after a
 /// change of the machine the new ones carry it in time.
 constexpr double kQuietBenches = 0.25;
@@ -27,6 +29,17 @@ double usual_clock(double own, std::span<const double> earlier) {
   return quantile(std::move(near), 0.5);
 }
 
+/// The lowest level at which enough moments lie together.
+double quiet_level(std::vector<double> moments) {
+  std::ranges::sort(moments);
+  const auto share = static_cast<std::size_t>(std::ceil(kQuiet * static_cast<double>(moments.size())));
+  const std::size_t together = std::min(std::max(share, kLeastQuiet), moments.size());
+  for (std::size_t i = 0; i + together <= moments.size(); ++i) {
+    if (moments[i + together - 1] <= (1 + kAsQuiet) * moments[i]) return moments[i + together / 2];
+  }
+  return quantile(std::move(moments), kQuiet);
+}
+
 double quiet_work(std::span<const std::span<const SlicedBlock>> sides) {
   std::vector<double> moments;
   for (const std::span<const SlicedBlock> side : sides) {
@@ -34,7 +47,7 @@ double quiet_work(std::span<const std::span<const SlicedBlock>> sides) {
       for (const engine::CoreSpeed& speed : block.speeds) moments.push_back(speed.work_cycles);
     }
   }
-  return quantile(std::move(moments), kQuiet);
+  return quiet_level(std::move(moments));
 }
 
 bool slice_counts(const SlicedBlock& block, std::size_t slice, const SpeedReport& report) {
@@ -118,8 +131,6 @@ SpeedReport judge_speed(std::span<const std::span<const SlicedBlock>> sides, con
 CountedTimes counted_times(std::span<const SlicedBlock> blocks, std::span<const std::size_t> group_starts,
                            double batch, const SpeedReport& report) {
   CountedTimes times;
-  const std::initializer_list<GroupedValues*> all{&times.wall, &times.cpu_at_usual_clock,
-                                                  &times.wall_at_usual_clock};
   std::size_t group = 0;
   bool begun = false;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
@@ -129,25 +140,22 @@ CountedTimes counted_times(std::span<const SlicedBlock> blocks, std::span<const 
     }
     if (!report.counts[i]) continue;
     double inferences = 0;
+    double cpu = 0;
     double wall = 0;
-    double cpu_at_usual_clock = 0;
-    double wall_at_usual_clock = 0;
     for (std::size_t j = 0; j < blocks[i].slices.size(); ++j) {
       if (!slice_counts(blocks[i], j, report)) continue;
       const engine::Slice& slice = blocks[i].slices[j];
       const double factor = hertz_of(blocks[i], j) / report.usual_hertz;
       inferences += batch * static_cast<double>(slice.calls);
-      wall += slice.wall_seconds;
-      cpu_at_usual_clock += factor * slice.cpu_seconds;
-      wall_at_usual_clock += factor * slice.wall_seconds;
+      cpu += factor * slice.cpu_seconds;
+      wall += factor * slice.wall_seconds;
     }
-    for (GroupedValues* values : all) {
+    for (GroupedValues* values : {&times.cpu, &times.wall}) {
       if (!begun) values->begin_group();
     }
     begun = true;
+    times.cpu.values.push_back(cpu / inferences);
     times.wall.values.push_back(wall / inferences);
-    times.cpu_at_usual_clock.values.push_back(cpu_at_usual_clock / inferences);
-    times.wall_at_usual_clock.values.push_back(wall_at_usual_clock / inferences);
   }
   return times;
 }

@@ -55,7 +55,7 @@ constexpr double kLeastSeconds = 0.004;
 /// the clock between them. Beyond it (on battery, say) the machine is another one.
 constexpr double kSameClock = 0.1;
 /// What repetition within one bench does not show: where two benches on an idle machine still differ. Their
-/// standard deviation was 0.3 to 0.6 % (bench/agreement.py); twice that.
+/// standard deviation was about 0.5 % (bench/agreement.py); twice that.
 constexpr double kBetweenBenches = 0.01;
 
 /// `sides`: as many blocks of each side, those of one number side by side; if too little is left of one, none
@@ -63,11 +63,11 @@ constexpr double kBetweenBenches = 0.01;
 SpeedReport judge_speed(std::span<const std::span<const SlicedBlock>> sides, const SpeedHistory& history,
                         std::size_t least_undisturbed);
 
-/// Times per inference of the blocks that count, from their slices that count.
+/// Times per inference of the blocks that count, from their slices that count, as they would be at the usual
+/// clock.
 struct CountedTimes {
+  GroupedValues cpu;
   GroupedValues wall;
-  /// As they would be at the usual clock.
-  GroupedValues cpu_at_usual_clock, wall_at_usual_clock;
 };
 /// `group_starts`: the first block of each group; groups that have none that counts are left out. `batch`:
 /// inferences of a call.

@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "base/quantity.hpp"
+
 namespace joulery::evaluate {
 
 /// Values of blocks in the order in which they ran, in groups: one process each. Blocks of one process are
@@ -30,6 +32,8 @@ struct Figure {
   double level = 0.95;
   std::size_t blocks = 0;
   std::size_t groups = 0;
+  /// `derived` if the blocks' values were computed from what was measured with another figure's help.
+  Provenance provenance = Provenance::measured;
   /// True if repetition gives an interval: two groups, or two blocks of the only one.
   bool has_interval = false;
 

@@ -118,7 +118,7 @@ class Measurement {
     std::size_t blocks = 0;
     std::size_t processes = 0;
     for (SubjectResult& subject : result_.subjects) {
-      subject.cpu_seconds = figure_of(times_of(subject).cpu_at_usual_clock);
+      subject.cpu_seconds = figure_of(times_of(subject).cpu);
       known = known && subject.cpu_seconds && subject.cpu_seconds->has_interval;
       if (!subject.cpu_seconds) continue;
       half_width_ = std::max(half_width_, subject.cpu_seconds->relative_half_width());
@@ -138,25 +138,33 @@ class Measurement {
     return true;
   }
 
+  /// Under arrivals a CPU sleeps and wakes, and how it does is part of what is asked: all counts as it was.
+  bool looks_at_core() const { return protocol_.arrivals == Arrivals::closed_loop; }
+
   void judge_blocks() {
+    if (!looks_at_core()) return;
     std::vector<std::span<const SlicedBlock>> sides;
     for (const SubjectResult& subject : result_.subjects) sides.emplace_back(subject.slices);
     result_.speed = judge_speed(sides, world_.speed_history, blocks_of_process());
   }
 
   CountedTimes times_of(const SubjectResult& subject) const {
+    if (!looks_at_core()) return {.cpu = subject.cpu_blocks, .wall = subject.wall_blocks};
     return counted_times(subject.slices, subject.cpu_blocks.group_starts, static_cast<double>(subject.batch),
                          result_.speed);
   }
 
-  /// Where calls are waited for, it is not the clock that decides how long that takes.
-  const GroupedValues& wall_of(const CountedTimes& times) const {
-    return protocol_.arrivals == Arrivals::closed_loop ? times.wall_at_usual_clock : times.wall;
+  std::optional<Figure> figure_of(const GroupedValues& values) const {
+    auto figure = grouped_mean(values, protocol_.level, protocol_.seed);
+    if (!figure || !looks_at_core()) return figure;
+    figure->provenance = Provenance::derived;
+    return with_speed_doubt(*figure, result_.speed);
   }
 
-  std::optional<Figure> figure_of(const GroupedValues& values) const {
-    const auto figure = grouped_mean(values, protocol_.level, protocol_.seed);
-    return figure ? std::optional(with_speed_doubt(*figure, result_.speed)) : std::nullopt;
+  std::optional<Figure> ratio_of(const GroupedValues& a, const GroupedValues& b) const {
+    auto figure = grouped_ratio(a, b, protocol_.level, protocol_.seed);
+    if (figure && looks_at_core()) figure->provenance = Provenance::derived;
+    return figure;
   }
 
   std::size_t blocks_of_process() const {
@@ -290,10 +298,11 @@ class Measurement {
     sum.carbon += window.carbon;
   }
 
-  /// All slices are kept: of a long measurement there are no more.
+  /// 0: none. All slices are kept: of a long measurement there are no more.
   double slice_seconds() const {
     constexpr double kSlice = 0.0005;
     constexpr double kMostSlices = 600'000;
+    if (!looks_at_core()) return 0;
     return std::max(kSlice, protocol_.budget_seconds / kMostSlices);
   }
 
@@ -326,6 +335,8 @@ class Measurement {
     const std::int64_t before = world_.clock.monotonic_ns();
     JOULERY_ASSIGN(engine::BlockResult block, running.session->run_block(plan));
     const double passed = seconds_of(world_.clock.monotonic_ns() - before);
+    if (looks_at_core() && block.slices.empty())
+      return internal_error("a block without a look at the core's speed");
     SubjectResult& subject = result_.subjects[i];
     running.block_seconds += block.wall_seconds;
     running.other_seconds += std::max(0.0, passed - block.wall_seconds);
@@ -344,8 +355,8 @@ class Measurement {
     for (std::size_t i = 0; i < result_.subjects.size(); ++i) {
       SubjectResult& subject = result_.subjects[i];
       const CountedTimes times = times_of(subject);
-      subject.cpu_seconds = figure_of(times.cpu_at_usual_clock);
-      subject.wall_seconds = figure_of(wall_of(times));
+      subject.cpu_seconds = figure_of(times.cpu);
+      subject.wall_seconds = figure_of(times.wall);
       subject.cpu_seconds_as_run = grouped_mean(subject.cpu_blocks, protocol_.level, protocol_.seed);
       subject.wall_seconds_as_run = grouped_mean(subject.wall_blocks, protocol_.level, protocol_.seed);
       std::ranges::sort(subject.latencies_ns);
@@ -362,9 +373,8 @@ class Measurement {
       const SubjectResult& b = result_.subjects[1];
       const CountedTimes of_a = times_of(a);
       const CountedTimes of_b = times_of(b);
-      result_.cpu_ratio =
-          grouped_ratio(of_a.cpu_at_usual_clock, of_b.cpu_at_usual_clock, protocol_.level, protocol_.seed);
-      result_.wall_ratio = grouped_ratio(wall_of(of_a), wall_of(of_b), protocol_.level, protocol_.seed);
+      result_.cpu_ratio = ratio_of(of_a.cpu, of_b.cpu);
+      result_.wall_ratio = ratio_of(of_a.wall, of_b.wall);
       result_.energy_ratio = energy_ratio(a.energy, b.energy, result_.cpu_ratio);
     }
     result_.seconds = elapsed();

@@ -96,9 +96,9 @@ struct SubjectResult {
   /// Per inference, in the order in which the blocks ran.
   GroupedValues cpu_blocks;
   GroupedValues wall_blocks;
-  /// The same blocks in slices.
+  /// The same blocks in slices; empty ones under arrivals.
   std::vector<SlicedBlock> slices;
-  /// Of what was undisturbed, at the machine's usual clock (wall time of a closed loop too).
+  /// Of what was undisturbed, at the machine's usual clock; under arrivals of all, as it was.
   std::optional<Figure> cpu_seconds;
   std::optional<Figure> wall_seconds;
   /// Of all blocks, as they were.
@@ -119,6 +119,7 @@ struct SubjectResult {
 
 struct MeasurementResult {
   std::vector<SubjectResult> subjects;
+  /// Of no block under arrivals.
   SpeedReport speed;
   /// Second over first, if there are two: pairs of blocks in ABBA order, what was undisturbed of them.
   std::optional<Figure> cpu_ratio;

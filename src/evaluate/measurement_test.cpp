@@ -43,6 +43,8 @@ struct MadeUpWorld {
   std::function<bool(int block)> disturbed;
   double slowdown = 1.4;
   double hertz = 3e9;
+  /// Are there slices, with looks at the core's speed, in a block?
+  bool looks = true;
   int stop_after = -1;
   int questions = 0;
 
@@ -85,7 +87,7 @@ class MadeUpSession final : public engine::Session {
     const auto wall = one * static_cast<double>(calls);
     std::vector<engine::Slice> slices;
     std::vector<engine::CoreSpeed> speeds;
-    if (plan.slice_seconds > 0) {
+    if (plan.slice_seconds > 0 && world_.looks) {
       slices = {{.calls = calls, .cpu_seconds = wall, .wall_seconds = wall}};
       speeds.assign(2, {.hertz = world_.hertz, .work_cycles = slowed ? 1.3e6 : 1e6});
     }
@@ -455,6 +457,37 @@ TEST(Measure, TimesOfTwoBenchesAreAtOneClock) {
   }
   EXPECT_NEAR(found[1] / found[0], 1, 1e-9);
   EXPECT_NEAR(found[2] / found[0], 1, 0.01);
+}
+
+TEST(Measure, UnderArrivalsTimesAreAsTheyWere) {
+  for (const Arrivals arrivals : {Arrivals::closed_loop, Arrivals::poisson}) {
+    MadeUpWorld made_up;
+    made_up.hertz = 2.85e9;
+    const std::vector subjects{made_up.subject("A"), made_up.subject("B")};
+    MeasureWorld world = made_up.world();
+    world.speed_history = {.work_cycles = {1e6}, .hertz = {3e9, 3e9, 3e9}};
+    const auto result =
+        measure(subjects, {.budget_seconds = 30, .arrivals = arrivals, .rate_hz = 100}, world);
+    ASSERT_TRUE(result && result->cpu_ratio && result->wall_ratio);
+    const SubjectResult& subject = result->subjects[0];
+    const bool scaled = arrivals == Arrivals::closed_loop;
+    const double expected = made_up.true_seconds * (scaled ? 0.95 : 1);
+    for (const auto* figure : {&subject.cpu_seconds, &subject.wall_seconds}) {
+      EXPECT_NEAR((*figure)->value, expected, 0.02 * expected);
+      EXPECT_EQ((*figure)->provenance, scaled ? Provenance::derived : Provenance::measured);
+    }
+    EXPECT_EQ(result->cpu_ratio->provenance, subject.cpu_seconds->provenance);
+    EXPECT_EQ(result->wall_ratio->provenance, subject.wall_seconds->provenance);
+    EXPECT_EQ(result->speed.counts.empty(), !scaled);
+    EXPECT_EQ(subject.cpu_seconds_as_run->provenance, Provenance::measured);
+  }
+}
+
+TEST(Measure, ABlockWithoutALookAtTheCoreIsAnError) {
+  MadeUpWorld made_up;
+  made_up.looks = false;
+  const std::vector subjects{made_up.subject("A")};
+  EXPECT_FALSE(measure(subjects, {}, made_up.world()));
 }
 
 TEST(Measure, RatiosRestOnUndisturbedPairs) {
