@@ -2,11 +2,11 @@
 #include <sys/wait.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "base/clock.hpp"
+#include "base/test_folder.hpp"
 #include "fake_systemd.hpp"
 #include "meter/cgroup.hpp"
 #include "meter/metered_command.hpp"
@@ -20,13 +20,6 @@ class SystemdScopeTest : public testing::Test {
  protected:
   void SetUp() override {
     if (std::string(JOULERY_DBUS_DAEMON).empty()) GTEST_SKIP() << "dbus-daemon is not installed";
-    std::string pattern = (fs::temp_directory_path() / "joulery_scope_XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override {
-    fake_.reset();
-    if (!folder_.empty()) fs::remove_all(folder_);
   }
   void start(FakeBehaviour behaviour) {
     const SystemRoot root("/");
@@ -42,7 +35,7 @@ class SystemdScopeTest : public testing::Test {
     result.arguments = std::move(arguments);
     result.tier = Tier::systemd_scope;
     result.library_directory = JOULERY_LIBRARIES;
-    result.bus_address = fake_ ? fake_->address() : "unix:path=" + folder_ + "/nobody";
+    result.bus_address = fake_ ? fake_->address() : "unix:path=" + folder_.path("nobody");
     return result;
   }
   /// The reason why the tier can't be used for `true`.
@@ -50,15 +43,15 @@ class SystemdScopeTest : public testing::Test {
     const auto metered = run_metered(command({"true"}));
     return metered.has_value() ? "it works" : metered.error().message;
   }
+  TestFolder folder_;
   std::unique_ptr<FakeSystemd> fake_;
-  std::string folder_;
 };
 
 TEST_F(SystemdScopeTest, MetersInAScopeThatVanishesWithItsLastProcess) {
   if (!own_cgroup_folder(SystemRoot("/")).has_value() || ::geteuid() != 0)
     GTEST_SKIP() << "needs a cgroup to make others in";
   start(FakeBehaviour::works);
-  const std::string truth = folder_ + "/truth";
+  const std::string truth = folder_.path("truth");
   const auto metered = run_metered(
       command({std::string(JOULERY_WORKLOADS) + "/workload_forking_tree", truth, "0.03", "2", "2"}));
   ASSERT_TRUE(metered.has_value()) << metered.error().message;
@@ -80,14 +73,14 @@ TEST_F(SystemdScopeTest, TheFakeRemovesWhatKilledTestsLeftAndNothingElse) {
   if (dead == 0) ::_exit(0);
   ASSERT_EQ(::waitpid(dead, nullptr, 0), dead);
   const auto scope = [&](const std::string& name) {
-    fs::create_directory(folder_ + "/" + name);
-    return folder_ + "/" + name;
+    fs::create_directory(folder_.path(name));
+    return folder_.path(name);
   };
   const std::string left = scope("joulery-" + std::to_string(dead) + "-test.scope");
   const std::string of_a_user = scope("joulery-" + std::to_string(dead) + "-0a1b.scope");
   const std::string of_another_test = scope("joulery-" + std::to_string(::getppid()) + "-test.scope");
   const std::string foreign = scope("joulery-12x-test.scope");
-  fake_ = FakeSystemd::start(FakeBehaviour::absent, folder_, "");
+  fake_ = FakeSystemd::start(FakeBehaviour::absent, folder_.path(), "");
   EXPECT_FALSE(fs::exists(left));
   EXPECT_TRUE(fs::exists(of_a_user));
   EXPECT_TRUE(fs::exists(of_another_test));
@@ -131,7 +124,7 @@ TEST_F(SystemdScopeTest, NoBusIsAReason) {
 
 TEST_F(SystemdScopeTest, MissingPluginIsAReason) {
   auto missing = command({"true"});
-  missing.library_directory = folder_;
+  missing.library_directory = folder_.path();
   const auto metered = run_metered(missing);
   ASSERT_FALSE(metered.has_value());
   EXPECT_NE(metered.error().message.find("not installed"), std::string::npos) << metered.error().message;

@@ -4,11 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
 
 #include "app/bench_engine.hpp"
+#include "app/temporary_folder.hpp"
 #include "base/text.hpp"
 #include "engine/cpu_features.hpp"
 #include "engine/measure.hpp"
@@ -26,30 +25,6 @@ constexpr double kMuchBoundary = 0.1;
 constexpr double kMuchOverhead = 0.3;
 constexpr double kMuchOfOne = 0.5;
 constexpr std::size_t kNamedOperators = 3;
-
-/// A folder for one profile, gone afterwards.
-class ProfileFolder {
- public:
-  static Result<ProfileFolder> create() {
-    std::string pattern = std::filesystem::temp_directory_path() / "joulery-profile-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) {
-      return environment_error(fmt::format("can't make a folder for the profile: {}", errno_text(errno)),
-                               "set TMPDIR to a folder that can be written");
-    }
-    return ProfileFolder(pattern);
-  }
-  ProfileFolder(ProfileFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  ProfileFolder& operator=(ProfileFolder&&) = delete;
-  ~ProfileFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  explicit ProfileFolder(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
 
 std::string named(const std::vector<const engine::RequestedOperator*>& operators) {
   std::vector<std::string> names;
@@ -114,7 +89,7 @@ std::vector<meter::Warning> reasons_of(const Application& application, const Exp
 
 Result<Explanation> explain(const Application& application, const ModelBenchRequest& request,
                             const BenchSide& side, const evaluate::SubjectResult& measured) {
-  JOULERY_ASSIGN(const ProfileFolder folder, ProfileFolder::create());
+  JOULERY_ASSIGN(const TemporaryFolder folder, TemporaryFolder::create("the profile"));
   JOULERY_ASSIGN(
       const std::unique_ptr<engine::Engine> engine,
       open_bench_engine(application, side.engine->info().name, request.engine_path, folder.path()));

@@ -2,12 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 
 #include "base/files.hpp"
+#include "base/test_folder.hpp"
 
 namespace joulery::app {
 namespace {
@@ -17,14 +16,12 @@ using testing::HasSubstr;
 class FootprintSettings : public testing::Test {
  protected:
   FootprintSettings() {
-    std::filesystem::create_directories(home_);
     config::Environment environment;
-    environment.home = home_;
-    environment.working_directory = home_;
+    environment.home = home_.path();
+    environment.working_directory = home_.path();
     application_ =
         std::move(*Application::create(std::move(environment), meter::InheritedSignals::capture()));
   }
-  ~FootprintSettings() override { std::filesystem::remove_all(home_); }
 
   Result<meter::FootprintOptions> options(const std::string& key = "", const std::string& value = "",
                                           const FootprintFlags& flags = {}) {
@@ -39,8 +36,7 @@ class FootprintSettings : public testing::Test {
     return made ? "" : made.error().message;
   }
 
-  std::string home_ =
-      (std::filesystem::temp_directory_path() / ("app_footprint." + std::to_string(::getpid()))).string();
+  TestFolder home_;
   std::unique_ptr<Application> application_;
 };
 
@@ -89,7 +85,7 @@ TEST_F(FootprintSettings, ANoteWithoutAScoreIsAMistake) {
 }
 
 TEST_F(FootprintSettings, AnImportIsListedAndReplacesTheOneBefore) {
-  const std::string file = home_ + "/prices.csv";
+  const std::string file = home_.path("prices.csv");
   const auto import = [&](const char* price, const char* source) {
     std::ofstream(file) << "country_iso3,region,name,usd_per_kwh,year,sector,source_id\nDEU,,Germany,"
                         << price << ",2024,industrial,mine\n";
@@ -111,7 +107,7 @@ TEST_F(FootprintSettings, AnImportIsListedAndReplacesTheOneBefore) {
 
 TEST_F(FootprintSettings, ARefusedImportLeavesTheTableInUseAsItIs) {
   const std::string good(footprint::embedded_table(footprint::TableId::grid_country));
-  const std::string file = home_ + "/countries.csv";
+  const std::string file = home_.path("countries.csv");
   const auto import = [&](const std::string& text, const char* source) {
     std::ofstream(file) << text;
     return import_data(*application_, file, {.table = "", .licence = "CC0", .source = source, .year = {}});
@@ -137,7 +133,7 @@ TEST_F(FootprintSettings, ARefusedImportLeavesTheTableInUseAsItIs) {
 }
 
 TEST_F(FootprintSettings, AnImportThatDoesNotFitAnotherTableNamesTheFileGiven) {
-  const std::string file = home_ + "/table.csv";
+  const std::string file = home_.path("table.csv");
   const auto import = [&](const std::string& text) {
     std::ofstream(file) << text;
     return import_data(*application_, file, {.table = "", .licence = "CC0", .source = "x", .year = {}});

@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <unordered_set>
 #include <utility>
@@ -85,21 +83,10 @@ Status ModelFile::prepare() {
     bytes_ = onnx::join(pieces);
     return {};
   }
-  std::string pattern = std::filesystem::temp_directory_path() / "joulery-model-XXXXXX";
-  if (::mkdtemp(pattern.data()) == nullptr) {
-    return environment_error(fmt::format("can't make a folder for the model: {}", errno_text(errno)),
-                             "set TMPDIR to a folder with room for it");
-  }
-  folder_ = pattern;
-  JOULERY_ASSIGN(const onnx::WrittenModel written, onnx::write_model(model, folder_ + "/model.onnx"));
+  JOULERY_ASSIGN(folder_, TemporaryFolder::create("the model"));
+  JOULERY_ASSIGN(const onnx::WrittenModel written, onnx::write_model(model, folder_->path() + "/model.onnx"));
   static_cast<void>(written);
   return {};
-}
-
-ModelFile::~ModelFile() {
-  if (folder_.empty()) return;
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
 }
 
 std::string ModelFile::name() const {
@@ -116,10 +103,10 @@ std::int64_t ModelFile::opset() const {
 
 engine::ModelSource ModelFile::source() const {
   engine::ModelSource source;
-  if (folder_.empty()) {
-    source.bytes = std::as_bytes(bytes_.span());
+  if (folder_) {
+    source.path = folder_->path() + "/model.onnx";
   } else {
-    source.path = folder_ + "/model.onnx";
+    source.bytes = std::as_bytes(bytes_.span());
   }
   std::unordered_set<std::string> own;
   for (const onnx::Tensor& tensor : model().graph->initializers) own.insert(tensor.name);

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "app/temporary_folder.hpp"
 #include "base/files.hpp"
 #include "base/result.hpp"
 #include "engine/engine.hpp"
@@ -19,9 +21,6 @@ class ModelFile {
  public:
   /// A file, or a bundle: a folder with model.onnx. User error if it is no model or must not reach an engine.
   static Result<ModelFile> open(const std::string& path);
-  ModelFile(ModelFile&& other) noexcept = default;
-  ModelFile& operator=(ModelFile&&) = delete;
-  ~ModelFile();
 
   /// As the user named it.
   const std::string& path() const { return path_; }
@@ -48,8 +47,8 @@ class ModelFile {
   std::string path_;
   onnx::InspectedModel inspected_;
   onnx::SharedBytes bytes_;
-  /// Folder of our own with the model and its data, for what is too large for one piece.
-  std::string folder_;
+  /// With the model and its data, for what is too large for one piece.
+  std::optional<TemporaryFolder> folder_;
   std::string sha256_;
   std::uint64_t file_bytes_ = 0;
 };

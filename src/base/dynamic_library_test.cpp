@@ -4,28 +4,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
+
+#include "base/test_folder.hpp"
 
 namespace joulery {
 namespace {
 
 class DynamicLibraryTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "joulery_library_XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
   std::string write(const std::string& name, const std::string& content) {
-    const std::string path = folder_ + "/" + name;
-    std::ofstream(path) << content;
+    std::string path = folder_.write(name, content);
     ::chmod(path.c_str(), 0644);
     return path;
   }
-  std::string folder_;
+  TestFolder folder_;
 };
 
 TEST_F(DynamicLibraryTest, FindsItsOwnFolderAndLoadsTheCoreFromThere) {
@@ -43,7 +36,7 @@ TEST_F(DynamicLibraryTest, RefusesARelativePath) {
 }
 
 TEST_F(DynamicLibraryTest, MissingLibraryIsTheEnvironmentsFault) {
-  const auto library = DynamicLibrary::open(folder_ + "/none.so");
+  const auto library = DynamicLibrary::open(folder_.path("none.so"));
   ASSERT_FALSE(library.has_value());
   EXPECT_EQ(library.error().kind, Error::Kind::environment);
 }
@@ -55,7 +48,7 @@ TEST_F(DynamicLibraryTest, RefusesAFileThatIsNoLibrary) {
 }
 
 TEST_F(DynamicLibraryTest, RefusesAFolderInPlaceOfAFile) {
-  EXPECT_FALSE(check_library_is_trusted(folder_).has_value());
+  EXPECT_FALSE(check_library_is_trusted(folder_.path()).has_value());
 }
 
 TEST_F(DynamicLibraryTest, TrustsOnlyWhatNobodyElseCanWrite) {
@@ -66,19 +59,17 @@ TEST_F(DynamicLibraryTest, TrustsOnlyWhatNobodyElseCanWrite) {
   ASSERT_FALSE(writable.has_value());
   EXPECT_NE(writable.error().hint.find("chmod o-w"), std::string::npos);
   ::chmod(path.c_str(), 0644);
-  ::chmod(folder_.c_str(), 0777);
+  ::chmod(folder_.path().c_str(), 0777);
   EXPECT_FALSE(check_library_is_trusted(path).has_value());
 }
 
 TEST_F(DynamicLibraryTest, AFolderAboveMustNotBeEverybodysToRename) {
-  const std::string inner = folder_ + "/shared/mine";
-  std::filesystem::create_directories(inner);
   const std::string path = write("shared/mine/plain.so", "x");
   ASSERT_TRUE(check_library_is_trusted(path).has_value());
-  ::chmod((folder_ + "/shared").c_str(), 0777);
+  ::chmod(folder_.path("shared").c_str(), 0777);
   EXPECT_FALSE(check_library_is_trusted(path).has_value());
   // As /tmp is: what is in it can be renamed by its owner only.
-  ::chmod((folder_ + "/shared").c_str(), 01777);
+  ::chmod(folder_.path("shared").c_str(), 01777);
   EXPECT_TRUE(check_library_is_trusted(path).has_value());
 }
 
@@ -92,7 +83,7 @@ TEST_F(DynamicLibraryTest, RefusesAnotherUsersFile) {
 TEST_F(DynamicLibraryTest, FollowsALinkBeforeItJudges) {
   const std::string target = write("target.so", "x");
   ::chmod(target.c_str(), 0666);
-  const std::string link = folder_ + "/link.so";
+  const std::string link = folder_.path("link.so");
   std::filesystem::create_symlink(target, link);
   EXPECT_FALSE(check_library_is_trusted(link).has_value());
 }

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/test_folder.hpp"
+
 namespace joulery::config {
 namespace {
 
@@ -17,15 +19,11 @@ using testing::HasSubstr;
 class ConfigFiles : public testing::Test {
  protected:
   ConfigFiles() {
-    std::string pattern = testing::TempDir() + "joulery_config.XXXXXX";
-    home_ = mkdtemp(pattern.data());
-    project_ = home_ + "/project";
     fs::create_directories(project_);
     fs::create_directories(home_ + "/.config/joulery");
     environment_.working_directory = project_;
     environment_.home = home_;
   }
-  ~ConfigFiles() override { fs::remove_all(home_); }
   void write_user(const std::string& text) { std::ofstream(home_ + "/.config/joulery/config.toml") << text; }
   void write_project(const std::string& text) { std::ofstream(project_ + "/joulery.toml") << text; }
   Result<Config> load() { return Config::load(environment_, find_folders(environment_, 1000)); }
@@ -33,8 +31,9 @@ class ConfigFiles : public testing::Test {
     auto config = load();
     return config ? Error{} : config.error();
   }
-  std::string home_;
-  std::string project_;
+  TestFolder folder_;
+  const std::string home_ = folder_.path();
+  const std::string project_ = home_ + "/project";
   Environment environment_;
 };
 

@@ -89,7 +89,7 @@ TEST(Npy, WhatCannotBeReadIsExplained) {
 }
 
 TEST(Npy, AFileThatWasCutShortIsRefusedBeforeItIsRead) {
-  const TemporaryFolder folder;
+  const TestFolder folder;
   auto bytes = read_file(fixture("f32_5x2x3.npy"), 1000);
   ASSERT_TRUE(bytes);
   const std::string path = folder.write("cut.npy", bytes->substr(0, bytes->size() - 1));
@@ -237,7 +237,7 @@ TEST(Idx, LabelsCanBeNamed) {
 }
 
 TEST(Raw, IsReadByTypeAndShape) {
-  const TemporaryFolder folder;
+  const TestFolder folder;
   const std::vector<std::int16_t> values{1, -2, 3, 4, 5, 6};
   const std::string path = folder.write(
       "x.bin", "HEAD" + std::string(reinterpret_cast<const char*>(values.data()), 2 * values.size()));
@@ -282,7 +282,7 @@ TEST(Synthetic, AnInputWithoutABatchGetsItsOwnShape) {
 }
 
 TEST(Formats, AFileThatIsNotWhatItsNameSaysIsTold) {
-  const TemporaryFolder folder;
+  const TestFolder folder;
   const auto npz = read_file(fixture("stored.npz"), 10000);
   ASSERT_TRUE(npz);
   EXPECT_THAT(error_of(request_for(folder.write("x.csv", *npz), {kVector})),

@@ -155,7 +155,7 @@ class ImageFolders : public ::testing::Test {
     if (!dataset) return dataset.error().message + " hint: " + dataset.error().hint;
     return read_all<float>(**dataset, 5).error;
   }
-  TemporaryFolder folder_;
+  TestFolder folder_;
 };
 
 TEST_F(ImageFolders, SubFoldersAreClasses) {

@@ -89,7 +89,7 @@ TEST(Parquet, WhatCannotBeReadIsExplained) {
 TEST(Parquet, DamageIsAnError) {
   const auto bytes = read_file(fixture("rows.parquet"), 1U << 20U);
   ASSERT_TRUE(bytes);
-  const TemporaryFolder folder;
+  const TestFolder folder;
   for (std::size_t size = 4; size < bytes->size(); size += 1999) {
     const auto dataset =
         open_dataset(request_for(folder.write("cut.parquet", bytes->substr(0, size)),

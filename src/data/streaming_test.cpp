@@ -38,7 +38,7 @@ std::uint64_t growth_over(Dataset& dataset, std::uint64_t samples) {
 }
 
 TEST(Streaming, AFileLargerThanTheMemoryIsRead) {
-  const TemporaryFolder folder;
+  const TestFolder folder;
   std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (300, 512, 512), }";
   header.resize(117, ' ');
   header += '\n';
@@ -79,7 +79,7 @@ TEST(Streaming, PackedFilesAreNotUnpackedAtOnce) {
   const std::string packed =
       gzip_of_zeros(std::string("\0\0\x08\x03\0\0\0\x60\0\0\x04\0\0\0\x04\0", 16), 96 * kMiB);
   EXPECT_LT(packed.size(), kMiB);
-  const TemporaryFolder folder;
+  const TestFolder folder;
   const auto dataset =
       open_dataset(request_for(folder.write("x-images-idx3-ubyte.gz", packed),
                                {{.name = "in", .type = DataType::u8, .shape = Shape{-1, 1024, 1024}}}));
@@ -88,7 +88,7 @@ TEST(Streaming, PackedFilesAreNotUnpackedAtOnce) {
 }
 
 TEST(Streaming, APackedFileThatClaimsMoreThanItCanHoldIsRefused) {
-  const TemporaryFolder folder;
+  const TestFolder folder;
   const std::string packed =
       gzip_of_zeros(std::string("\0\0\x08\x03\0\x10\0\0\0\0\x04\0\0\0\0\x40", 16), kMiB);
   const auto dataset =

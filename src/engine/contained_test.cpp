@@ -122,8 +122,7 @@ TEST_F(ContainedTest, OptionsAndErrorsGoThrough) {
 }
 
 TEST_F(ContainedTest, AModelCanBeAFile) {
-  const std::string path = folder_ + "/model.onnx";
-  std::ofstream(path) << "refuse_run";
+  const std::string path = folder_.write("model.onnx", "refuse_run");
   auto engine = open();
   ASSERT_TRUE(engine);
   auto session = (*engine)->load({.path = path}, {.batch = 2});
@@ -211,31 +210,27 @@ TEST_F(ContainedTest, NothingOfItReachesOurStreams) {
 }
 
 TEST_F(ContainedTest, ItChangesNoFiles) {
-  const std::string path = "/tmp/joulery-fake-engine-was-here";
-  std::ofstream(path) << "precious" << std::flush;
-  const Status status = run("write_run crash_run");
-  EXPECT_THAT(status.error().message, HasSubstr("no file could be written"));
-  std::string content;
-  std::ifstream(path) >> content;
-  std::filesystem::remove(path);
+  folder_.write("left", "precious");
+  const Status status = run("leave_run crash_run into=" + folder_.path());
+  EXPECT_THAT(status.error().message, HasSubstr("no file could be left"));
   const long version = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < 1) GTEST_SKIP() << "this system has no way to keep files from being emptied";
-  EXPECT_EQ(content, "precious");
+  EXPECT_EQ(folder_.read("left"), "precious");
 }
 
 TEST_F(ContainedTest, OneFolderCanBeGranted) {
   const long version = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-  std::filesystem::create_directory(folder_ + "/granted");
-  std::filesystem::create_directory(folder_ + "/other");
-  const std::string leave = "leave_run crash_run into=" + folder_;
+  std::filesystem::create_directory(folder_.path("granted"));
+  std::filesystem::create_directory(folder_.path("other"));
+  const std::string leave = "leave_run crash_run into=" + folder_.path();
   EXPECT_THAT(run(leave + "/granted").error().message, HasSubstr("no file could be left"));
-  limits_.profile_folder = folder_ + "/granted";
+  limits_.profile_folder = folder_.path("granted");
   EXPECT_THAT(run(leave + "/other").error().message, HasSubstr("no file could be left"));
-  EXPECT_THAT(run("write_run crash_run").error().message, HasSubstr("no file could be written"));
+  EXPECT_THAT(run(leave).error().message, HasSubstr("no file could be left"));
   EXPECT_THAT(run(leave + "/granted").error().message,
               HasSubstr(version < 1 ? "no file could be left" : "a file was left"));
-  EXPECT_EQ(std::filesystem::file_size(folder_ + "/granted/left"), version < 1 ? 0U : 7U);
-  limits_.profile_folder = folder_ + "/nowhere";
+  EXPECT_EQ(std::filesystem::file_size(folder_.path("granted/left")), version < 1 ? 0U : 7U);
+  limits_.profile_folder = folder_.path("nowhere");
   EXPECT_THAT(run("good").error().message, HasSubstr("nowhere"));
 }
 

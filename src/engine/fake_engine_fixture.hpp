@@ -3,14 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "base/test_folder.hpp"
 #include "engine/engine.hpp"
 
 namespace joulery::engine {
@@ -19,23 +16,17 @@ namespace joulery::engine {
 /// their names.
 class FakeEngineTest : public testing::Test {
  protected:
-  FakeEngineTest() {
-    std::string pattern = std::filesystem::temp_directory_path() / "joulery-engine-XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~FakeEngineTest() override { std::filesystem::remove_all(folder_); }
-
   EngineLocation location(const std::string& library = "libfake.so", const std::string& name = "fake") const {
-    const std::string path = folder_ + "/" + library;
-    std::ofstream(path) << "not really";
-    return {.name = name, .library = path, .plugin_directory = JOULERY_FAKE_ENGINE};
+    return {.name = name,
+            .library = folder_.write(library, "not really"),
+            .plugin_directory = JOULERY_FAKE_ENGINE};
   }
 
   static ModelSource model(std::string_view words) {
     return {.path = {}, .bytes = std::as_bytes(std::span(words.data(), words.size()))};
   }
 
-  std::string folder_;
+  TestFolder folder_;
 };
 
 }  // namespace joulery::engine

@@ -122,9 +122,9 @@ TEST_F(PluginEngineTest, AForkThatIsRefused) {
 
 TEST_F(PluginEngineTest, OperatorsThatWereTimed) {
   const auto engine = open();
-  auto session = engine->load(model("no_input"), {.profile = true, .profile_folder = folder_});
+  auto session = engine->load(model("no_input"), {.profile = true, .profile_folder = folder_.path()});
   ASSERT_TRUE(session);
-  EXPECT_TRUE(std::filesystem::exists(folder_ + "/profile"));
+  EXPECT_TRUE(std::filesystem::exists(folder_.path("profile")));
   ASSERT_TRUE((*session)->run() && (*session)->run());
   const auto times = (*session)->operator_times();
   ASSERT_TRUE(times) << times.error().message;
@@ -141,7 +141,7 @@ TEST_F(PluginEngineTest, WithoutAProfileThereAreNoTimes) {
   const auto engine = open();
   auto session = engine->load(model("good"), {});
   EXPECT_THAT((*session)->operator_times().error().message, HasSubstr("without a profile"));
-  auto refused = engine->load(model("refuse_profile"), {.profile = true, .profile_folder = folder_});
+  auto refused = engine->load(model("refuse_profile"), {.profile = true, .profile_folder = folder_.path()});
   EXPECT_THAT((*refused)->operator_times().error().message, HasSubstr("no profile"));
 }
 
@@ -285,7 +285,7 @@ TEST_F(PluginEngineTest, ALibraryThatOthersMayWriteIsNotOpened) {
   EngineLocation relative = place;
   relative.library = "libfake.so";
   EXPECT_FALSE(open_engine(relative));
-  relative.library = folder_ + "/missing.so";
+  relative.library = folder_.path("missing.so");
   EXPECT_FALSE(open_engine(relative));
 }
 

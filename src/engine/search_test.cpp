@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 
 #include <filesystem>
-#include <fstream>
 
+#include "base/test_folder.hpp"
 #include "engine/cpu_features.hpp"
 
 namespace joulery::engine {
@@ -17,18 +17,7 @@ using testing::HasSubstr;
 
 class SearchTest : public testing::Test {
  protected:
-  SearchTest() {
-    std::string pattern = std::filesystem::temp_directory_path() / "joulery-search-XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-    root_ = SystemRoot(folder_);
-  }
-  ~SearchTest() override { std::filesystem::remove_all(folder_); }
-
-  void make(const std::string& path) {
-    const std::filesystem::path file = folder_ + path;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file) << "x";
-  }
+  void make(const std::string& path) { folder_.write(path, "x"); }
 
   std::vector<std::string> find(const SearchContext& context) {
     const auto places = search_places(root_, context);
@@ -39,8 +28,8 @@ class SearchTest : public testing::Test {
     return lines;
   }
 
-  std::string folder_;
-  SystemRoot root_;
+  TestFolder folder_;
+  SystemRoot root_{folder_.path()};
   std::vector<FoundEngine> found_;
 };
 
@@ -57,7 +46,7 @@ TEST_F(SearchTest, ThePlacesAreAskedInTheirOrder) {
   make("/usr/lib/x86_64-linux-gnu/libonnxruntime.so.1.21");
   make("/usr/local/lib/libonnxruntime.so.1.22");
   make("/mine/libonnxruntime.so.1.19.0");
-  ::chmod((folder_ + "/mine").c_str(), 0755);
+  ::chmod(folder_.path("mine").c_str(), 0755);
   EXPECT_THAT(
       find({.engine_path = "/mine",
             .python_environment = "/env",
@@ -82,8 +71,8 @@ TEST_F(SearchTest, OfSeveralInAFolderTheNewestIsTakenAndLinksAreOne) {
   make("/usr/lib/libonnxruntime.so.1.9.0");
   make("/usr/lib/libonnxruntime.so.1.31.1");
   make("/usr/lib/libonnxruntime_providers_shared.so");
-  std::filesystem::create_symlink("libonnxruntime.so.1.31.1", folder_ + "/usr/lib/libonnxruntime.so");
-  std::filesystem::create_directory_symlink("lib", folder_ + "/usr/lib64");
+  std::filesystem::create_symlink("libonnxruntime.so.1.31.1", folder_.path("usr/lib/libonnxruntime.so"));
+  std::filesystem::create_directory_symlink("lib", folder_.path("usr/lib64"));
   EXPECT_THAT(find({}), ElementsAre("/usr/lib/libonnxruntime.so.1.31.1: the system's libraries"));
 }
 
@@ -91,13 +80,13 @@ TEST_F(SearchTest, WhatIsNoWholeLibraryDoesNotHideOneThatIs) {
   make("/usr/lib/libonnxruntime.so.1.30.0");
   make("/usr/lib/libonnxruntime.so.1.30.0.bak");
   make("/usr/lib/libonnxruntime.so.1.30.0.debug");
-  std::filesystem::create_symlink("gone", folder_ + "/usr/lib/libonnxruntime.so.1.31");
+  std::filesystem::create_symlink("gone", folder_.path("usr/lib/libonnxruntime.so.1.31"));
   EXPECT_THAT(find({}), ElementsAre("/usr/lib/libonnxruntime.so.1.30.0: the system's libraries"));
   // A wheel of which only a link is left.
   make("/env/lib/python3.12/site-packages/onnxruntime/__init__.py");
-  std::filesystem::create_directories(folder_ + "/env/lib/python3.12/site-packages/onnxruntime/capi");
+  std::filesystem::create_directories(folder_.path("env/lib/python3.12/site-packages/onnxruntime/capi"));
   std::filesystem::create_symlink(
-      "gone", folder_ + "/env/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime.so.1");
+      "gone", folder_.path("env/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime.so.1"));
   find({.python_environment = "/env"});
   ASSERT_EQ(found_.size(), 2u);
   ASSERT_TRUE(found_[0].problem);
@@ -123,7 +112,7 @@ TEST_F(SearchTest, AnEnginePathMustBeAFolderThatNotEverybodyWrites) {
   }
   make("/mine/file");
   EXPECT_FALSE(search_places(root_, {.engine_path = "/mine/file"}));
-  ::chmod((folder_ + "/mine").c_str(), 0777);
+  ::chmod(folder_.path("mine").c_str(), 0777);
   const auto places = search_places(root_, {.engine_path = "/mine"});
   ASSERT_FALSE(places);
   EXPECT_THAT(places.error().hint, HasSubstr("chmod o-w"));
@@ -131,7 +120,7 @@ TEST_F(SearchTest, AnEnginePathMustBeAFolderThatNotEverybodyWrites) {
 
 TEST_F(SearchTest, TheLoadersOwnFoldersCount) {
   make("/etc/ld.so.conf.d/x.conf");
-  std::ofstream(folder_ + "/etc/ld.so.conf.d/x.conf") << "# comment\n /opt/intel/lib \nrelative\n";
+  folder_.write("/etc/ld.so.conf.d/x.conf", "# comment\n /opt/intel/lib \nrelative\n");
   make("/opt/intel/lib/libopenvino_c.so.2610");
   EXPECT_THAT(find({}), ElementsAre("/opt/intel/lib/libopenvino_c.so.2610: the system's libraries"));
 }

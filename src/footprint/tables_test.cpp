@@ -2,11 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
-
+#include "base/test_folder.hpp"
 #include "base/text.hpp"
 
 namespace joulery::footprint {
@@ -18,20 +15,6 @@ std::string failure(TableId id, std::string_view text) {
   const auto table = Table::parse(id, text, "t.csv");
   return table ? "" : table.error().message;
 }
-
-/// A folder for one test.
-class Folder {
- public:
-  Folder() : path_(std::filesystem::temp_directory_path() / ("footprint." + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(path_);
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  void write(const std::string& name, std::string_view text) const { std::ofstream(path_ / name) << text; }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 TEST(Tables, WhatWeShipIsValidAndHoldsTogether) {
   const DataSet data;
@@ -113,13 +96,11 @@ TEST(Tables, ABadRowIsNamedByItsLine) {
 }
 
 TEST(Tables, AnOverrideStandsBeforeAnImportBeforeTheBuiltIn) {
-  const Folder first;
-  const std::string user = first.path() + "/user";
-  std::filesystem::create_directories(user);
+  const TestFolder first;
+  const std::string user = first.path("user");
   first.write("provider_pue.csv", "provider,pue,source_id\ndefault,1.7,mine\n");
-  std::ofstream(user + "/provider_pue.csv") << "provider,pue,source_id\ndefault,1.8,theirs\n";
-  std::ofstream(user + "/equivalences.csv")
-      << "name,unit,gco2e_per_unit,source_id\ncar_eu_km,km,100,theirs\n";
+  first.write("user/provider_pue.csv", "provider,pue,source_id\ndefault,1.8,theirs\n");
+  first.write("user/equivalences.csv", "name,unit,gco2e_per_unit,source_id\ncar_eu_km,km,100,theirs\n");
   const DataSet data({.override_folder = first.path(), .user_folder = user});
   EXPECT_EQ((*data.table(TableId::provider_pue))->find({"default"})->number("pue"), 1.7);
   EXPECT_EQ((*data.table(TableId::equivalences))->find({"car_eu_km"})->number("gco2e_per_unit"), 100);
@@ -129,7 +110,7 @@ TEST(Tables, AnOverrideStandsBeforeAnImportBeforeTheBuiltIn) {
 }
 
 TEST(Tables, WhatOneTableSaysOfAnotherIsChecked) {
-  const Folder folder;
+  const TestFolder folder;
   folder.write("cloud_regions.csv",
                "provider,region,location,country_iso3,us_subregion,latitude,longitude,source_id\n"
                "aws,moon-1,Moon,MOO,,0,0,x\n");
@@ -148,10 +129,9 @@ TEST(Tables, LifecyclesAreAboveNothing) {
 }
 
 TEST(Tables, AnErrorInAFileSaysHowToGoOnWithoutIt) {
-  const Folder folder;
-  const std::string user = folder.path() + "/user";
-  std::filesystem::create_directories(user);
-  std::ofstream(user + "/grid_zone.csv") << "zone,signal\n";
+  const TestFolder folder;
+  const std::string user = folder.path("user");
+  folder.write("user/grid_zone.csv", "zone,signal\n");
   const DataSet imported({.override_folder = "", .user_folder = user});
   const auto zones = imported.table(TableId::grid_zone);
   ASSERT_FALSE(zones);
@@ -169,7 +149,7 @@ TEST(Tables, AnErrorInAFileSaysHowToGoOnWithoutIt) {
 }
 
 TEST(Tables, AFolderWithoutAnyTableIsAnError) {
-  const Folder folder;
+  const TestFolder folder;
   folder.write("notes.txt", "x");
   EXPECT_FALSE(DataSet({.override_folder = folder.path(), .user_folder = ""}).check());
   EXPECT_FALSE(DataSet({.override_folder = "/no/such/folder", .user_folder = ""}).check());

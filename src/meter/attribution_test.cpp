@@ -1,5 +1,6 @@
 #include "meter/attribution.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <linux/perf_event.h>
 #include <sys/prctl.h>
@@ -7,10 +8,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
+#include "base/test_folder.hpp"
 #include "meter/cgroup.hpp"
 #include "meter/metered_command.hpp"
 
@@ -44,20 +44,12 @@ class FakeCalls final : public power::SystemCalls {
 
 class AttributionTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "joulery_attribution_XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    fs::create_directories(folder_ + "/proc/self");
-    std::ofstream(folder_ + "/proc/self/stat")
-        << "55 (joulery) R 1 1 1 0 -1 0 0 0 0 0 5 5 0 0 20 0 1 0 4242 1000 10 1 1\n";
-    fs::create_directories(folder_ + "/proc/55");
-    fs::copy_file(folder_ + "/proc/self/stat", folder_ + "/proc/55/stat");
-    root_.emplace(folder_);
+  AttributionTest() {
+    for (const char* file : {"/proc/self/stat", "/proc/55/stat"})
+      folder_.write(file, "55 (joulery) R 1 1 1 0 -1 0 0 0 0 0 5 5 0 0 20 0 1 0 4242 1000 10 1 1\n");
   }
-  void TearDown() override { fs::remove_all(folder_); }
   AttributionOptions options() {
-    return {.root = *root_,
+    return {.root = root_,
             .clock = clock_,
             .system_calls = calls_,
             .short_id = "ab",
@@ -69,13 +61,12 @@ class AttributionTest : public testing::Test {
   }
   /// A tree that looks like cgroup v2, but whose new folders have no files in them.
   void fake_cgroups() const {
-    std::ofstream(folder_ + "/proc/self/mountinfo") << "35 24 0:30 / /cg rw - cgroup2 cgroup2 rw\n";
-    std::ofstream(folder_ + "/proc/self/cgroup") << "0::/\n";
-    fs::create_directories(folder_ + "/cg");
-    std::ofstream(folder_ + "/cg/cgroup.procs") << "";
+    folder_.write("/proc/self/mountinfo", "35 24 0:30 / /cg rw - cgroup2 cgroup2 rw\n");
+    folder_.write("/proc/self/cgroup", "0::/\n");
+    folder_.write("/cg/cgroup.procs", "");
   }
-  std::string folder_;
-  std::optional<SystemRoot> root_;
+  TestFolder folder_;
+  SystemRoot root_{folder_.path()};
   ManualClock clock_;
   FakeCalls calls_;
 };
@@ -124,13 +115,13 @@ TEST_F(AttributionTest, AFolderThatIsNoCgroupLeavesNothingBehind) {
   const auto choice = make_attribution(options());
   ASSERT_TRUE(choice.has_value());
   EXPECT_NE(choice->skipped[0].reason.find("cpu.stat"), std::string::npos) << choice->skipped[0].reason;
-  for (const auto& entry : fs::directory_iterator(folder_ + "/cg")) EXPECT_FALSE(entry.is_directory());
+  for (const auto& entry : fs::directory_iterator(folder_.path("/cg"))) EXPECT_FALSE(entry.is_directory());
 }
 
 TEST_F(AttributionTest, UnwritableCgroupsAreAReasonWithAHint) {
   fake_cgroups();
   // Nobody, root included, makes a folder where a file is in the way of its parent.
-  std::ofstream(folder_ + "/proc/self/cgroup") << "0::/cgroup.procs\n";
+  folder_.write("/proc/self/cgroup", "0::/cgroup.procs\n");
   auto forced = options();
   forced.only = Tier::cgroup;
   EXPECT_FALSE(make_attribution(forced).has_value());
@@ -173,9 +164,9 @@ TEST_F(AttributionTest, TreeAddsReapedAndLive) {
   auto forced = options();
   forced.only = Tier::process_tree;
   const auto child = [this](int pid, int own_ticks) {
-    fs::create_directories(folder_ + "/proc/" + std::to_string(pid));
-    std::ofstream(folder_ + "/proc/" + std::to_string(pid) + "/stat")
-        << pid << " (w) S 55 1 1 0 -1 0 0 0 0 0 " << own_ticks << " 0 0 0 20 0 1 0 5000 1000 10 1 1\n";
+    folder_.write(
+        "/proc/" + std::to_string(pid) + "/stat",
+        fmt::format("{} (w) S 55 1 1 0 -1 0 0 0 0 0 {} 0 0 0 20 0 1 0 5000 1000 10 1 1\n", pid, own_ticks));
   };
   child(60, 9'000);  // there before: not ours to count
   auto choice = make_attribution(forced);
@@ -186,14 +177,14 @@ TEST_F(AttributionTest, TreeAddsReapedAndLive) {
   child(71, 50);
   EXPECT_NEAR(tree.read().cpu_seconds, 1.5, 1e-9);
   EXPECT_EQ(tree.read().processes, 2);
-  fs::remove_all(folder_ + "/proc/71");
+  fs::remove_all(folder_.path("/proc/71"));
   tree.reaped(71, 0.52, 5e6);
   tree.reaped(60, 99, 9e9);
   const WorkloadUsage usage = tree.read();
   EXPECT_NEAR(usage.cpu_seconds, 1.52, 1e-9);
   EXPECT_DOUBLE_EQ(usage.peak_memory_bytes, 5e6);
   // One that vanishes without being reaped: what was seen stays seen.
-  fs::remove_all(folder_ + "/proc/70");
+  fs::remove_all(folder_.path("/proc/70"));
   EXPECT_NEAR(tree.read().cpu_seconds, 1.52, 1e-9);
 }
 

@@ -5,9 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+
+#include "base/test_folder.hpp"
 
 namespace joulery::meter {
 namespace {
@@ -63,27 +64,17 @@ TEST(CgroupNameTest, IsReadBack) {
 
 class FakeCgroups : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "joulery_cgroup_XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    root_.emplace(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-  void write(const std::string& path, const std::string& text) const {
-    fs::create_directories(fs::path(folder_ + path).parent_path());
-    std::ofstream(folder_ + path) << text;
-  }
+  void write(const std::string& path, const std::string& text) const { folder_.write(path, text); }
   void own(const std::string& mountinfo, const std::string& cgroup) const {
     write("/proc/self/mountinfo", mountinfo);
     write("/proc/self/cgroup", cgroup);
   }
   std::string reason() const {
-    const auto folder = own_cgroup_folder(*root_);
+    const auto folder = own_cgroup_folder(root_);
     return folder.has_value() ? "found " + *folder : folder.error().message;
   }
-  std::string folder_;
-  std::optional<SystemRoot> root_;
+  TestFolder folder_;
+  SystemRoot root_{folder_.path()};
 };
 
 TEST_F(FakeCgroups, FindsOurFolderInPureAndHybridSetUps) {
@@ -126,7 +117,7 @@ TEST_F(FakeCgroups, ReadsUsageAndMemory) {
   write("/c/cgroup.events", "populated 1\nfrozen 0\n");
   write("/c/cgroup.procs", "11\n12\n");
   ManualClock clock;
-  auto reader = CgroupReader::open(*root_, "/c", clock);
+  auto reader = CgroupReader::open(root_, "/c", clock);
   ASSERT_TRUE(reader.has_value()) << reader.error().message;
   const WorkloadUsage usage = reader->read();
   EXPECT_TRUE(usage.valid);
@@ -143,7 +134,7 @@ TEST_F(FakeCgroups, ACounterThatGoesBackOrBreaksIsNotBelieved) {
   write("/proc/x", "");
   write("/c/cpu.stat", "usage_usec 1500000\n");
   ManualClock clock;
-  auto reader = CgroupReader::open(*root_, "/c", clock);
+  auto reader = CgroupReader::open(root_, "/c", clock);
   ASSERT_TRUE(reader.has_value());
   static_cast<void>(reader->read());
   write("/c/cpu.stat", "usage_usec 1000000\n");
@@ -159,9 +150,9 @@ TEST_F(FakeCgroups, ACounterThatGoesBackOrBreaksIsNotBelieved) {
 TEST_F(FakeCgroups, WithoutCpuTimeThereIsNoReader) {
   write("/proc/x", "");
   const ManualClock clock;
-  EXPECT_FALSE(CgroupReader::open(*root_, "/c", clock).has_value());
+  EXPECT_FALSE(CgroupReader::open(root_, "/c", clock).has_value());
   write("/c/cpu.stat", "nr_periods 0\n");
-  EXPECT_FALSE(CgroupReader::open(*root_, "/c", clock).has_value());
+  EXPECT_FALSE(CgroupReader::open(root_, "/c", clock).has_value());
 }
 
 /// Real cgroups of this machine, if we may make some.

@@ -1,12 +1,12 @@
 #include "meter/footprint_figures.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
+
+#include "base/test_folder.hpp"
 
 namespace joulery::meter {
 namespace {
@@ -124,29 +124,26 @@ TEST(FootprintFigures, EnergyIsDerivedFromCountersAndEveryFigureComputes) {
 }
 
 TEST(FootprintFigures, ABrokenTableOfTheUsersIsAWarningAndNoLoss) {
-  const auto folder =
-      std::filesystem::temp_directory_path() / ("meter_footprint." + std::to_string(::getpid()));
-  std::filesystem::create_directories(folder);
-  std::ofstream(folder / "grid_country.csv") << "iso3,name\nFRA,France\n";
-  const footprint::DataSet data({.override_folder = "", .user_folder = folder.string()});
+  const TestFolder folder;
+  folder.write("grid_country.csv", "iso3,name\nFRA,France\n");
+  const footprint::DataSet data({.override_folder = "", .user_folder = folder.path()});
   FootprintOptions options;
   options.data = &data;
   options.request.zone = "FR";
   const MeteredRun run = filled(options);
-  std::filesystem::remove_all(folder);
   EXPECT_NEAR(run.carbon.value(), 0.3 * 44.18, 1e-9);
   ASSERT_EQ(run.warnings.size(), 1U);
   EXPECT_THAT(run.warnings[0].text, HasSubstr("grid_country.csv:1: there is no column"));
 }
 
 TEST(Hardware, DrivesAreReadFromSysfsAndRemovableOnesAreNot) {
-  const auto root = std::filesystem::temp_directory_path() / ("meter_hardware." + std::to_string(::getpid()));
+  const TestFolder root;
   const auto drive = [&](const char* name, const char* sectors, const char* rotational,
                          const char* removable) {
-    std::filesystem::create_directories(root / "sys/block" / name / "queue");
-    std::ofstream(root / "sys/block" / name / "size") << sectors;
-    std::ofstream(root / "sys/block" / name / "queue/rotational") << rotational;
-    std::ofstream(root / "sys/block" / name / "removable") << removable;
+    const std::string device = fmt::format("/sys/block/{}", name);
+    root.write(device + "/size", sectors);
+    root.write(device + "/queue/rotational", rotational);
+    root.write(device + "/removable", removable);
   };
   drive("nvme0n1", "2000000000\n", "0\n", "0\n");
   drive("sda", "4000000000\n", "1\n", "0\n");
@@ -158,8 +155,7 @@ TEST(Hardware, DrivesAreReadFromSysfsAndRemovableOnesAreNot) {
   identity.threads_online = 64;
   MeteredRun run;
   run.host.host.memory_bytes = 64e9;
-  const footprint::Hardware hardware = read_hardware(SystemRoot(root.string()), identity, run);
-  std::filesystem::remove_all(root);
+  const footprint::Hardware hardware = read_hardware(SystemRoot(root.path()), identity, run);
   ASSERT_EQ(hardware.drives.size(), 2U);
   EXPECT_FALSE(hardware.drives[0].rotational);
   EXPECT_NEAR(hardware.drives[0].gigabytes, 1024, 1e-6);

@@ -9,11 +9,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
+#include "base/test_folder.hpp"
 #include "meter/metered_command.hpp"
 
 namespace joulery::meter {
@@ -23,26 +21,12 @@ namespace fs = std::filesystem;
 
 class LauncherTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "joulery_launcher_XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    output_ = folder_ + "/output";
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   std::string write(const std::string& name, const std::string& content, unsigned mode = 0755) const {
-    const std::string path = folder_ + "/" + name;
-    std::ofstream(path) << content;
+    std::string path = folder_.write(name, content);
     ::chmod(path.c_str(), mode);
     return path;
   }
-  std::string output() const {
-    std::ifstream file(output_);
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
-  }
+  std::string output() const { return folder_.read("output"); }
   /// A shell line whose output goes to `output_`; the shell is gone when the last command runs.
   Command shell(const std::string& line) const {
     return {.arguments = {"/bin/sh", "-c", line, "sh", output_},
@@ -76,8 +60,8 @@ class LauncherTest : public testing::Test {
         .arguments = std::move(arguments), .environment = std::move(environment), .working_directory = {}};
   }
 
-  std::string folder_;
-  std::string output_;
+  TestFolder folder_;
+  const std::string output_ = folder_.path("output");
 };
 
 TEST_F(LauncherTest, GivesTheExitCode) {
@@ -145,7 +129,7 @@ TEST_F(LauncherTest, StaysInOurProcessGroupAndSession) {
 }
 
 TEST_F(LauncherTest, RunsNothingBeforeItIsReleased) {
-  const std::string mark = folder_ + "/mark";
+  const std::string mark = folder_.path("mark");
   {
     auto child = HeldChild::create(plain({"touch", mark}), InheritedSignals::capture());
     ASSERT_TRUE(child.has_value());
@@ -157,7 +141,7 @@ TEST_F(LauncherTest, RunsNothingBeforeItIsReleased) {
 }
 
 TEST_F(LauncherTest, ChildOfADeadParentExitsUnrun) {
-  const std::string mark = folder_ + "/mark";
+  const std::string mark = folder_.path("mark");
   ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
   const int parent = ::fork();
   if (parent == 0) {
@@ -204,7 +188,7 @@ TEST_F(LauncherTest, MissingCommandIs127) {
 TEST_F(LauncherTest, MissingSlashIsRecognised) {
   write("tool", "#!/bin/sh\n");
   Command command = plain({"tool"});
-  command.working_directory = folder_;
+  command.working_directory = folder_.path();
   EXPECT_NE(failure_of(command).error.hint.find("./tool"), std::string::npos);
 }
 
@@ -220,7 +204,7 @@ TEST_F(LauncherTest, NotExecutableIs126AndSaysChmod) {
 }
 
 TEST_F(LauncherTest, AFolderIs126) {
-  EXPECT_EQ(failure_of(plain({folder_})).exit_code, 126);
+  EXPECT_EQ(failure_of(plain({folder_.path()})).exit_code, 126);
 }
 
 TEST_F(LauncherTest, MissingInterpreterIsNamed) {
@@ -251,7 +235,7 @@ TEST_F(LauncherTest, NoArgumentsAndEmptyNameAreErrors) {
 
 TEST_F(LauncherTest, LooksInThePathOfTheGivenEnvironment) {
   write("joulery_test_tool", "#!/bin/sh\nexit 7\n");
-  EXPECT_EQ(run(plain({"joulery_test_tool"}, {"PATH=/nowhere:" + folder_})).value(), 7);
+  EXPECT_EQ(run(plain({"joulery_test_tool"}, {"PATH=/nowhere:" + folder_.path()})).value(), 7);
   EXPECT_EQ(failure_of(plain({"joulery_test_tool"}, {"PATH=/nowhere"})).exit_code, 127);
   EXPECT_EQ(executable_candidates("x", {"PATH=/a::b"}), (std::vector<std::string>{"/a/x", "./x", "b/x"}));
   EXPECT_EQ(executable_candidates("x", {}), (std::vector<std::string>{"/bin/x", "/usr/bin/x"}));
@@ -259,20 +243,21 @@ TEST_F(LauncherTest, LooksInThePathOfTheGivenEnvironment) {
 }
 
 TEST_F(LauncherTest, UnreadableCandidateDoesNotHideALaterOne) {
-  fs::create_directory(folder_ + "/first");
-  fs::create_directory(folder_ + "/second");
+  fs::create_directory(folder_.path("first"));
+  fs::create_directory(folder_.path("second"));
   write("first/tool", "#!/bin/sh\n", 0644);
   write("second/tool", "#!/bin/sh\nexit 5\n");
-  EXPECT_EQ(run(plain({"tool"}, {"PATH=" + folder_ + "/first:" + folder_ + "/second"})).value(), 5);
+  EXPECT_EQ(run(plain({"tool"}, {"PATH=" + folder_.path("first") + ":" + folder_.path("second")})).value(),
+            5);
 }
 
 TEST_F(LauncherTest, ChangesTheFolder) {
   write("tool", "#!/bin/sh\npwd > out\n");
   Command command = plain({"./tool"});
-  command.working_directory = folder_;
+  command.working_directory = folder_.path();
   ASSERT_EQ(run(command).value(), 0);
-  EXPECT_TRUE(fs::exists(folder_ + "/out"));
-  command.working_directory = folder_ + "/none";
+  EXPECT_TRUE(fs::exists(folder_.path("out")));
+  command.working_directory = folder_.path("none");
   const auto error = failure_of(command);
   EXPECT_EQ(error.exit_code, 125);
   EXPECT_NE(error.error.message.find("none"), std::string::npos);

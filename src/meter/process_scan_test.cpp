@@ -4,9 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
+
+#include "base/test_folder.hpp"
 
 namespace joulery::meter {
 namespace {
@@ -71,37 +71,27 @@ TEST(ProcessStatTest, ZombieLeaderWithThreadsIsAlive) {
 /// A made-up /proc. Ticks are 10 ms and pages 4 KiB on every machine that this is built for.
 class FakeProc : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "joulery_proc_XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    fs::create_directories(folder_ + "/proc");
+  FakeProc() { fs::create_directories(folder_.path("/proc")); }
+  void write(int pid, const std::string& name, const std::string& text) const {
+    folder_.write("/proc/" + std::to_string(pid) + "/" + name, text);
   }
-  void TearDown() override { fs::remove_all(folder_); }
   void process(int pid, int parent, char state, long own, long waited, int threads = 1) {
-    const std::string folder = folder_ + "/proc/" + std::to_string(pid);
-    fs::create_directories(folder);
-    std::ofstream(folder + "/stat") << stat_text(pid, "p", state, parent, own, 0, waited, 0, threads, 10);
+    write(pid, "stat", stat_text(pid, "p", state, parent, own, 0, waited, 0, threads, 10));
   }
-  void schedstat(int pid, const std::string& text) {
-    std::ofstream(folder_ + "/proc/" + std::to_string(pid) + "/schedstat") << text;
-  }
+  void schedstat(int pid, const std::string& text) { write(pid, "schedstat", text); }
   void memory(int pid, const std::string& statm, const std::string& rollup) {
-    const std::string folder = folder_ + "/proc/" + std::to_string(pid);
-    std::ofstream(folder + "/statm") << statm;
-    if (!rollup.empty()) std::ofstream(folder + "/smaps_rollup") << rollup;
+    write(pid, "statm", statm);
+    if (!rollup.empty()) write(pid, "smaps_rollup", rollup);
   }
   void children(int pid, int task, const std::string& text) {
-    const std::string folder = folder_ + "/proc/" + std::to_string(pid) + "/task/" + std::to_string(task);
-    fs::create_directories(folder);
-    std::ofstream(folder + "/children") << text;
+    write(pid, "task/" + std::to_string(task) + "/children", text);
   }
   TreeScan scan(int ancestor, const std::vector<int>& excluded = {}) {
-    auto scanner = ProcessScanner::open(SystemRoot(folder_));
+    auto scanner = ProcessScanner::open(SystemRoot(folder_.path()));
     EXPECT_TRUE(scanner.has_value());
     return scanner->scan_descendants(ancestor, excluded, true);
   }
-  std::string folder_;
+  TestFolder folder_;
 };
 
 TEST_F(FakeProc, SumsDescendantsWithoutChildrenFiles) {
@@ -121,8 +111,7 @@ TEST_F(FakeProc, SumsDescendantsWithoutChildrenFiles) {
 }
 
 TEST_F(FakeProc, FollowsChildrenFilesOfAllThreads) {
-  fs::create_directories(folder_ + "/proc/thread-self");
-  std::ofstream(folder_ + "/proc/thread-self/children") << "";
+  folder_.write("/proc/thread-self/children", "");
   process(10, 1, 'S', 0, 0);
   children(10, 10, "40 41 ");
   process(40, 10, 'S', 100, 0, 2);
@@ -152,14 +141,14 @@ TEST_F(FakeProc, PrefersNanosecondsForOneThread) {
 TEST_F(FakeProc, TellsWhichCgroupAProcessIsIn) {
   const auto cgroup = [&](int pid, const std::string& text) {
     process(pid, 1, 'S', 0, 0);
-    std::ofstream(folder_ + "/proc/" + std::to_string(pid) + "/cgroup") << text;
+    write(pid, "cgroup", text);
   };
   cgroup(10, "0::/user.slice/joulery-1-2-abc\n");
   cgroup(11, "4:cpu:/joulery-1-2-abc/x\n0::/user.slice/joulery-1-2-abc/inner\n");
   cgroup(12, "0::/user.slice/joulery-1-2-abcd\n");
   cgroup(13, "4:cpu:/joulery-1-2-abc\n0::/\n");
   cgroup(14, "joulery-1-2-abc");
-  auto scanner = ProcessScanner::open(SystemRoot(folder_));
+  auto scanner = ProcessScanner::open(SystemRoot(folder_.path()));
   ASSERT_TRUE(scanner.has_value());
   EXPECT_TRUE(scanner->in_cgroup(10, "joulery-1-2-abc"));
   EXPECT_TRUE(scanner->in_cgroup(11, "joulery-1-2-abc"));
@@ -171,11 +160,10 @@ TEST_F(FakeProc, TellsWhichCgroupAProcessIsIn) {
 TEST_F(FakeProc, GarbageIsSkipped) {
   process(10, 1, 'S', 0, 0);
   process(40, 10, 'S', 100, 0);
-  fs::create_directories(folder_ + "/proc/99");
-  std::ofstream(folder_ + "/proc/99/stat") << "99 (broken";
-  fs::create_directories(folder_ + "/proc/0");
-  fs::create_directories(folder_ + "/proc/99999999999999999999");
-  fs::create_directories(folder_ + "/proc/12x");
+  write(99, "stat", "99 (broken");
+  fs::create_directories(folder_.path("/proc/0"));
+  fs::create_directories(folder_.path("/proc/99999999999999999999"));
+  fs::create_directories(folder_.path("/proc/12x"));
   EXPECT_NEAR(scan(10).cpu_seconds, 1.0, 1e-9);
 }
 

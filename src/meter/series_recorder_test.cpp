@@ -7,24 +7,16 @@
 
 #include "base/clock.hpp"
 #include "base/ids.hpp"
+#include "base/test_folder.hpp"
 
 namespace joulery::meter {
 namespace {
 
 constexpr std::int64_t kStart = 5 * kNanosecondsPerSecond;
 
-class SeriesFiles : public testing::Test {
- protected:
-  SeriesFiles() {
-    std::string pattern = testing::TempDir() + "joulery_series.XXXXXX";
-    folder_ = mkdtemp(pattern.data());
-  }
-  ~SeriesFiles() override { std::filesystem::remove_all(folder_); }
-  std::string folder_;
-};
-
-TEST_F(SeriesFiles, ADayAtTenHertzTakesNoMoreMemoryThanAMinute) {
-  auto spool = record::SpoolWriter::create(folder_, make_run_id(0));
+TEST(SeriesRecorder, ADayAtTenHertzTakesNoMoreMemoryThanAMinute) {
+  const TestFolder folder;
+  auto spool = record::SpoolWriter::create(folder.path(), make_run_id(0));
   ASSERT_TRUE(spool) << spool.error().message;
   SeriesRecorder recorder(&*spool, {"model:cpu", "workload"}, kStart);
   std::int64_t now = kStart;
@@ -47,7 +39,7 @@ TEST_F(SeriesFiles, ADayAtTenHertzTakesNoMoreMemoryThanAMinute) {
   EXPECT_LT(bytes, 2U * 24 * 3600 * 10 * 2);
 }
 
-TEST_F(SeriesFiles, WithoutASpoolNothingIsKept) {
+TEST(SeriesRecorder, WithoutASpoolNothingIsKept) {
   SeriesRecorder recorder(nullptr, {"model:cpu"}, kStart);
   for (int i = 1; i < 2000; ++i) recorder.add(0, {kStart + i * kNanosecondsPerSecond, 1, 0});
   recorder.flush();

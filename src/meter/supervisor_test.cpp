@@ -14,8 +14,8 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <sstream>
 
+#include "base/test_folder.hpp"
 #include "meter/metered_command.hpp"
 
 namespace joulery::meter {
@@ -25,31 +25,21 @@ namespace fs = std::filesystem;
 
 class SupervisorTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "joulery_supervisor_XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
   void TearDown() override {
     // A command that was hung up on may still be writing.
     std::error_code error;
     const bool removed = eventually([&] {
-      fs::remove_all(folder_, error);
-      return !fs::exists(folder_, error);
+      fs::remove_all(folder_.path(), error);
+      return !fs::exists(folder_.path(), error);
     });
     EXPECT_TRUE(removed) << error.message();
   }
 
-  std::string path(const std::string& name) const { return folder_ + "/" + name; }
-  std::string content(const std::string& name) const {
-    std::ifstream file(path(name));
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
-  }
+  std::string path(const std::string& name) const { return folder_.path(name); }
+  std::string content(const std::string& name) const { return folder_.read(name); }
   MeteredCommand shell(const std::string& line) const {
     MeteredCommand command;
-    command.arguments = {"/bin/sh", "-c", "cd '" + folder_ + "'; " + line};
+    command.arguments = {"/bin/sh", "-c", "cd '" + folder_.path() + "'; " + line};
     command.tier = Tier::process_tree;
     return command;
   }
@@ -90,7 +80,7 @@ class SupervisorTest : public testing::Test {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
   }
 
-  std::string folder_;
+  TestFolder folder_;
 };
 
 TEST_F(SupervisorTest, ReportsExitCodesAndSignals) {

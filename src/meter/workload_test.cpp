@@ -1,9 +1,8 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
+#include "base/test_folder.hpp"
 #include "meter/metered_command.hpp"
 
 // Real workloads that say what they used, against what each tier sees of them.
@@ -34,14 +33,6 @@ const Workload kWorkloads[] = {
 
 class WorkloadTest : public testing::TestWithParam<std::tuple<Workload, Tier>> {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "joulery_workload_XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    truth_ = folder_ + "/truth";
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   double truth_seconds(int* processes) const {
     std::ifstream file(truth_);
     double sum = 0;
@@ -53,8 +44,8 @@ class WorkloadTest : public testing::TestWithParam<std::tuple<Workload, Tier>> {
     return std::string(JOULERY_WORKLOADS) + "/workload_" + name;
   }
 
-  std::string folder_;
-  std::string truth_;
+  TestFolder folder_;
+  const std::string truth_ = folder_.path("truth");
 };
 
 bool tier_is_missing(Tier tier, const MeteredFailure& failure) {

@@ -1,17 +1,15 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/test_folder.hpp"
 #include "onnx/decode.hpp"
 #include "onnx/encode.hpp"
 #include "onnx/finding.hpp"
@@ -111,26 +109,13 @@ inline std::string all_of(const Findings& findings) {
 /// A folder of its own, which goes with the test.
 class FolderTest : public testing::Test {
  protected:
-  FolderTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "joulery_onnx.XXXXXX").string();
-    folder_ = ::mkdtemp(name.data()) != nullptr ? name : "";
-  }
-  ~FolderTest() override {
-    std::error_code error;
-    std::filesystem::remove_all(folder_, error);
-  }
-  std::string path(const std::string& name) const { return folder_ + "/" + name; }
-  void write(const std::string& name, std::string_view content) const {
-    std::ofstream(path(name), std::ios::binary) << content;
-  }
+  std::string path(const std::string& name) const { return folder_.path(name); }
+  void write(const std::string& name, std::string_view content) const { folder_.write(name, content); }
   void write(const std::string& name, const SharedBytes& content) const {
     write(name, {reinterpret_cast<const char*>(content.data()), content.size()});
   }
-  std::string read(const std::string& name) const {
-    std::ifstream file(path(name), std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  }
-  std::string folder_;
+  std::string read(const std::string& name) const { return folder_.read(name); }
+  TestFolder folder_;
 };
 
 }  // namespace joulery::onnx

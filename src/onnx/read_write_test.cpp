@@ -112,7 +112,7 @@ TEST_F(ReadWriteTest, AFailureLeavesTheOldFileAndNoOther) {
     EXPECT_THAT(message_of(write_model(broken, path("m.onnx"), {.data = data})), HasSubstr("'large'"));
   }
   EXPECT_EQ(read_back(), small_model());
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
   EXPECT_FALSE(write_model(model_, path("absent/m.onnx")));
 }
 
@@ -196,7 +196,7 @@ TEST_F(ReadWriteTest, WhatHasNoGraphIsNoModel) {
 
 TEST_F(ReadWriteTest, PathsThatAreNoFiles) {
   EXPECT_THAT(message_of(read_model(path("absent.onnx"))), HasSubstr("No such file"));
-  EXPECT_THAT(message_of(read_model(folder_)), HasSubstr("not a regular file"));
+  EXPECT_THAT(message_of(read_model(folder_.path())), HasSubstr("not a regular file"));
   ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
   EXPECT_THAT(message_of(read_model(path("pipe"))), HasSubstr("not a regular file"));
   must(write_model(model_, path("m.onnx")));

@@ -2,18 +2,17 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <deque>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/files.hpp"
+#include "base/test_folder.hpp"
 #include "power/source.hpp"
 
 namespace joulery::power {
@@ -21,30 +20,13 @@ namespace joulery::power {
 /// A made-up /proc and /sys in a folder that goes away with it. For tests.
 class FakeTree {
  public:
-  FakeTree() {
-    std::string name = ::testing::TempDir() + "joulery-power-XXXXXX";
-    path_ = ::mkdtemp(name.data());
-    // Tests that give up root's rights must still reach it.
-    std::filesystem::permissions(path_, std::filesystem::perms(0755));
-  }
-  ~FakeTree() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  FakeTree(const FakeTree&) = delete;
-  FakeTree& operator=(const FakeTree&) = delete;
-
-  void write(const std::string& path, const std::string& text) {
-    const std::filesystem::path file = path_ + path;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file, std::ios::binary | std::ios::trunc) << text;
-  }
-  void remove(const std::string& path) { std::filesystem::remove_all(path_ + path); }
+  void write(const std::string& path, const std::string& text) { folder_.write(path, text); }
+  void remove(const std::string& path) { std::filesystem::remove_all(folder_.path(path)); }
   void deny(const std::string& path) {
-    std::filesystem::permissions(path_ + path, std::filesystem::perms(0));
+    std::filesystem::permissions(folder_.path(path), std::filesystem::perms(0));
   }
-  SystemRoot root() const { return SystemRoot(path_); }
-  const std::string& path() const { return path_; }
+  SystemRoot root() const { return SystemRoot(path()); }
+  const std::string& path() const { return folder_.path(); }
 
   /// A RAPL zone such as zone("intel-rapl:0", "package-0", 1'000'000).
   void zone(const std::string& id, const std::string& name, long energy_uj, long range_uj = 262143328850) {
@@ -56,13 +38,11 @@ class FakeTree {
   }
   void energy(const std::string& id, long energy_uj) {
     // In place: the reader holds the file open.
-    std::ofstream file(path_ + "/sys/class/powercap/" + id + "/energy_uj",
-                       std::ios::binary | std::ios::trunc);
-    file << energy_uj << "\n";
+    write("/sys/class/powercap/" + id + "/energy_uj", std::to_string(energy_uj) + "\n");
   }
   /// A model-specific register of a CPU, in a file with a hole before it.
   void msr(int cpu, std::uint32_t address, std::uint64_t value) {
-    const std::string path = path_ + "/dev/cpu/" + std::to_string(cpu) + "/msr";
+    const std::string path = folder_.path("/dev/cpu/" + std::to_string(cpu) + "/msr");
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
     const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     if (::pwrite(file.get(), &value, sizeof value, static_cast<off_t>(address)) !=
@@ -83,8 +63,8 @@ class FakeTree {
   std::string hwmon(int number, const std::string& name, const std::string& device) {
     const std::string folder = "/sys/class/hwmon/hwmon" + std::to_string(number);
     write(folder + "/name", name + "\n");
-    std::filesystem::create_directories(path_ + "/sys/devices/" + device);
-    std::filesystem::create_symlink("../../../devices/" + device, path_ + folder + "/device");
+    std::filesystem::create_directories(folder_.path("/sys/devices/" + device));
+    std::filesystem::create_symlink("../../../devices/" + device, folder_.path(folder + "/device"));
     return folder;
   }
   void place(int cpu, int package, int die = 0) {
@@ -94,7 +74,7 @@ class FakeTree {
   }
 
  private:
-  std::string path_;
+  TestFolder folder_;
 };
 
 /// Runs the rest of a scope without root's right to read everything, if the test runs as root.

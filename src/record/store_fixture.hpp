@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -12,6 +11,7 @@
 
 #include "base/clock.hpp"
 #include "base/ids.hpp"
+#include "base/test_folder.hpp"
 #include "record/store.hpp"
 
 namespace joulery::record {
@@ -41,12 +41,8 @@ inline void write_bytes(const std::string& path, const std::string& bytes) {
 /// A folder of its own, removed at the end.
 class FolderTest : public ::testing::Test {
  protected:
-  FolderTest() {
-    char name[] = "/tmp/joulery-record-XXXXXX";
-    folder_ = ::mkdtemp(name);
-  }
-  ~FolderTest() override { std::filesystem::remove_all(folder_); }
-  std::string folder_;
+  TestFolder own_folder_;
+  const std::string& folder_ = own_folder_.path();
 };
 
 /// A fresh store.

@@ -51,11 +51,6 @@ void misbehave(const std::string& words, const std::string& stage) {
     for (int i = 0; i < 5000; ++i) say("a line that nobody asked for, again and again and again\n");
     say("the end of the flood\n");
   }
-  if (has("write")) {
-    std::ofstream file("/tmp/joulery-fake-engine-was-here");
-    file << "content" << std::flush;
-    say(file ? "a file was written\n" : "no file could be written\n");
-  }
   // "into=FOLDER" as the last words
   if (const auto at = words.find("into="); has("leave") && at != std::string::npos) {
     std::ofstream file(words.substr(at + 5) + "/left");
