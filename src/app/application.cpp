@@ -110,6 +110,13 @@ Status Application::check_named_store() const {
   return {};
 }
 
+std::string Application::stored_later() const {
+  // The spool is for one store: no command on another takes it.
+  const auto place = store_path();
+  return place ? fmt::format("; the next joulery command on the store {} moves it in", printable(*place))
+               : "";
+}
+
 Result<std::unique_ptr<record::Store>> Application::open_store(StoreAccess access,
                                                                record::IngestReport* recovered) {
   JOULERY_ASSIGN(const std::string path, store_path());

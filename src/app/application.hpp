@@ -53,6 +53,8 @@ class Application {
   /// work is done. Makes the store's folder. User error if it can't be a store. The default place is not
   /// looked at: a read-only home is no reason not to meter.
   Status check_named_store() const;
+  /// What becomes of a run that waits in a spool, for a hint: "; the next joulery command on the store …".
+  std::string stored_later() const;
 
  private:
   Application() = default;

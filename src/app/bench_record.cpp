@@ -1,41 +1,65 @@
 #include "app/bench_record.hpp"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include "base/ids.hpp"
+#include "base/text.hpp"
 #include "meter/host.hpp"
 #include "power/power_model.hpp"
+#include "record/spool.hpp"
 #include "record/store.hpp"
 
 namespace joulery::app {
 namespace {
 
+/// A bench as it is kept.
+struct BenchRecord {
+  meter::HostFacts host;
+  record::Run run;
+  std::vector<record::Evidence> evidence;
+};
+
 class PutBench final : public record::Store::TransactionBody {
  public:
-  PutBench(const meter::HostFacts& host, const record::Run& run, const BenchEvidence& evidence)
-      : host_(host), run_(run), evidence_(evidence) {}
+  explicit PutBench(const BenchRecord& bench) : bench_(bench) {}
 
   Status run(record::Store& store) override {
-    JOULERY_CHECK_OK(store.put_host(host_.host));
-    JOULERY_CHECK_OK(store.put_boot(host_.boot));
-    JOULERY_CHECK_OK(store.put_run(run_));
-    record::Evidence document{.subject = "run:" + run_.id,
-                              .type = evidence_.type,
-                              .version = evidence_.version,
-                              .json = evidence_.json,
-                              .sha256 = sha256_hex(evidence_.json),
-                              .created_utc_ns = run_.end_utc_ns};
-    JOULERY_CHECK_OK(store.put_evidence(document));
-    for (const std::string& subject : evidence_.also_about) {
-      document.subject = subject;
-      JOULERY_CHECK_OK(store.put_evidence(document));
-    }
+    JOULERY_CHECK_OK(store.put_host(bench_.host.host));
+    JOULERY_CHECK_OK(store.put_boot(bench_.host.boot));
+    JOULERY_CHECK_OK(store.put_run(bench_.run));
+    for (const record::Evidence& evidence : bench_.evidence) JOULERY_CHECK_OK(store.put_evidence(evidence));
     return {};
   }
 
  private:
-  const meter::HostFacts& host_;
-  const record::Run& run_;
-  const BenchEvidence& evidence_;
+  const BenchRecord& bench_;
 };
+
+Status put_into_store(Application& application, const BenchRecord& bench) {
+  JOULERY_ASSIGN(const auto store, application.open_store(Application::StoreAccess::read_write));
+  PutBench put(bench);
+  return store->transaction(put);
+}
+
+/// Returns the file's path.
+Result<std::string> put_into_spool(Application& application, const BenchRecord& bench) {
+  JOULERY_ASSIGN(const std::string store, application.store_path());
+  JOULERY_ASSIGN(record::SpoolWriter writer,
+                 record::SpoolWriter::create(application.config().text("spool"), bench.run.id,
+                                             record::spool_tag(store)));
+  const auto write = [&]() -> Status {
+    JOULERY_CHECK_OK(writer.write_run(bench.run, bench.host.host, bench.host.boot, {}));
+    for (const record::Evidence& evidence : bench.evidence) JOULERY_CHECK_OK(writer.write_evidence(evidence));
+    return writer.write_end();
+  };
+  if (const Status written = write(); !written) {
+    // Half a bench is none.
+    ::unlink(writer.path().c_str());
+    return std::unexpected(written.error());
+  }
+  return writer.path();
+}
 
 meter::HostFacts this_host(Application& application) {
   const auto identity = power::read_machine_identity(application.sensors());
@@ -81,15 +105,33 @@ evaluate::SpeedHistory load_speed_history(Application& application) {
 }
 
 Status store_bench(Application& application, record::Run run, const BenchEvidence& evidence) {
-  const meter::HostFacts host = this_host(application);
-  run.experiment = application.config().text("run.experiment");
-  run.user = application.user();
-  run.host_id = host.host.id;
-  run.boot_id = host.boot.id;
-  run.tags["mlflow.runName"] = run.name;
-  JOULERY_ASSIGN(const auto store, application.open_store(Application::StoreAccess::read_write));
-  PutBench put(host, run, evidence);
-  return store->transaction(put);
+  BenchRecord bench{.host = this_host(application), .run = std::move(run), .evidence = {}};
+  bench.run.experiment = application.config().text("run.experiment");
+  bench.run.user = application.user();
+  bench.run.host_id = bench.host.host.id;
+  bench.run.boot_id = bench.host.boot.id;
+  bench.run.tags["mlflow.runName"] = bench.run.name;
+  std::vector<std::string> subjects{"run:" + bench.run.id};
+  subjects.insert(subjects.end(), evidence.also_about.begin(), evidence.also_about.end());
+  for (const std::string& subject : subjects) {
+    bench.evidence.push_back({.subject = subject,
+                              .type = evidence.type,
+                              .version = evidence.version,
+                              .json = evidence.json,
+                              .sha256 = sha256_hex(evidence.json),
+                              .created_utc_ns = bench.run.end_utc_ns});
+  }
+  const Status stored = put_into_store(application, bench);
+  if (stored) return stored;
+  Error error = stored.error();
+  error.kind = Error::Kind::environment;
+  const auto path = put_into_spool(application, bench);
+  error.message = fmt::format("the bench is not in the store{}: {}", path ? " yet" : "", error.message);
+  if (path) {
+    error.hint += fmt::format("{}it is safe in {}{}", error.hint.empty() ? "" : "; ", printable(*path),
+                              application.stored_later());
+  }
+  return std::unexpected(std::move(error));
 }
 
 }  // namespace joulery::app

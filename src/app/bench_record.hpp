@@ -49,7 +49,8 @@ constexpr const char* kModelBenchKind = "bench-model";
 evaluate::SpeedHistory load_speed_history(Application& application);
 
 /// Stores the run of a bench, on this host, of this user and in the experiment that the settings name, with
-/// the document as evidence: all of it or nothing.
+/// the document as evidence: all of it or nothing. What the store does not take waits in the spool for the
+/// next command on that store; then this is an environment error too, whose hint says where it is.
 Status store_bench(Application& application, record::Run run, const BenchEvidence& evidence);
 
 }  // namespace joulery::app

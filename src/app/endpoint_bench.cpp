@@ -199,8 +199,7 @@ Result<EndpointOutcome> bench_endpoint(Application& application, const EndpointR
                                              endpoint_document(request, outcome, {&point, 1}));
     point.stored = stored.has_value();
     if (!stored) {
-      outcome.warnings.push_back(
-          {fmt::format("the run is not in the store: {}", stored.error().message), stored.error().hint});
+      outcome.warnings.push_back({stored.error().message, stored.error().hint});
     }
   }
   outcome.document = endpoint_document(request, outcome, outcome.points);

@@ -105,9 +105,7 @@ bool store_run(Application& application, meter::SessionResult& result, const std
   if (spooled) {
     hint += fmt::format("{}the run is safe in {}{}", hint.empty() ? "" : "; ", printable(path),
                         document_spooled ? "" : ", but not how its figures are known");
-    // The spool is for one store: no command on another takes it.
-    if (const auto place = application.store_path(); comes_later && place)
-      hint += fmt::format("; the next joulery command on the store {} moves it in", printable(*place));
+    if (comes_later) hint += application.stored_later();
   }
   result.run.warnings.push_back({fmt::format("the run is {}{}: {}", missing,
                                              spooled && comes_later ? " yet" : "", stored.error().message),

@@ -104,12 +104,7 @@ VerbResult bench_model(app::Application& application, const Arguments& arguments
   const std::string text = rendered(application, outcome, format, output.has_value());
   JOULERY_CHECK_OK(output ? write_file_atomically(*output, text) : print(Stream::out, text));
   JOULERY_CHECK_OK(tell_what_is_lost(outcome, format, output));
-  if (!stored) {
-    print_error({.kind = Error::Kind::environment,
-                 .message = "the bench is not in the store: " + stored.error().message,
-                 .hint = stored.error().hint},
-                palette(application, Stream::err));
-  }
+  if (!stored) print_error(stored.error(), palette(application, Stream::err));
   for (const app::BenchProblem& problem : outcome.problems) {
     Error error = problem.error;
     error.message = fmt::format("{}: {}", problem.doing, error.message);

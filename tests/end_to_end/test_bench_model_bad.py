@@ -494,8 +494,17 @@ def test_a_store_without_room_costs_no_figures(joulery, classifier):
     with mounted(joulery.home / "disk", "size=64k") as disk:
         (disk / "filler").write_bytes(b"x" * 60_000)
         result = joulery("bench", classifier, *QUICK, "--store", disk / "j.db", "--json", code=3)
-        assert json.loads(result.stdout)["cpu_seconds_per_inference"]["value"] > 0
-        assert "not in the store" in result.stderr and "hint: " in result.stderr
+        document = json.loads(result.stdout)
+        assert document["cpu_seconds_per_inference"]["value"] > 0
+        assert "not in the store yet" in result.stderr
+        (waiting,) = (joulery.home / "spool").glob("*.spool")
+        assert str(waiting) in result.stderr and "the next joulery command on the store" in result.stderr
+        subprocess.run(["mount", "-o", "remount,size=16m", disk], check=True)
+        shown = joulery.json("show", document["run_id"], "--store", disk / "j.db", schema="show")
+        assert shown["run"]["status"] == "FINISHED"
+        metric = shown["run"]["metrics"]["joulery/cpu_seconds_per_inference"]
+        assert metric == document["cpu_seconds_per_inference"]["value"]
+        assert not waiting.exists()
 
 
 def test_a_store_that_is_none_is_told_first(joulery, classifier, tmp_path):
