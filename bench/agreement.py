@@ -20,7 +20,7 @@ def run(arguments, model, seed, home):
     environment = {**os.environ, "XDG_DATA_HOME": home}
     command = [arguments.binary, "bench", model, "--json", "--budget", f"{arguments.budget}s", "--seed", str(seed)]
     began = time.monotonic()
-    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     document = json.loads(result.stdout)
     figure = document["cpu_seconds_per_inference"]
     half_width = math.log(figure["high"] / figure["low"]) / 2
