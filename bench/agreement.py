@@ -4,6 +4,9 @@ For each model, pairs of runs one after the other. Two runs agree if the 95 % in
 made of the two runs' own intervals, covers 0. Runs that did not reach the target of ±2 % are counted apart.
 
     python3 bench/agreement.py --binary build/dev/bin/joulery --repetitions 40 MODEL…
+
+With --itself: does a model measured in turn with itself cost 1.00 times as much? How often do the ranges of the ratios of CPU
+time, wall time and energy cover 1?
 """
 
 import argparse
@@ -15,13 +18,27 @@ import tempfile
 import time
 
 
+def bench(arguments, model, seed, home, *flags):
+    environment = {**os.environ, "XDG_DATA_HOME": home}
+    command = [
+        arguments.binary,
+        "bench",
+        model,
+        "--json",
+        "--budget",
+        f"{arguments.budget}s",
+        "--seed",
+        str(seed),
+        *flags,
+    ]
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    return json.loads(result.stdout)
+
+
 def run(arguments, model, seed, home):
     """One run: CPU-seconds per inference, half-width of the interval of its logarithm, blocks, target reached."""
-    environment = {**os.environ, "XDG_DATA_HOME": home}
-    command = [arguments.binary, "bench", model, "--json", "--budget", f"{arguments.budget}s", "--seed", str(seed)]
     began = time.monotonic()
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
-    document = json.loads(result.stdout)
+    document = bench(arguments, model, seed, home)
     figure = document["cpu_seconds_per_inference"]
     half_width = math.log(figure["high"] / figure["low"]) / 2
     if arguments.runs:
@@ -53,11 +70,26 @@ def main():
     parser.add_argument("--repetitions", type=int, default=40)
     parser.add_argument("--budget", type=float, default=60)
     parser.add_argument("--runs", help="a file to which each run is appended as a line of JSON")
+    parser.add_argument("--itself", action="store_true", help="each model in turn with itself")
     parser.add_argument("models", nargs="+")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         for model in arguments.models:
-            measure(arguments, model, home)
+            (measure_with_itself if arguments.itself else measure)(arguments, model, home)
+
+
+def measure_with_itself(arguments, model, home):
+    """Prints one line for the model."""
+    names = ("cpu_ratio", "wall_ratio", "energy_ratio")
+    covered = dict.fromkeys(names, 0)
+    farthest = dict.fromkeys(names, 0.0)
+    for repetition in range(arguments.repetitions):
+        ratios = bench(arguments, model, repetition + 1, home, "--versus", model)["comparison"]
+        for name in names:
+            covered[name] += ratios[name]["low"] <= 1 <= ratios[name]["high"]
+            farthest[name] = max(farthest[name], abs(math.log(ratios[name]["value"])))
+    told = (f"{name} {covered[name]} (farthest {100 * farthest[name]:.2f} %)" for name in names)
+    print(f"{os.path.basename(model)}: of {arguments.repetitions} ranges these cover 1: {', '.join(told)}", flush=True)
 
 
 def measure(arguments, model, home):

@@ -5,6 +5,7 @@
 
 #include "base/ids.hpp"
 #include "base/text.hpp"
+#include "engine/core_speed.hpp"
 #include "meter/host.hpp"
 #include "power/power_model.hpp"
 #include "record/spool.hpp"
@@ -80,6 +81,10 @@ void MetricWriter::add(const std::string& key, double value, double low, double 
   add(key + "_high", high);
 }
 
+std::string core_probe(Application& application) {
+  return fmt::format("{}; {}", engine::speed_probe_name(), this_host(application).host.cpu_model);
+}
+
 evaluate::SpeedHistory load_speed_history(Application& application) {
   constexpr std::size_t kLast = 20;
   evaluate::SpeedHistory history;
@@ -91,8 +96,11 @@ evaluate::SpeedHistory load_speed_history(Application& application) {
                                            .max_results = kLast * 10});
   if (!runs) return history;
   const std::string host = this_host(application).host.id;
+  const std::string probe = core_probe(application);
   for (const record::Run& run : *runs) {
     if (run.host_id != host || history.hertz.size() == kLast) continue;
+    const auto tag = run.tags.find(kCoreProbeTag);
+    if (tag == run.tags.end() || tag->second != probe) continue;
     for (const record::LatestMetric& metric : run.metrics) {
       if (!(metric.point.value > 0)) continue;
       if (metric.key == std::string(record::kOwnMetricPrefix) + kCoreHertzMetric)

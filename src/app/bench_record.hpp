@@ -46,6 +46,9 @@ struct BenchEvidence {
 constexpr const char* kCoreHertzMetric = "core_hertz";
 constexpr const char* kCoreWorkMetric = "core_work_cycles";
 constexpr const char* kModelBenchKind = "bench-model";
+/// Cycles are compared among benches with the same: the probe and the CPU that it looked at.
+constexpr const char* kCoreProbeTag = "joulery.core_probe";
+std::string core_probe(Application& application);
 evaluate::SpeedHistory load_speed_history(Application& application);
 
 /// Stores the run of a bench, on this host, of this user and in the experiment that the settings name, with

@@ -88,7 +88,9 @@ class Bench {
         .load = [&side] { return side.load(); },
         .bind = [&side](engine::Session& session,
                         std::uint64_t block) { return side.feed[block % side.feed.size()].bind(session); },
-        .batch = side.batch};
+        .batch = side.batch,
+        .quiet_between_calls = side.request.options.streams == 1 &&
+                               !(side.request.options.spin && side.request.options.threads != 1)};
   }
 
   Status measure_sides() {
@@ -294,9 +296,20 @@ class Bench {
     }
   }
 
-  /// What a longer budget would have to be, as far as one can be given.
-  static std::string budget_hint(double seconds) {
+  /// What a longer budget would have to be, as far as one can be given. Repetition narrows all of
+  /// `half_width` but what two benches differ by.
+  std::string budget_hint(double half_width) const {
     constexpr double kLongest = 86400;
+    const double fixed = outcome_.measurement.speed.counts.empty() ? 0 : evaluate::kBetweenBenches;
+    const double target = request_.protocol.target_half_width;
+    if (target <= fixed) {
+      return fmt::format(
+          "no budget would do: two benches differ by {:.3g} %, which is part of each interval. Ask "
+          "for a --target above that",
+          100 * fixed);
+    }
+    const double times = (half_width * half_width - fixed * fixed) / (target * target - fixed * fixed);
+    const double seconds = times * outcome_.measurement.seconds;
     if (!(seconds <= kLongest))
       return "a longer --budget hardly helps: look for what disturbs, or raise --target";
     return fmt::format("--budget {:.0f}s would do if the machine stays as it is", std::ceil(seconds));
@@ -314,11 +327,10 @@ class Bench {
     }
     const double target = request_.protocol.target_half_width;
     if (widest > target) {
-      const double times = (widest / target) * (widest / target);
       warn(fmt::format("CPU-seconds are known to ±{:.1f} % only, not to ±{:.3g} %: the time was up after {}",
                        100 * widest, 100 * target,
                        format_count(double(blocks), some_disturbed ? "undisturbed blocks" : "blocks")),
-           budget_hint(times * outcome_.measurement.seconds));
+           budget_hint(widest));
     } else {
       warn(fmt::format("the time was up after {}, fewer than the {} that a figure is to rest on",
                        format_count(double(blocks), some_disturbed ? "undisturbed blocks" : "blocks"),

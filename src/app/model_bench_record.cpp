@@ -81,6 +81,7 @@ Status store_model_bench(Application& application, const ModelBenchRequest& requ
                   .metrics = {}};
   run.tags["joulery.kind"] = kModelBenchKind;
   add_speed(measured.speed, outcome.end_utc_ns, run);
+  if (!measured.speed.counts.empty()) run.tags[kCoreProbeTag] = core_probe(application);
   if (measured.window) run.tags["joulery.attribution"] = meter::tier_name(measured.window->tier);
   run.tags[record::kEnergyProvenanceTag] =
       measured.subjects[0].energy.known ? provenance_name(measured.subjects[0].energy.total.provenance())

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace joulery::engine {
@@ -17,6 +18,9 @@ struct CoreSpeed {
   double work_cycles = 0;
 };
 
+/// What cycles of the work can be compared among: which work it is, and what made machine code of it.
+std::string speed_probe_name();
+
 /// Looks at the speed of the core that the calling thread is on, in less than 20 µs.
 class SpeedProbe {
  public:
@@ -26,7 +30,7 @@ class SpeedProbe {
  private:
   /// Four numbers in a register, which every CPU that we build for has, so that the work is the same on all.
   using FourFloats = float __attribute__((vector_size(16)));
-  std::int64_t work_ns() const;
+  void work(int passes) const;
 
   std::vector<FourFloats> weights_;
   std::vector<FourFloats> factors_;

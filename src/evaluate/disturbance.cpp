@@ -8,7 +8,7 @@ namespace {
 
 /// Of a bench: so many of its moments, three at least, were as quiet to this part. No CPU is faster than it
 /// is, so that few are enough; what is lower still and by itself is an error of the clock.
-constexpr double kQuiet = 0.02;
+constexpr double kQuiet = 0.05;
 constexpr std::size_t kLeastQuiet = 3;
 constexpr double kAsQuiet = 0.02;
 /// Of benches: a quarter of them. One on a machine that was busy throughout does not change it, and after a

@@ -59,27 +59,51 @@ Quantity<Unit> per_inference(const Quantity<Unit>& sum, double inferences,
 
 }  // namespace
 
-InferenceEnergy energy_per_inference(const EnergySum& sum, const std::optional<Figure>& cpu,
+void EnergySum::add(const meter::MeteredWindow& window, double window_inferences, double cpu_seconds) {
+  // The window's own count: kept in ticks it is coarse, and so is then, by as much, its share of energy.
+  if (window.cpu_seconds > 0 && cpu_seconds > 0) window_inferences *= window.cpu_seconds / cpu_seconds;
+  inferences += window_inferences;
+  active += window.energy_active;
+  idle_share += window.energy_idle_share;
+  total += window.energy;
+  machine += window.energy_machine;
+  carbon += window.carbon;
+  totals.begin_group();
+  totals.values.push_back(window_inferences > 0 ? window.energy.value() / window_inferences : 0);
+}
+
+std::optional<Figure> repeated_energy(const EnergySum& sum, const std::optional<Figure>& cpu, double level,
+                                      std::uint64_t seed) {
+  return sum.totals.groups() > 1 ? grouped_mean(sum.totals, level, seed) : cpu;
+}
+
+std::optional<Figure> repeated_energy_ratio(const EnergySum& a, const EnergySum& b,
+                                            const std::optional<Figure>& cpu_ratio, double level,
+                                            std::uint64_t seed) {
+  const bool paired = a.totals.groups() > 1 && a.totals.groups() == b.totals.groups();
+  return paired ? grouped_ratio(a.totals, b.totals, level, seed) : cpu_ratio;
+}
+
+InferenceEnergy energy_per_inference(const EnergySum& sum, const std::optional<Figure>& repeated,
                                      const std::optional<Figure>& wall) {
   return {.known = true,
-          .active = per_inference(sum.active, sum.inferences, cpu),
-          .idle_share = per_inference(sum.idle_share, sum.inferences, cpu),
-          .total = per_inference(sum.total, sum.inferences, cpu),
+          .active = per_inference(sum.active, sum.inferences, repeated),
+          .idle_share = per_inference(sum.idle_share, sum.inferences, repeated),
+          .total = per_inference(sum.total, sum.inferences, repeated),
           .machine_known = true,
           .machine = per_inference(sum.machine, sum.inferences, wall),
-          .carbon = per_inference(sum.carbon, sum.inferences, cpu),
+          .carbon = per_inference(sum.carbon, sum.inferences, repeated),
           .idle_basis = {}};
 }
 
 std::optional<Quantity<Ratio>> energy_ratio(const InferenceEnergy& a, const InferenceEnergy& b,
-                                            const std::optional<Figure>& cpu_ratio) {
+                                            const std::optional<Figure>& repeated) {
   if (!a.known || !b.known || !(a.total.value() > 0)) return std::nullopt;
   const auto systematic = [](const Quantity<Joules>& energy) {
     return Quantity<Joules>(without_random_part(energy.untyped()));
   };
   const Quantity<Ratio> quotient = ratio(systematic(b.total), systematic(a.total));
-  return quotient +
-         Quantity<Ratio>(0, Provenance::measured, relative_deviation(cpu_ratio) * quotient.value());
+  return quotient + Quantity<Ratio>(0, Provenance::measured, relative_deviation(repeated) * quotient.value());
 }
 
 }  // namespace joulery::evaluate

@@ -5,6 +5,7 @@
 
 #include "base/quantity.hpp"
 #include "evaluate/grouped_mean.hpp"
+#include "meter/window_meter.hpp"
 
 namespace joulery::evaluate {
 
@@ -27,17 +28,32 @@ struct EnergySum {
   double inferences = 0;
   Quantity<Joules> active, idle_share, total, machine;
   Quantity<GramsCo2e> carbon;
+  /// Total energy per inference, a group for each window.
+  GroupedValues totals;
+
+  /// `inferences` were made in `cpu_seconds` of the window's, both in its blocks; the rest of its CPU time
+  /// went into looks at the core and into messages, and its energy goes with CPU time. Without any CPU time,
+  /// all of its energy is theirs.
+  void add(const meter::MeteredWindow& window, double window_inferences, double cpu_seconds);
 };
 
+/// How well energy per inference is known from repetition: by its windows, which differ by what blocks differ
+/// by and by how energy is shared out besides. Of a single window only `cpu` tells.
+std::optional<Figure> repeated_energy(const EnergySum& sum, const std::optional<Figure>& cpu, double level,
+                                      std::uint64_t seed);
+/// Of b's over a's, window by window in pairs; of a single pair `cpu_ratio` tells.
+std::optional<Figure> repeated_energy_ratio(const EnergySum& a, const EnergySum& b,
+                                            const std::optional<Figure>& cpu_ratio, double level,
+                                            std::uint64_t seed);
+
 /// What windows of one bench rest on is the same, each by a range of its own: one range for each source, by
-/// the energy of the windows. What blocks differ by in CPU time (`cpu`), or the machine in wall time, they
-/// differ by in energy: the random part of the ranges. `sum.inferences` > 0.
-InferenceEnergy energy_per_inference(const EnergySum& sum, const std::optional<Figure>& cpu,
+/// the energy of the windows. The random part of the ranges is as `repeated` and, for what the machine drew,
+/// `wall` say. `sum.inferences` > 0.
+InferenceEnergy energy_per_inference(const EnergySum& sum, const std::optional<Figure>& repeated,
                                      const std::optional<Figure>& wall);
 
-/// b's total over a's; what its random part is says the ratio of CPU times of pairs, where drift cancels.
-/// Nothing if one of them is unknown, or a's is 0.
+/// b's total over a's, with the random part of `repeated`. Nothing if one of them is unknown, or a's is 0.
 std::optional<Quantity<Ratio>> energy_ratio(const InferenceEnergy& a, const InferenceEnergy& b,
-                                            const std::optional<Figure>& cpu_ratio);
+                                            const std::optional<Figure>& repeated);
 
 }  // namespace joulery::evaluate

@@ -26,7 +26,8 @@ EnergySum measured_sum(double joules, double inferences) {
           .idle_share = energy,
           .total = energy,
           .machine = energy,
-          .carbon = Quantity<GramsCo2e>(joules / 10, Provenance::measured)};
+          .carbon = Quantity<GramsCo2e>(joules / 10, Provenance::measured),
+          .totals = {}};
 }
 
 TEST(InferenceEnergy, OneSourceHasOneRangeHoweverManyWindows) {
@@ -37,6 +38,49 @@ TEST(InferenceEnergy, OneSourceHasOneRangeHoweverManyWindows) {
   EXPECT_DOUBLE_EQ(energy.total.value(), 4);
   EXPECT_NEAR(range.low, 4 * (0.5 * 30 + 0.9 * 10) / 40, 1e-9);
   EXPECT_NEAR(range.high, 4 * (2.0 * 30 + 1.2 * 10) / 40, 1e-9);
+}
+
+meter::MeteredWindow window(double joules, double cpu_seconds) {
+  meter::MeteredWindow window;
+  window.energy = Quantity<Joules>(joules, Provenance::measured);
+  window.cpu_seconds = cpu_seconds;
+  return window;
+}
+
+TEST(InferenceEnergy, OfAWindowWhatWentIntoItsBlocksCounts) {
+  EnergySum sum;
+  // A tenth of the CPU time went into something else, and so did a tenth of the energy.
+  sum.add(window(11, 1.1), 100, 1);
+  EXPECT_NEAR(energy_per_inference(sum, {}, {}).total.value(), 0.1, 1e-12);
+  // Ticks that were counted twice brought energy twice.
+  sum.add(window(22, 2.2), 100, 1);
+  EXPECT_NEAR(sum.totals.values.at(0), 0.1, 1e-12);
+  EXPECT_NEAR(sum.totals.values.at(1), 0.1, 1e-12);
+  EnergySum unseen;
+  unseen.add(window(5, 0), 100, 0);
+  EXPECT_NEAR(energy_per_inference(unseen, {}, {}).total.value(), 0.05, 1e-12);
+}
+
+TEST(InferenceEnergy, IsKnownAsWellAsItsWindowsAgree) {
+  EnergySum a;
+  EnergySum b;
+  const std::optional<Figure> cpu = figure(1, 0.001, 0.95);
+  a.add(window(10, 1), 100, 1);
+  b.add(window(12, 1), 100, 1);
+  EXPECT_NEAR(repeated_energy(a, cpu, 0.95, 1)->relative_half_width(), 0.001, 1e-9) << "one window";
+  EXPECT_NEAR(repeated_energy_ratio(a, b, cpu, 0.95, 1)->relative_half_width(), 0.001, 1e-9);
+  for (int i = 0; i < 9; ++i) {
+    const double drift = 1 + 0.1 * (i % 3);
+    a.add(window(10 * drift, 1), 100, 1);
+    b.add(window(12 * drift * (i % 2 == 0 ? 1.02 : 0.98), 1), 100, 1);
+  }
+  const auto of_a = repeated_energy(a, cpu, 0.95, 1);
+  EXPECT_GT(of_a->relative_half_width(), 0.03);
+  EXPECT_LT(of_a->relative_half_width(), 0.12);
+  const auto ratio = repeated_energy_ratio(a, b, cpu, 0.95, 1);
+  EXPECT_GT(ratio->relative_half_width(), 0.005) << "pairs differ by more than CPU time does";
+  EXPECT_LT(ratio->relative_half_width(), 0.03) << "what drifts hits both";
+  EXPECT_NEAR(ratio->value, 1.2, 0.02);
 }
 
 TEST(InferenceEnergy, RepetitionMakesItsRangeAsWideAsThatOfCpuTimeAtAnyLevel) {

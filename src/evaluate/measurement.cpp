@@ -87,9 +87,8 @@ class Measurement {
     std::unique_ptr<meter::WindowMeter> window;
     engine::ProcessUsage usage;
     std::uint64_t calls_before = 0;
-    /// What blocks of this process took, and what came on top: looks at the core's speed above all.
-    double block_seconds = 0;
-    double other_seconds = 0;
+    /// CPU time of its blocks.
+    double block_cpu_seconds = 0;
   };
 
   double elapsed() const { return seconds_of(world_.clock.monotonic_ns() - start_ns_); }
@@ -139,7 +138,10 @@ class Measurement {
   }
 
   /// Under arrivals a CPU sleeps and wakes, and how it does is part of what is asked: all counts as it was.
-  bool looks_at_core() const { return protocol_.arrivals == Arrivals::closed_loop; }
+  bool looks_at_core() const {
+    return protocol_.arrivals == Arrivals::closed_loop &&
+           std::ranges::all_of(subjects_, &Subject::quiet_between_calls);
+  }
 
   void judge_blocks() {
     if (!looks_at_core()) return;
@@ -265,9 +267,13 @@ class Measurement {
     SubjectResult& subject = result_.subjects[i];
     if (running.window) {
       meter::MeteredWindow window = running.window->stop();
-      // The window holds looks at the core's speed too, which are none of the model's.
-      const double others = running.block_seconds > 0 ? running.other_seconds / running.block_seconds : 0;
-      add_energy(i, window, static_cast<double>(subject.calls - running.calls_before) * (1 + others));
+      // Those of the other windows say the same, with other numbers.
+      if (result_.warnings.empty()) result_.warnings = window.warnings;
+      energy_known_ = energy_known_ && window.energy_known();
+      if (energy_known_) {
+        const auto calls = static_cast<double>(subject.calls - running.calls_before);
+        energies_[i].add(window, calls * static_cast<double>(subject.batch), running.block_cpu_seconds);
+      }
       // Windows of two subjects are about the same time.
       if (i == 0) {
         result_.surroundings.steal_seconds += window.steal_seconds;
@@ -282,20 +288,6 @@ class Measurement {
     JOULERY_ASSIGN(const engine::ProcessUsage usage, running.session->usage());
     subject.peak_resident_bytes = std::max(subject.peak_resident_bytes, usage.peak_resident_bytes);
     return {};
-  }
-
-  void add_energy(std::size_t i, const meter::MeteredWindow& window, double calls) {
-    // Those of the other windows say the same, with other numbers.
-    if (result_.warnings.empty()) result_.warnings = window.warnings;
-    energy_known_ = energy_known_ && window.energy_known();
-    if (!energy_known_) return;
-    EnergySum& sum = energies_[i];
-    sum.inferences += calls * static_cast<double>(result_.subjects[i].batch);
-    sum.active += window.energy_active;
-    sum.idle_share += window.energy_idle_share;
-    sum.total += window.energy;
-    sum.machine += window.energy_machine;
-    sum.carbon += window.carbon;
   }
 
   /// 0: none. All slices are kept: of a long measurement there are no more.
@@ -332,14 +324,11 @@ class Measurement {
   Status run_block(std::size_t i, Running& running) {
     JOULERY_CHECK_OK(subjects_[i].bind(*running.session, block_number_));
     const engine::BlockPlan plan = plan_block();
-    const std::int64_t before = world_.clock.monotonic_ns();
     JOULERY_ASSIGN(engine::BlockResult block, running.session->run_block(plan));
-    const double passed = seconds_of(world_.clock.monotonic_ns() - before);
     if (looks_at_core() && block.slices.empty())
       return internal_error("a block without a look at the core's speed");
     SubjectResult& subject = result_.subjects[i];
-    running.block_seconds += block.wall_seconds;
-    running.other_seconds += std::max(0.0, passed - block.wall_seconds);
+    running.block_cpu_seconds += block.cpu_seconds;
     subject.slices.push_back({std::move(block.slices), std::move(block.speeds)});
     const auto inferences = static_cast<double>(block.calls) * static_cast<double>(subject.batch);
     subject.cpu_blocks.values.push_back(block.cpu_seconds / inferences);
@@ -361,8 +350,10 @@ class Measurement {
       subject.wall_seconds_as_run = grouped_mean(subject.wall_blocks, protocol_.level, protocol_.seed);
       std::ranges::sort(subject.latencies_ns);
       if (!energy_known_ || !(energies_[i].inferences > 0)) continue;
-      subject.energy =
-          energy_per_inference(energies_[i], subject.cpu_seconds_as_run, subject.wall_seconds_as_run);
+      subject.energy = energy_per_inference(
+          energies_[i],
+          repeated_energy(energies_[i], subject.cpu_seconds_as_run, protocol_.level, protocol_.seed),
+          subject.wall_seconds_as_run);
       // Windows of two subjects are about the same time: what the machine drew was for both.
       subject.energy.machine_known = result_.subjects.size() == 1;
       if (result_.window) subject.energy.idle_basis = result_.window->idle_basis;
@@ -375,7 +366,10 @@ class Measurement {
       const CountedTimes of_b = times_of(b);
       result_.cpu_ratio = ratio_of(of_a.cpu, of_b.cpu);
       result_.wall_ratio = ratio_of(of_a.wall, of_b.wall);
-      result_.energy_ratio = energy_ratio(a.energy, b.energy, result_.cpu_ratio);
+      const auto as_run = grouped_ratio(a.cpu_blocks, b.cpu_blocks, protocol_.level, protocol_.seed);
+      result_.energy_ratio = energy_ratio(
+          a.energy, b.energy,
+          repeated_energy_ratio(energies_[0], energies_[1], as_run, protocol_.level, protocol_.seed));
     }
     result_.seconds = elapsed();
   }

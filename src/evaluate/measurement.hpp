@@ -57,6 +57,9 @@ struct Subject {
   std::function<Status(engine::Session&, std::uint64_t block)> bind;
   /// Inferences of one call.
   std::int64_t batch = 1;
+  /// False if other threads of its own are busy beside the calling one between calls (several streams, or
+  /// waiting ones that spin): what a look at the core would show is then itself.
+  bool quiet_between_calls = true;
 };
 
 /// From nothing to the first answer, once for each process.
@@ -96,9 +99,9 @@ struct SubjectResult {
   /// Per inference, in the order in which the blocks ran.
   GroupedValues cpu_blocks;
   GroupedValues wall_blocks;
-  /// The same blocks in slices; empty ones under arrivals.
+  /// The same blocks in slices; empty ones if nobody looked at the core.
   std::vector<SlicedBlock> slices;
-  /// Of what was undisturbed, at the machine's usual clock; under arrivals of all, as it was.
+  /// Of what was undisturbed, at the machine's usual clock; if nobody looked at the core of all, as it was.
   std::optional<Figure> cpu_seconds;
   std::optional<Figure> wall_seconds;
   /// Of all blocks, as they were.
@@ -119,7 +122,7 @@ struct SubjectResult {
 
 struct MeasurementResult {
   std::vector<SubjectResult> subjects;
-  /// Of no block under arrivals.
+  /// Of no block under arrivals, or if a subject is not quiet between calls: then nobody looks at the core.
   SpeedReport speed;
   /// Second over first, if there are two: pairs of blocks in ABBA order, what was undisturbed of them.
   std::optional<Figure> cpu_ratio;

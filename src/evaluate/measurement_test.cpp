@@ -483,6 +483,17 @@ TEST(Measure, UnderArrivalsTimesAreAsTheyWere) {
   }
 }
 
+TEST(Measure, NobodyLooksAtACoreThatASubjectKeepsBusyItself) {
+  MadeUpWorld made_up;
+  std::vector subjects{made_up.subject("A"), made_up.subject("B")};
+  subjects[1].quiet_between_calls = false;
+  const auto result = measure(subjects, {.budget_seconds = 30}, made_up.world());
+  ASSERT_TRUE(result && result->cpu_ratio);
+  for (const engine::BlockPlan& plan : made_up.plans) EXPECT_EQ(plan.slice_seconds, 0);
+  EXPECT_TRUE(result->speed.counts.empty());
+  EXPECT_EQ(result->subjects[0].cpu_seconds->value, result->subjects[0].cpu_seconds_as_run->value);
+}
+
 TEST(Measure, ABlockWithoutALookAtTheCoreIsAnError) {
   MadeUpWorld made_up;
   made_up.looks = false;
