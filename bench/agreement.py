@@ -80,7 +80,7 @@ def main():
 
 def measure_with_itself(arguments, model, home):
     """Prints one line for the model."""
-    names = ("cpu_ratio", "wall_ratio", "energy_ratio")
+    names = ("cpu_seconds_ratio", "wall_seconds_ratio", "energy_ratio")
     covered = dict.fromkeys(names, 0)
     farthest = dict.fromkeys(names, 0.0)
     for repetition in range(arguments.repetitions):
