@@ -224,6 +224,27 @@ def test_what_ai_energy_score_reads(benched):
     assert own["provenance"] == beside["energy_per_inference_joules"]["provenance"]
 
 
+@pytest.mark.parametrize("flags", [(), ("--rate", "50")])
+def test_every_format_says_the_same_of_how_a_figure_is_known(benched, flags):
+    joulery = benched.joulery
+    text = bench(joulery, joulery.home / "other.onnx", *flags).stdout
+    markdown = bench(joulery, joulery.home / "other.onnx", *flags, "--format", "markdown").stdout
+    ours = json.loads(bench(joulery, joulery.home / "other.onnx", *flags, "--json").stdout)
+    rows = {
+        "CPU time": "cpu_seconds_per_inference",
+        "wall time": "wall_seconds_per_inference",
+        "energy": "energy_per_inference_joules",
+        "without idle": "energy_active_per_inference_joules",
+        "whole machine": "energy_machine_per_inference_joules",
+        "carbon": "carbon_per_inference_gco2e",
+    }
+    for shown in (text, markdown):
+        lines = [line.strip(" |") for line in shown.splitlines()]
+        for row, key in rows.items():
+            line = next(line for line in lines if line.startswith(row + " "))
+            assert line.endswith(" " + ours[key]["provenance"]), row
+
+
 def metrics_of(joulery, run):
     metrics = joulery.json("show", run, schema="show")["run"]["metrics"]
     return {key.removeprefix("joulery/"): value for key, value in metrics.items()}
