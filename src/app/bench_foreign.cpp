@@ -109,7 +109,8 @@ Json own_json(const ModelBenchOutcome& outcome) {
                                   static_cast<std::uint64_t>(outcome.measurement.subjects[0].batch)},
       {"gpu_took_part", gpu},
       {"energy_per_1000_queries_watt_hours", energy.known ? scaled(energy.total) : Json(nullptr)},
-      {"energy_machine_per_1000_queries_watt_hours", energy.known ? scaled(energy.machine) : Json(nullptr)}};
+      {"energy_machine_per_1000_queries_watt_hours",
+            energy.known && energy.machine_known ? scaled(energy.machine) : Json(nullptr)}};
   own["note"] =
       gpu ? "figures of one inference, times 1000; total counts GPUs alone"
           : "no GPU took part: total counts GPUs alone and is 0, which is no score; the CPU's energy "

@@ -67,9 +67,10 @@ void write_energy_cards(const evaluate::InferenceEnergy& energy, const std::stri
              "its share of idle included", page);
   write_card("Energy without idle", prefix + "energy_active_per_inference_joules",
              report_figure(energy.active, "J"), "what it adds to a machine that runs anyway", page);
-  write_card("Energy of the whole machine", prefix + "energy_machine_per_inference_joules",
-             report_figure(energy.machine, "J"), "all that was drawn meanwhile, other programs included",
-             page);
+  if (energy.machine_known)
+    write_card("Energy of the whole machine", prefix + "energy_machine_per_inference_joules",
+               report_figure(energy.machine, "J"), "all that was drawn meanwhile, other programs included",
+               page);
   write_card("Carbon of the electricity", prefix + "carbon_per_inference_gco2e",
              report_figure(energy.carbon, "g"), "CO2 and other gases, as CO2e", page);
 }

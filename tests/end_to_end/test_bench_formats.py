@@ -224,6 +224,17 @@ def test_what_ai_energy_score_reads(benched):
     assert own["provenance"] == beside["energy_per_inference_joules"]["provenance"]
 
 
+def test_what_two_draw_together_is_in_no_format(benched):
+    both = json.loads(benched.versus_json.read_text())
+    assert both["energy_machine_per_inference_joules"] is None
+    assert not any("energy_machine" in key for key in check_page(benched.versus_page).figures)
+    joulery = benched.joulery
+    other = joulery.home / "other.onnx"
+    score = json.loads(bench(joulery, other, "--versus", other, "--format", "aienergyscore").stdout)["joulery"]
+    assert score["energy_machine_per_1000_queries_watt_hours"] is None
+    assert score["energy_per_1000_queries_watt_hours"]["value"] > 0
+
+
 @pytest.mark.parametrize("flags", [(), ("--rate", "50")])
 def test_every_format_says_the_same_of_how_a_figure_is_known(benched, flags):
     joulery = benched.joulery
