@@ -129,7 +129,7 @@ TextTable speed_table(const app::ModelBenchOutcome& outcome) {
     row.push_back(bounds);
     table.push_back(std::move(row));
   }
-  add_row(table, outcome, "throughput", "batch over wall time of a call", [&](std::size_t i) {
+  add_row(table, outcome, "throughput", "inferences, from the mean wall time", [&](std::size_t i) {
     return subjects[i].wall_seconds && subjects[i].wall_seconds->value > 0
                ? app::rate_text(1 / subjects[i].wall_seconds->value)
                : std::string("–");

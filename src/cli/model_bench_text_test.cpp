@@ -50,5 +50,11 @@ TEST(ModelBenchText, SidesThatAreKnownInOtherWaysAreBothTold) {
   EXPECT_THAT(row_of(text, "carbon"), EndsWith(" assumed / no sensor and no model"));
 }
 
+TEST(ModelBenchText, ThroughputSaysWhatItIs) {
+  const app::ModelBenchOutcome outcome = app::outcome_of_one();
+  EXPECT_THAT(row_of(model_bench_text(outcome, {}, kWidth), "throughput"),
+              EndsWith("50/s  inferences, from the mean wall time"));
+}
+
 }  // namespace
 }  // namespace joulery::cli

@@ -224,6 +224,28 @@ def test_what_ai_energy_score_reads(benched):
     assert own["provenance"] == beside["energy_per_inference_joules"]["provenance"]
 
 
+@pytest.mark.parametrize("flags", [("--rate", "50"), ("--streams", "2", "--batch", "4"), ()])
+def test_other_formats_do_not_contradict_ours(benched, flags):
+    joulery = benched.joulery
+    model = joulery.home / "other.onnx"
+    bench(joulery, model, *flags, "--format", "optimum", "--output", "o.json")
+    ours = json.loads((joulery.home / "o.ranges.json").read_text())
+    forward = json.loads((joulery.home / "o.json").read_text())["forward"]
+    assert forward["throughput"]["value"] == pytest.approx(ours["throughput_per_second"])
+    assert forward["latency"]["p50"] == pytest.approx(ours["latency_p50_seconds"], rel=0.05)
+    bench(joulery, model, *flags, "--format", "aienergyscore", "--output", "a.json")
+    ours = json.loads((joulery.home / "a.ranges.json").read_text())
+    summary = json.loads((joulery.home / "a.json").read_text())["summary"]
+    rate = summary["total_prompts"] / summary["total_duration_seconds"]
+    assert rate == pytest.approx(ours["throughput_per_second"])
+    # A mean lies among the quantiles, but for a few calls that took very long.
+    assert summary["avg_latency_seconds"] < 5 * ours["latency_p99_seconds"]
+    if "--rate" in flags:
+        assert ours["throughput_per_second"] == pytest.approx(50, rel=0.3)
+        # Calls of this model are much shorter than the time between two.
+        assert summary["avg_latency_seconds"] < 0.5 / 50
+
+
 def test_what_two_draw_together_is_in_no_format(benched):
     both = json.loads(benched.versus_json.read_text())
     assert both["energy_machine_per_inference_joules"] is None
