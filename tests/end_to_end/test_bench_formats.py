@@ -276,6 +276,9 @@ def test_every_format_says_the_same_of_how_a_figure_is_known(benched, flags):
         for row, key in rows.items():
             line = next(line for line in lines if line.startswith(row + " "))
             assert line.endswith(" " + ours[key]["provenance"]), row
+    page = joulery.home / "known.html"
+    bench(joulery, joulery.home / "other.onnx", *flags, "--format", "html", "--output", page)
+    assert f"Times are {ours['cpu_seconds_per_inference']['provenance']}" in check_page(page).words
 
 
 def metrics_of(joulery, run):
