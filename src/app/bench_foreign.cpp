@@ -65,6 +65,20 @@ std::vector<double> call_seconds(const evaluate::SubjectResult& result) {
   return seconds;
 }
 
+/// The same as in the document; 0 if unknown. Not the calls' latencies: several streams make calls at a time,
+/// and between arrivals there are pauses.
+double seconds_per_inference(const evaluate::SubjectResult& result) {
+  return result.wall_seconds ? result.wall_seconds->value : 0;
+}
+
+/// Of all calls, those beyond kMostValues too.
+double mean_latency(const evaluate::SubjectResult& result) {
+  if (result.latencies_ns.empty()) return 0;
+  double sum = 0;
+  for (const std::int64_t latency : result.latencies_ns) sum += static_cast<double>(latency) * 1e-9;
+  return sum / static_cast<double>(result.latencies_ns.size());
+}
+
 Json phase_json(Json latency) {
   return {{"memory", nullptr},
           {"latency", std::move(latency)},
@@ -101,15 +115,15 @@ Json scaled(const Quantity<Joules>& each) {
 Json own_json(const ModelBenchOutcome& outcome) {
   const evaluate::InferenceEnergy& energy = outcome.measurement.subjects[0].energy;
   const bool gpu = gpu_share(outcome) > 0;
-  Json own{
-      {"version", version()},
-      {"run_id", outcome.run_id},
-      {"queries", kQueries},
-      {"inferences_measured", outcome.measurement.subjects[0].calls *
-                                  static_cast<std::uint64_t>(outcome.measurement.subjects[0].batch)},
-      {"gpu_took_part", gpu},
-      {"energy_per_1000_queries_watt_hours", energy.known ? scaled(energy.total) : Json(nullptr)},
-      {"energy_machine_per_1000_queries_watt_hours", energy.known ? scaled(energy.machine) : Json(nullptr)}};
+  Json own{{"version", version()},
+           {"run_id", outcome.run_id},
+           {"queries", kQueries},
+           {"inferences_measured", outcome.measurement.subjects[0].calls *
+                                       static_cast<std::uint64_t>(outcome.measurement.subjects[0].batch)},
+           {"gpu_took_part", gpu},
+           {"energy_per_1000_queries_watt_hours", energy.known ? scaled(energy.total) : Json(nullptr)},
+           {"energy_machine_per_1000_queries_watt_hours",
+            energy.known && energy.machine_known ? scaled(energy.machine) : Json(nullptr)}};
   own["note"] =
       gpu ? "figures of one inference, times 1000; total counts GPUs alone"
           : "no GPU took part: total counts GPUs alone and is 0, which is no score; the CPU's energy "
@@ -135,10 +149,8 @@ std::string optimum_report(const ModelBenchOutcome& outcome) {
   }
   Json forward = phase_json(latency_json(call_seconds(result)));
   forward["memory"] = memory_json(result);
-  if (!forward["latency"].is_null() && forward["latency"]["mean"].get<double>() > 0) {
-    const double mean = forward["latency"]["mean"].get<double>();
-    forward["throughput"] = {{"unit", "samples/s"}, {"value", static_cast<double>(result.batch) / mean}};
-  }
+  if (const double seconds = seconds_per_inference(result); seconds > 0)
+    forward["throughput"] = {{"unit", "samples/s"}, {"value", 1 / seconds}};
   add_energy(outcome, forward);
   const Json report{{"load_model", phase_json(latency_json(std::move(load)))},
                     {"first_forward", phase_json(latency_json(std::move(first)))},
@@ -152,8 +164,6 @@ std::string ai_energy_score_summary(const ModelBenchOutcome& outcome) {
   const bool known = result.energy.known;
   const double watt_hours =
       known ? result.energy.total.value() * gpu_share(outcome) * kQueries / kJoulesPerWattHour : 0;
-  const double seconds = result.wall_seconds_as_run ? result.wall_seconds_as_run->value : 0;
-  const double latency = seconds * static_cast<double>(result.batch);
   const Json summary{
       {"units", "Wh"},
       {"total", watt_hours},
@@ -171,8 +181,8 @@ std::string ai_energy_score_summary(const ModelBenchOutcome& outcome) {
        {{"total_prompts", kQueries},
         {"successful_prompts", kQueries},
         {"failed_prompts", 0},
-        {"total_duration_seconds", kQueries * seconds},
-        {"avg_latency_seconds", latency},
+        {"total_duration_seconds", kQueries * seconds_per_inference(result)},
+        {"avg_latency_seconds", mean_latency(result)},
         {"total_tokens", 0},
         {"total_prompt_tokens", 0},
         {"total_completion_tokens", 0},

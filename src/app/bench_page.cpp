@@ -67,9 +67,10 @@ void write_energy_cards(const evaluate::InferenceEnergy& energy, const std::stri
              "its share of idle included", page);
   write_card("Energy without idle", prefix + "energy_active_per_inference_joules",
              report_figure(energy.active, "J"), "what it adds to a machine that runs anyway", page);
-  write_card("Energy of the whole machine", prefix + "energy_machine_per_inference_joules",
-             report_figure(energy.machine, "J"), "all that was drawn meanwhile, other programs included",
-             page);
+  if (energy.machine_known)
+    write_card("Energy of the whole machine", prefix + "energy_machine_per_inference_joules",
+               report_figure(energy.machine, "J"), "all that was drawn meanwhile, other programs included",
+               page);
   write_card("Carbon of the electricity", prefix + "carbon_per_inference_gco2e",
              report_figure(energy.carbon, "g"), "CO2 and other gases, as CO2e", page);
 }
@@ -152,9 +153,22 @@ std::string cost_sentence(const ModelBenchOutcome& outcome, std::size_t side) {
   return text + ". ";
 }
 
+/// As the worst known of them is.
+std::string times_sentence(const ModelBenchOutcome& outcome) {
+  std::optional<Provenance> worst;
+  for (const evaluate::SubjectResult& side : outcome.measurement.subjects) {
+    for (const auto* figure : {&side.cpu_seconds, &side.wall_seconds})
+      if (*figure) worst = std::max(worst.value_or((*figure)->provenance), (*figure)->provenance);
+  }
+  if (!worst) return "Times are unknown. ";
+  return fmt::format(
+      "Times are {}{}. ", provenance_name(*worst),
+      *worst == Provenance::derived ? ": measured, and scaled to the machine\u2019s usual clock" : "");
+}
+
 std::string sure_sentence(const ModelBenchOutcome& outcome) {
   const evaluate::SubjectResult& first = outcome.measurement.subjects[0];
-  std::string text = "Times are measured. ";
+  std::string text = times_sentence(outcome);
   if (first.cpu_seconds && first.cpu_seconds->has_interval)
     text +=
         fmt::format("CPU time is known to \u00b1{:.1f} %. ", 100 * first.cpu_seconds->relative_half_width());

@@ -57,6 +57,13 @@ std::string rendered(app::Application& application, const app::EndpointOutcome& 
                        text_width(Stream::out));
 }
 
+/// Where to read why requests failed.
+std::string reasons_hint(const std::string& format, const std::optional<std::string>& output) {
+  const std::string where = output ? fmt::format(" in {}", printable(*output)) : "";
+  if (format == "json") return fmt::format("'errors' of each of the 'loads'{} says why they failed", where);
+  return fmt::format("the table{} says why each of them failed", where);
+}
+
 }  // namespace
 
 VerbResult bench_endpoint(app::Application& application, const Arguments& arguments) {
@@ -80,7 +87,7 @@ VerbResult bench_endpoint(app::Application& application, const Arguments& argume
   const bool any = std::ranges::any_of(
       outcome.points, [](const app::EndpointPoint& point) { return point.figures.completed > 0; });
   if (any) return kExitOk;
-  return environment_error("no request went through", "the table says why each of them failed");
+  return environment_error("no request went through", reasons_hint(format, output));
 }
 
 }  // namespace joulery::cli

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -58,10 +59,33 @@ void add_row(TextTable& table, const app::ModelBenchOutcome& outcome, const char
   table.push_back(std::move(row));
 }
 
-std::string energy_known(const app::ModelBenchOutcome& outcome) {
-  const evaluate::InferenceEnergy& energy = outcome.measurement.subjects[0].energy;
-  if (outcome.measurement.subjects[0].calls == 0) return "nothing was measured";
-  return energy.known ? provenance_name(energy.total.provenance()) : "no sensor and no model";
+/// How a figure is known: once if all sides have it the same way, else of each.
+template <class Known>
+std::string known_of(const app::ModelBenchOutcome& outcome, Known known) {
+  std::vector<std::string> ways;
+  for (const evaluate::SubjectResult& side : outcome.measurement.subjects) ways.push_back(known(side));
+  if (std::ranges::count(ways, ways[0]) == std::ssize(ways)) return ways[0];
+  return fmt::format("{}", fmt::join(ways, " / "));
+}
+
+void add_time(TextTable& table, const app::ModelBenchOutcome& outcome, const char* name,
+              std::optional<evaluate::Figure> evaluate::SubjectResult::* figure) {
+  const auto& sides = outcome.measurement.subjects;
+  add_row(table, outcome, name,
+          known_of(outcome, [&](const evaluate::SubjectResult& side) { return figure_known(side.*figure); }),
+          [&](std::size_t i) { return figure_text(sides[i].*figure); });
+}
+
+template <class Unit>
+void add_energy(TextTable& table, const app::ModelBenchOutcome& outcome, const char* name,
+                Quantity<Unit> evaluate::InferenceEnergy::* figure, const char* unit) {
+  const auto& sides = outcome.measurement.subjects;
+  const std::string how = known_of(outcome, [&](const evaluate::SubjectResult& side) -> std::string {
+    if (side.calls == 0) return "nothing was measured";
+    return side.energy.known ? provenance_name((side.energy.*figure).provenance()) : "no sensor and no model";
+  });
+  add_row(table, outcome, name, how,
+          [&](std::size_t i) { return quantity_text(sides[i].energy.known, sides[i].energy.*figure, unit); });
 }
 
 TextTable cost_table(const app::ModelBenchOutcome& outcome) {
@@ -70,26 +94,14 @@ TextTable cost_table(const app::ModelBenchOutcome& outcome) {
   for (std::size_t i = 0; i < subjects.size(); ++i) table[0].emplace_back(i == 0 ? "A" : "B");
   if (subjects.size() == 1) table[0][1] = "";
   table[0].emplace_back("how known");
-  add_row(table, outcome, "CPU time", figure_known(subjects[0].cpu_seconds),
-          [&](std::size_t i) { return figure_text(subjects[i].cpu_seconds); });
-  add_row(table, outcome, "wall time", figure_known(subjects[0].wall_seconds),
-          [&](std::size_t i) { return figure_text(subjects[i].wall_seconds); });
-  const std::string how = energy_known(outcome);
-  add_row(table, outcome, "energy", how, [&](std::size_t i) {
-    return quantity_text(subjects[i].energy.known, subjects[i].energy.total, "J");
-  });
-  add_row(table, outcome, "  without idle", how, [&](std::size_t i) {
-    return quantity_text(subjects[i].energy.known, subjects[i].energy.active, "J");
-  });
+  add_time(table, outcome, "CPU time", &evaluate::SubjectResult::cpu_seconds);
+  add_time(table, outcome, "wall time", &evaluate::SubjectResult::wall_seconds);
+  add_energy(table, outcome, "energy", &evaluate::InferenceEnergy::total, "J");
+  add_energy(table, outcome, "  without idle", &evaluate::InferenceEnergy::active, "J");
   // Two sides draw it together.
-  if (subjects.size() == 1) {
-    add_row(table, outcome, "  whole machine", how, [&](std::size_t i) {
-      return quantity_text(subjects[i].energy.known, subjects[i].energy.machine, "J");
-    });
-  }
-  add_row(table, outcome, "carbon", how, [&](std::size_t i) {
-    return quantity_text(subjects[i].energy.known, subjects[i].energy.carbon, "g");
-  });
+  if (subjects.size() == 1)
+    add_energy(table, outcome, "  whole machine", &evaluate::InferenceEnergy::machine, "J");
+  add_energy(table, outcome, "carbon", &evaluate::InferenceEnergy::carbon, "g");
   return table;
 }
 
@@ -117,7 +129,7 @@ TextTable speed_table(const app::ModelBenchOutcome& outcome) {
     row.push_back(bounds);
     table.push_back(std::move(row));
   }
-  add_row(table, outcome, "throughput", "batch over wall time of a call", [&](std::size_t i) {
+  add_row(table, outcome, "throughput", "inferences, from the mean wall time", [&](std::size_t i) {
     return subjects[i].wall_seconds && subjects[i].wall_seconds->value > 0
                ? app::rate_text(1 / subjects[i].wall_seconds->value)
                : std::string("–");

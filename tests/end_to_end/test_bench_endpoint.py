@@ -351,6 +351,71 @@ def test_errors_before_the_load(joulery, serve):
     assert any("2 models" in warning["text"] for warning in several["warnings"])
 
 
+PAGE = "<!DOCTYPE html><html><title>Welcome</title></html>"
+
+
+@pytest.mark.parametrize(
+    ("path", "flags", "asked"),
+    [
+        ("", (), "GET {}/v1/models"),
+        ("/v1", ("--model", "m"), "POST {}/v1/chat/completions"),
+        ("/v1", ("--model", "m", "--no-stream"), "POST {}/v1/chat/completions"),
+        ("/v1/completions", ("--model", "m"), "POST {}/v1/completions"),
+        ("/v2/models/m", (), "GET {}/v2/models/m"),
+    ],
+)
+def test_a_server_of_another_kind_is_told(joulery, serve, path, flags, asked):
+    other = "the Open Inference Protocol" if "/v2" in path else "OpenAI-compatible"
+    for kind, body in (("text/html; charset=utf-8", PAGE), ("application/json", '{"hello": "world"}')):
+        url = serve(always=[kind, body])
+        error = joulery("bench", url + path, *flags, "--no-energy", code=3).stderr
+        said, hint = error.split("hint:")
+        assert f"{url} is no " in said and other in said, error
+        assert kind.split(";")[0] in said and "stream_cut" not in said
+        assert asked.format(url) in said and asked.format(url) in hint
+        # How to name another one.
+        assert "/v1/chat/completions" in hint and "/v2/models/NAME" in hint
+        assert ("--model" in hint) == (not flags and "/v2" not in path)
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+@pytest.mark.parametrize(("path", "flags"), [("/v1", ()), ("/v1", ("--model", "m")), ("/v2/models/m", ())])
+def test_a_web_server_that_refuses_is_told_shortly(joulery, serve, path, flags, status):
+    url = serve(always=["text/html", PAGE, status])
+    error = joulery("bench", url + path, *flags, "--no-energy", code=3).stderr
+    assert f"status {status}: a web page" in error, error
+    assert "<html>" not in error
+    assert f"asked {'POST' if flags else 'GET'} {url}" in error and "/v2/models/NAME" in error, error
+
+
+def test_a_server_that_speaks_no_http_is_told(joulery, serve):
+    url = serve(babble="SSH-2.0-OpenSSH_9.2\r\n")
+    for path, flags in (("/v1", ()), ("/v1", ("--model", "m")), ("/v2/models/m", ())):
+        error = joulery("bench", url + path, *flags, "--no-energy", code=3).stderr
+        assert f"asked {'POST' if flags else 'GET'} {url}" in error and "/v2/models/NAME" in error, error
+
+
+def test_a_stream_that_is_cut_is_no_other_kind_of_server(joulery, serve):
+    begun = 'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+    error = joulery("bench", serve(always=["text/event-stream", begun]), "--model", "m", code=3).stderr
+    assert "stream_cut" in error and "is no OpenAI-compatible" not in error
+
+
+@pytest.mark.parametrize(
+    "flags", [("--json",), ("--format", "json", "--output", "b.json"), ("--format", "markdown"), ()]
+)
+def test_where_the_reasons_of_failures_are(joulery, serve, tmp_path, flags):
+    url = serve(fail_every=2, failure="503")
+    result = joulery("bench", url, "--requests", 1, "--warmup", 0, "--no-energy", *flags, code=3)
+    if flags[:1] in (("--json",), ("--format",)) and "markdown" not in flags:
+        document = json.loads(result.stdout or (tmp_path / "b.json").read_text())
+        assert document["loads"][0]["errors"][0]["kind"] == "http_503"
+        assert "'errors'" in result.stderr and "'loads'" in result.stderr and "table" not in result.stderr
+        assert ("b.json" in result.stderr) == ("b.json" in flags)
+    else:
+        assert "http_503" in result.stdout and "the table says why" in result.stderr
+
+
 def test_tables_for_people(joulery, serve, tmp_path):
     options = {"fail_every": 5, "failure": "503", "burn_ms": 10}
     flags = ("--concurrency", "1,2", "--requests", "10", "--slo", "e2e:5s")

@@ -224,6 +224,63 @@ def test_what_ai_energy_score_reads(benched):
     assert own["provenance"] == beside["energy_per_inference_joules"]["provenance"]
 
 
+@pytest.mark.parametrize("flags", [("--rate", "50"), ("--streams", "2", "--batch", "4"), ()])
+def test_other_formats_do_not_contradict_ours(benched, flags):
+    joulery = benched.joulery
+    model = joulery.home / "other.onnx"
+    bench(joulery, model, *flags, "--format", "optimum", "--output", "o.json")
+    ours = json.loads((joulery.home / "o.ranges.json").read_text())
+    forward = json.loads((joulery.home / "o.json").read_text())["forward"]
+    assert forward["throughput"]["value"] == pytest.approx(ours["throughput_per_second"])
+    assert forward["latency"]["p50"] == pytest.approx(ours["latency_p50_seconds"], rel=0.05)
+    bench(joulery, model, *flags, "--format", "aienergyscore", "--output", "a.json")
+    ours = json.loads((joulery.home / "a.ranges.json").read_text())
+    summary = json.loads((joulery.home / "a.json").read_text())["summary"]
+    rate = summary["total_prompts"] / summary["total_duration_seconds"]
+    assert rate == pytest.approx(ours["throughput_per_second"])
+    # A mean lies among the quantiles, but for a few calls that took very long.
+    assert summary["avg_latency_seconds"] < 5 * ours["latency_p99_seconds"]
+    if "--rate" in flags:
+        assert ours["throughput_per_second"] == pytest.approx(50, rel=0.3)
+        # Calls of this model are much shorter than the time between two.
+        assert summary["avg_latency_seconds"] < 0.5 / 50
+
+
+def test_what_two_draw_together_is_in_no_format(benched):
+    both = json.loads(benched.versus_json.read_text())
+    assert both["energy_machine_per_inference_joules"] is None
+    assert not any("energy_machine" in key for key in check_page(benched.versus_page).figures)
+    joulery = benched.joulery
+    other = joulery.home / "other.onnx"
+    score = json.loads(bench(joulery, other, "--versus", other, "--format", "aienergyscore").stdout)["joulery"]
+    assert score["energy_machine_per_1000_queries_watt_hours"] is None
+    assert score["energy_per_1000_queries_watt_hours"]["value"] > 0
+
+
+@pytest.mark.parametrize("flags", [(), ("--rate", "50")])
+def test_every_format_says_the_same_of_how_a_figure_is_known(benched, flags):
+    joulery = benched.joulery
+    text = bench(joulery, joulery.home / "other.onnx", *flags).stdout
+    markdown = bench(joulery, joulery.home / "other.onnx", *flags, "--format", "markdown").stdout
+    ours = json.loads(bench(joulery, joulery.home / "other.onnx", *flags, "--json").stdout)
+    rows = {
+        "CPU time": "cpu_seconds_per_inference",
+        "wall time": "wall_seconds_per_inference",
+        "energy": "energy_per_inference_joules",
+        "without idle": "energy_active_per_inference_joules",
+        "whole machine": "energy_machine_per_inference_joules",
+        "carbon": "carbon_per_inference_gco2e",
+    }
+    for shown in (text, markdown):
+        lines = [line.strip(" |") for line in shown.splitlines()]
+        for row, key in rows.items():
+            line = next(line for line in lines if line.startswith(row + " "))
+            assert line.endswith(" " + ours[key]["provenance"]), row
+    page = joulery.home / "known.html"
+    bench(joulery, joulery.home / "other.onnx", *flags, "--format", "html", "--output", page)
+    assert f"Times are {ours['cpu_seconds_per_inference']['provenance']}" in check_page(page).words
+
+
 def metrics_of(joulery, run):
     metrics = joulery.json("show", run, schema="show")["run"]["metrics"]
     return {key.removeprefix("joulery/"): value for key, value in metrics.items()}

@@ -15,6 +15,8 @@ models                   names that it lists
 extensions               that the Open Inference Protocol's server says it has
 shape, datatype          of the input x of the model "double"; datatype "none": it lists no inputs
 burn_ms                  CPU time that each request takes
+always                   [content type, body] or [content type, body, status] of every answer: another kind of server
+babble                   what it says to every request instead of HTTP
 tls                      folder with certificate.pem and key.pem
 """
 
@@ -66,6 +68,19 @@ class Double:
         return True
 
     async def answer(self, method, path, headers, body, writer):
+        if "babble" in self.options:
+            writer.write(self.options["babble"].encode())
+            await writer.drain()
+            return False
+        if "always" in self.options:
+            kind, text, *status = self.options["always"]
+            body = text.encode()
+            writer.write(
+                f"HTTP/1.1 {(status or [200])[0]} X\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            )
+            writer.write(body)
+            await writer.drain()
+            return True
         if self.get("key", None) and headers.get("authorization") != "Bearer " + self.options["key"]:
             return await self.reply(writer, 401, {"error": {"message": "no key"}})
         if method == "GET":
