@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
+#include <set>
 #include <span>
 
 #include "app/bench_engine.hpp"
@@ -12,6 +14,7 @@
 #include "bundle/deployment.hpp"
 #include "engine/evaluator.hpp"
 #include "engine/options.hpp"
+#include "onnx/body_costs.hpp"
 #include "onnx/cost.hpp"
 #include "onnx/real_shapes.hpp"
 
@@ -201,35 +204,60 @@ struct CountedRun {
   std::int64_t samples = 1;
 };
 
-/// A run of one sample where that can be, because that of a large batch needs its memory.
-Result<CountedRun> count_run(const BenchSide& side) {
+Result<CountedRun> count_run(const BenchSide& side, std::span<const onnx::Tensor> inputs,
+                             std::int64_t samples) {
   const onnx::Model& model = side.file.model();
   engine::EngineEvaluator evaluator(*side.engine);
+  JOULERY_ASSIGN(const onnx::RealShapes real, onnx::real_shapes(model, inputs, evaluator));
+  const onnx::BodyCosts bodies = onnx::body_costs(model, inputs, real.shapes, evaluator);
+  return CountedRun{onnx::model_cost(model, real.shapes, bodies), samples};
+}
+
+/// A run of one sample where that can be, because that of a large batch needs its memory.
+Result<CountedRun> count_smallest_run(const BenchSide& side) {
   const std::vector<onnx::Tensor> inputs = tensors_of(side);
   if (side.batch > 1) {
     if (const auto single = first_sample(side, inputs)) {
-      if (const auto shapes = onnx::real_shapes(model, *single, evaluator))
-        return CountedRun{onnx::model_cost(model, shapes->shapes), 1};
+      if (auto counted = count_run(side, *single, 1)) return counted;
     }
   }
-  JOULERY_ASSIGN(const onnx::RealShapes shapes, onnx::real_shapes(model, inputs, evaluator));
-  return CountedRun{onnx::model_cost(model, shapes.shapes), side.batch};
+  return count_run(side, inputs, side.batch);
+}
+
+/// The operators that hide what they multiply, by type: "1 of 7 operators (Loop)".
+std::string uncounted_text(const onnx::ModelCost& cost) {
+  constexpr std::size_t kMostTypes = 5;
+  std::set<std::string> types;
+  for (const std::size_t node : cost.without_macs) types.insert(printable(cost.operators[node].op_type));
+  std::string names;
+  for (const std::string& type : types | std::views::take(kMostTypes))
+    names += (names.empty() ? "" : ", ") + type;
+  return fmt::format("{} of {} operators ({}{})", cost.without_macs.size(), cost.operators.size(), names,
+                     types.size() > kMostTypes ? ", …" : "");
 }
 
 /// Parameters, and MACs with the shapes of a real run.
 void fill_cost(BenchSide& side, SubjectFacts& facts, std::vector<meter::Warning>& warnings) {
-  const auto run = count_run(side);
+  const auto run = count_smallest_run(side);
   const onnx::ModelCost cost =
       run ? run->cost : onnx::model_cost(side.file.model(), onnx::declared_shapes(side.file.model()));
   facts.parameters = cost.parameters;
   facts.weight_bytes = cost.total_weight_bytes();
-  facts.uncounted_operators = cost.uncounted.size();
-  if (run) {
-    facts.macs = cost.macs / static_cast<std::uint64_t>(run->samples);
-  } else {
+  facts.uncounted_operators = cost.without_macs.size();
+  if (!run) {
     warnings.push_back(
         {fmt::format("operations were not counted: {}", run.error().message), run.error().hint});
+    return;
   }
+  const std::uint64_t counted = cost.macs / static_cast<std::uint64_t>(run->samples);
+  if (cost.without_macs.empty()) {
+    facts.macs = counted;
+    return;
+  }
+  warnings.push_back(
+      {fmt::format("how many MACs {} takes is unknown: at least {}, without those of {}",
+                   printable(side.file.name()), counted, uncounted_text(cost)),
+       "trips and branches that depend on the input have no count, nor have calls of functions"});
 }
 
 }  // namespace

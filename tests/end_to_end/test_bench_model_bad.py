@@ -309,6 +309,102 @@ def test_more_threads_than_the_machine_has_a_use_for(joulery, classifier):
         assert "4096 threads" in message and "are possible here" in message
 
 
+# Models whose operators hold graphs.
+
+SQUARE = numpy.random.default_rng(5).normal(0, 1, (8, 8)).astype("f4")
+FLOAT, WHOLE, TRUTH = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+
+
+def graph(nodes, inputs, outputs):
+    def ports(side):
+        return [helper.make_tensor_value_info(name, type, shape) for name, type, shape in side]
+
+    return helper.make_graph(nodes, "body", ports(inputs), ports(outputs))
+
+
+def loop_model(path, *, trips, condition, shape=(1, 8), work="MatMul"):
+    """x goes through w in each trip; `condition` makes "again" of what the body has."""
+    work = {
+        "MatMul": [helper.make_node("MatMul", ["h", "w"], ["next"])],
+        "growing": [helper.make_node("MatMul", ["h", "w"], ["m"]), helper.make_node("Concat", ["m", "h"], ["next"], axis=0)],
+        "nothing": [helper.make_node("Relu", ["h"], ["next"])],
+    }[work]
+    inputs = [("i", WHOLE, []), ("go", TRUTH, []), ("h", FLOAT, None)]
+    body = graph([*work, condition], inputs, [("again", TRUTH, []), ("next", FLOAT, None)])
+    nodes = [helper.make_node("Loop", ["trips", "truth", "x"], ["y"], body=body)]
+    constants = [("w", SQUARE), ("truth", numpy.array(True)), ("limit", numpy.array(5, "i8"))]
+    ports = [("x", list(shape))]
+    if trips is None:
+        ports.append(("trips", [], WHOLE))
+    else:
+        constants.append(("trips", numpy.array(trips, "i8")))
+    return save(path, nodes, ports, [("y", [None, 8])], constants)
+
+
+ALWAYS = helper.make_node("Identity", ["go"], ["again"])
+UNTIL_FIVE = helper.make_node("Less", ["i", "limit"], ["again"])
+
+
+def scan_model(path, steps):
+    """A state that meets the weights once for each step of x [1, steps, 8]."""
+    nodes = [
+        helper.make_node("MatMul", ["state", "w"], ["m"]),
+        helper.make_node("Add", ["m", "frame"], ["next"]),
+        helper.make_node("Identity", ["next"], ["out"]),
+    ]
+    state = [("state", FLOAT, [1, 8]), ("frame", FLOAT, [1, 8])]
+    body = graph(nodes, state, [("next", FLOAT, [1, 8]), ("out", FLOAT, [1, 8])])
+    scan = helper.make_node(
+        "Scan", ["zero", "x"], ["last", "y"], body=body, num_scan_inputs=1, scan_input_axes=[1], scan_output_axes=[1]
+    )
+    zero = ("zero", numpy.zeros((1, 8), "f4"))
+    return save(path, [scan], [("x", [1, steps, 8])], [("y", [1, steps, 8])], [("w", SQUARE), zero])
+
+
+def branch_model(path, *widths):
+    """As many products in each branch as its number says; which is taken is up to the input."""
+
+    def branch(width):
+        nodes, last = [], "x"
+        for i in range(width):
+            nodes.append(helper.make_node("MatMul", [last, "w"], [f"m{i}"]))
+            last = f"m{i}"
+        nodes.append(helper.make_node("Relu", [last], ["r"]))
+        return graph(nodes, [], [("r", FLOAT, None)])
+
+    nodes = [
+        helper.make_node("ReduceSum", ["x"], ["s"], keepdims=0),
+        helper.make_node("Greater", ["s", "half"], ["c"]),
+        helper.make_node("If", ["c"], ["y"], then_branch=branch(widths[0]), else_branch=branch(widths[1])),
+    ]
+    return save(path, nodes, [("x", [1, 8])], [("y", [1, 8])], [("w", SQUARE), ("half", numpy.array(0.5, "f4"))])
+
+
+def test_macs_of_bodies_are_counted_by_trip_or_are_unknown(joulery, tmp_path):
+    path = tmp_path / "model.onnx"
+    flags = ("--constant", "trips=3")
+    cases = {
+        "loop": (lambda: loop_model(path, trips=10, condition=ALWAYS), (), 640),
+        "no trip": (lambda: loop_model(path, trips=0, condition=ALWAYS), (), 0),
+        "ends early": (lambda: loop_model(path, trips=10, condition=UNTIL_FIVE), (), None),
+        "open trips": (lambda: loop_model(path, trips=None, condition=ALWAYS), flags, None),
+        "growing": (lambda: loop_model(path, trips=4, condition=ALWAYS, work="growing"), (), None),
+        "no product": (lambda: loop_model(path, trips=None, condition=UNTIL_FIVE, work="nothing"), flags, 0),
+        "scan": (lambda: scan_model(path, 25), (), 25 * 64),
+        "equal branches": (lambda: branch_model(path, 2, 2), (), 128),
+        "other branch": (lambda: branch_model(path, 2, 1), (), None),
+    }
+    for name, (make, flags, macs) in cases.items():
+        make()
+        document = bench(joulery, path, *flags, budget="0.2s")
+        assert document["model"]["macs_per_inference"] == macs, name
+        assert document["model"]["uncounted_operators"] == (1 if macs is None else 0), name
+        told = [warning["text"] for warning in document["warnings"] if "MACs" in warning["text"]]
+        assert bool(told) == (macs is None) and all("at least 0, without" in text for text in told), name
+    text = joulery("bench", path, *QUICK).stdout
+    assert "unknown: at least 0, without those of 1 of 3 operators (If)" in " ".join(text.split())
+
+
 # Data that do not fit.
 
 
