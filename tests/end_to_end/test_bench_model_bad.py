@@ -244,7 +244,10 @@ def test_a_model_of_one_batch_size(joulery, samples, tmp_path):
 def steps_model(path):
     """x [10, 1, 4]: ten steps of one sequence, and no batch in front."""
     generator = numpy.random.default_rng(4)
-    weights = [("w", generator.normal(0, 1, (1, 32, 4)).astype("f4")), ("r", generator.normal(0, 1, (1, 32, 8)).astype("f4"))]
+    weights = [
+        ("w", generator.normal(0, 1, (1, 32, 4)).astype("f4")),
+        ("r", generator.normal(0, 1, (1, 32, 8)).astype("f4")),
+    ]
     nodes = [helper.make_node("LSTM", ["x", "w", "r"], ["", "y"], hidden_size=8)]
     return save(path, nodes, [("x", [10, 1, 4])], [("y", [1, 1, 8])], weights)
 
@@ -326,7 +329,10 @@ def loop_model(path, *, trips, condition, shape=(1, 8), work="MatMul"):
     """x goes through w in each trip; `condition` makes "again" of what the body has."""
     work = {
         "MatMul": [helper.make_node("MatMul", ["h", "w"], ["next"])],
-        "growing": [helper.make_node("MatMul", ["h", "w"], ["m"]), helper.make_node("Concat", ["m", "h"], ["next"], axis=0)],
+        "growing": [
+            helper.make_node("MatMul", ["h", "w"], ["m"]),
+            helper.make_node("Concat", ["m", "h"], ["next"], axis=0),
+        ],
         "nothing": [helper.make_node("Relu", ["h"], ["next"])],
     }[work]
     inputs = [("i", WHOLE, []), ("go", TRUTH, []), ("h", FLOAT, None)]
