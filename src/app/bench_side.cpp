@@ -3,14 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
+#include <set>
 #include <span>
 
 #include "app/bench_engine.hpp"
+#include "app/bench_limits.hpp"
 #include "base/dynamic_library.hpp"
 #include "base/text.hpp"
 #include "bundle/deployment.hpp"
 #include "engine/evaluator.hpp"
 #include "engine/options.hpp"
+#include "onnx/body_costs.hpp"
 #include "onnx/cost.hpp"
 #include "onnx/real_shapes.hpp"
 
@@ -53,8 +57,8 @@ Status check_shapes(const BenchSide& side) {
 }
 
 /// The shape that was asked for an input; null if none was.
-engine::ShapeOverride* asked_shape(const engine::Port& port, std::size_t inputs,
-                                   engine::SessionOptions& options) {
+template <class Options>
+auto* asked_shape(const engine::Port& port, std::size_t inputs, Options& options) {
   const auto found = std::ranges::find_if(options.shapes, [&](const engine::ShapeOverride& shape) {
     return shape.input == port.name || (shape.input.empty() && inputs == 1);
   });
@@ -88,8 +92,76 @@ std::int64_t settle_batch(std::span<const engine::Port> declared, engine::Sessio
   return batch;
 }
 
-/// Parameters, and MACs with the shapes of a real run.
-void fill_cost(BenchSide& side, SubjectFacts& facts, std::vector<meter::Warning>& warnings) {
+/// What begins with a fixed dimension that is not the batch, such as the steps of a sequence, and was asked
+/// for as it is: each call takes one such.
+bool is_whole(const BenchSide& side, std::size_t input) {
+  const engine::Port& port = side.declared[input];
+  return port.shape.rank() > 0 && port.shape[0] > 1 && port.shape[0] != side.batch &&
+         asked_shape(port, side.declared.size(), side.request.options) != nullptr;
+}
+
+/// Made-up samples do not tell if a fixed first dimension is the batch, so that the user must.
+Status check_first_dimensions(const BenchSide& side, std::span<const data::Constant> constants) {
+  const engine::Port* first = nullptr;
+  std::string shapes;
+  for (std::size_t i = 0; i < side.inputs.size(); ++i) {
+    const engine::Port& port = side.inputs[i];
+    const bool is_constant =
+        std::ranges::any_of(constants, [&](const auto& constant) { return constant.input == port.name; });
+    // A single dimension is a sample rather than a batch of numbers.
+    const bool is_clear = port.shape.rank() < 2 || port.shape[0] <= 1 || port.shape[0] == side.batch;
+    if (is_clear || is_constant || is_whole(side, i)) continue;
+    if (first == nullptr) first = &port;
+    shapes += (shapes.empty() ? "" : " ") + shape_example(port, side.batch);
+  }
+  if (first == nullptr) return {};
+  const bool open_batch =
+      std::ranges::any_of(side.declared, [](const engine::Port& port) { return is_open(port, 0); });
+  return user_error(
+      fmt::format("{} fixes the first dimension of input '{}', {}, and does not say if that is the batch",
+                  printable(side.file.name()), printable(first->name), first->shape.text()),
+      open_batch
+          ? fmt::format("give {} if each call takes it whole, or --constant '{}=0' if it is the same for "
+                        "all samples",
+                        shapes, printable(first->name))
+          : fmt::format("give --batch {} if it is the batch, or {} if a call is one inference",
+                        first->shape[0], shapes));
+}
+
+/// Threads that the machine runs at a time.
+std::uint64_t processors_of(const std::string& cpuinfo) {
+  std::uint64_t count = 0;
+  for (std::size_t at = 0; at != std::string::npos; at = cpuinfo.find("\nprocessor", at + 1))
+    count += at > 0 || cpuinfo.starts_with("processor") ? 1 : 0;
+  return std::max<std::uint64_t>(count, 1);
+}
+
+/// The bytes of a call before anything of that size is allocated.
+Status check_size(const BenchSide& side, std::span<const engine::Port> inputs) {
+  std::vector<engine::Port> outputs = side.file.declared_outputs();
+  for (engine::Port& port : outputs) {
+    if (is_open(port, 0)) port.shape.set(0, side.batch);
+  }
+  return check_call_size(inputs, outputs, side.batch);
+}
+
+/// The same where only the data tell the shape.
+Status check_size_of_data(const BenchSide& side, data::Dataset& dataset) {
+  const auto is_known = [](const engine::Port& port) { return port.shape.is_known(); };
+  if (std::ranges::all_of(side.inputs, is_known)) return {};
+  JOULERY_ASSIGN(const data::Batch* sample, dataset.read(1));
+  std::vector<engine::Port> inputs = side.inputs;
+  for (std::size_t i = 0; sample->count > 0 && i < inputs.size(); ++i) {
+    if (is_known(inputs[i])) continue;
+    const bool grows = is_open(side.declared[i], 0);
+    inputs[i].shape = sample->inputs[i].shape;
+    if (grows && inputs[i].shape.rank() > 0) inputs[i].shape.set(0, side.batch);
+  }
+  JOULERY_CHECK_OK(check_size(side, inputs));
+  return dataset.rewind();
+}
+
+std::vector<onnx::Tensor> tensors_of(const BenchSide& side) {
   std::vector<onnx::Tensor> inputs;
   const std::vector<data::TensorView> views = side.feed[0].views();
   for (std::size_t i = 0; i < views.size(); ++i) {
@@ -98,23 +170,94 @@ void fill_cost(BenchSide& side, SubjectFacts& facts, std::vector<meter::Warning>
     tensor.data_type = engine::onnx_type_of(views[i].type);
     tensor.dims.assign(views[i].shape.dimensions().begin(), views[i].shape.dimensions().end());
     tensor.storage = onnx::TensorStorage::raw;
-    tensor.data =
-        onnx::SharedBytes::copy_of({reinterpret_cast<const std::uint8_t*>(views[i].data), views[i].bytes});
+    // The feed outlives it.
+    tensor.data = {nullptr, {reinterpret_cast<const std::uint8_t*>(views[i].data), views[i].bytes}};
     inputs.push_back(std::move(tensor));
   }
+  return inputs;
+}
+
+/// The first sample of a batch; nothing if an input does not say by its shape how it is made of samples.
+std::optional<std::vector<onnx::Tensor>> first_sample(const BenchSide& side,
+                                                      std::vector<onnx::Tensor> inputs) {
+  bool any_by_sample = false;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const engine::Port& port = side.declared[i];
+    onnx::Tensor& tensor = inputs[i];
+    const bool has_batch = !tensor.dims.empty() && tensor.dims[0] == side.batch;
+    if (has_batch && !is_open(port, 0)) return std::nullopt;
+    for (std::size_t j = has_batch ? 1 : 0; j < tensor.dims.size(); ++j) {
+      if (is_open(port, j) && (!has_batch || tensor.dims[j] == side.batch)) return std::nullopt;
+    }
+    if (!has_batch) continue;
+    any_by_sample = true;
+    tensor.dims[0] = 1;
+    tensor.data = tensor.data.part(0, tensor.data.size() / static_cast<std::size_t>(side.batch));
+  }
+  if (!any_by_sample) return std::nullopt;
+  return inputs;
+}
+
+/// What a run costs, and how many inferences it is.
+struct CountedRun {
+  onnx::ModelCost cost;
+  std::int64_t samples = 1;
+};
+
+Result<CountedRun> count_run(const BenchSide& side, std::span<const onnx::Tensor> inputs,
+                             std::int64_t samples) {
+  const onnx::Model& model = side.file.model();
   engine::EngineEvaluator evaluator(*side.engine);
-  const auto shapes = onnx::real_shapes(side.file.model(), inputs, evaluator);
+  JOULERY_ASSIGN(const onnx::RealShapes real, onnx::real_shapes(model, inputs, evaluator));
+  const onnx::BodyCosts bodies = onnx::body_costs(model, inputs, real.shapes, evaluator);
+  return CountedRun{onnx::model_cost(model, real.shapes, bodies), samples};
+}
+
+/// A run of one sample where that can be, because that of a large batch needs its memory.
+Result<CountedRun> count_smallest_run(const BenchSide& side) {
+  const std::vector<onnx::Tensor> inputs = tensors_of(side);
+  if (side.batch > 1) {
+    if (const auto single = first_sample(side, inputs)) {
+      if (auto counted = count_run(side, *single, 1)) return counted;
+    }
+  }
+  return count_run(side, inputs, side.batch);
+}
+
+/// The operators that hide what they multiply, by type: "1 of 7 operators (Loop)".
+std::string uncounted_text(const onnx::ModelCost& cost) {
+  constexpr std::size_t kMostTypes = 5;
+  std::set<std::string> types;
+  for (const std::size_t node : cost.without_macs) types.insert(printable(cost.operators[node].op_type));
+  std::string names;
+  for (const std::string& type : types | std::views::take(kMostTypes))
+    names += (names.empty() ? "" : ", ") + type;
+  return fmt::format("{} of {} operators ({}{})", cost.without_macs.size(), cost.operators.size(), names,
+                     types.size() > kMostTypes ? ", …" : "");
+}
+
+/// Parameters, and MACs with the shapes of a real run.
+void fill_cost(BenchSide& side, SubjectFacts& facts, std::vector<meter::Warning>& warnings) {
+  const auto run = count_smallest_run(side);
   const onnx::ModelCost cost =
-      onnx::model_cost(side.file.model(), shapes ? shapes->shapes : onnx::declared_shapes(side.file.model()));
+      run ? run->cost : onnx::model_cost(side.file.model(), onnx::declared_shapes(side.file.model()));
   facts.parameters = cost.parameters;
   facts.weight_bytes = cost.total_weight_bytes();
-  facts.uncounted_operators = cost.uncounted.size();
-  if (shapes) {
-    facts.macs = cost.macs / static_cast<std::uint64_t>(side.batch);
-  } else {
+  facts.uncounted_operators = cost.without_macs.size();
+  if (!run) {
     warnings.push_back(
-        {fmt::format("operations were not counted: {}", shapes.error().message), shapes.error().hint});
+        {fmt::format("operations were not counted: {}", run.error().message), run.error().hint});
+    return;
   }
+  const std::uint64_t counted = cost.macs / static_cast<std::uint64_t>(run->samples);
+  if (cost.without_macs.empty()) {
+    facts.macs = counted;
+    return;
+  }
+  warnings.push_back(
+      {fmt::format("how many MACs {} takes is unknown: at least {}, without those of {}",
+                   printable(side.file.name()), counted, uncounted_text(cost)),
+       "trips and branches that depend on the input have no count, nor have calls of functions"});
 }
 
 }  // namespace
@@ -149,11 +292,14 @@ Status apply_deployment(SubjectRequest& subject) {
 Result<std::unique_ptr<BenchSide>> open_bench_side(const Application& application,
                                                    const SubjectRequest& request,
                                                    const std::string& engine_path) {
+  const auto cpuinfo = application.root().read_text("/proc/cpuinfo");
+  JOULERY_CHECK_OK(check_thread_count(request.options, cpuinfo ? processors_of(*cpuinfo) : 1));
   JOULERY_ASSIGN(ModelFile file, ModelFile::open(request.model));
   JOULERY_ASSIGN(std::unique_ptr<engine::Engine> engine,
                  open_bench_engine(application, request.engine, engine_path));
   auto side = std::make_unique<BenchSide>(request, std::move(file), std::move(engine));
-  JOULERY_ASSIGN(const std::vector<engine::Port> declared, side->file.inputs());
+  JOULERY_ASSIGN(side->declared, side->file.inputs());
+  const std::vector<engine::Port>& declared = side->declared;
   engine::SessionOptions& options = side->request.options;
   const bool open_batch =
       std::ranges::any_of(declared, [](const engine::Port& port) { return is_open(port, 0); });
@@ -170,14 +316,18 @@ Result<std::unique_ptr<BenchSide>> open_bench_side(const Application& applicatio
                       declared.empty() ? std::string("missing") : declared[0].shape.text()));
     }
   }
+  JOULERY_CHECK_OK(check_size(*side, side->inputs));
   return side;
 }
 
 Result<std::unique_ptr<data::Dataset>> open_bench_data(const ModelBenchRequest& request,
                                                        const BenchSide& side) {
   data::DatasetRequest wanted = request.data;
-  for (const engine::Port& port : side.inputs)
-    wanted.inputs.push_back({.name = port.name, .type = port.type, .shape = port.shape});
+  for (std::size_t i = 0; i < side.inputs.size(); ++i) {
+    const engine::Port& port = side.inputs[i];
+    wanted.inputs.push_back(
+        {.name = port.name, .type = port.type, .shape = port.shape, .is_whole = is_whole(side, i)});
+  }
   wanted.plugin_directory = own_library_directory();
   wanted.needs_labels = request.task && *request.task != evaluate::TaskKind::agree;
   if (wanted.path.empty()) {
@@ -187,13 +337,17 @@ Result<std::unique_ptr<data::Dataset>> open_bench_data(const ModelBenchRequest& 
     }
     wanted.format = data::Format::synthetic;
     JOULERY_CHECK_OK(check_shapes(side));
+    JOULERY_CHECK_OK(check_first_dimensions(side, wanted.constants));
   }
   return data::open_dataset(wanted);
 }
 
 Status fill_feed(BenchSide& side, data::Dataset& dataset) {
+  JOULERY_CHECK_OK(check_size_of_data(side, dataset));
   std::size_t bytes = 0;
-  while (side.feed.size() < kMostBatches && bytes < kMostFeedBytes) {
+  // As many as fit, but one in any case.
+  while (side.feed.size() < kMostBatches &&
+         (side.feed.empty() || bytes + bytes / side.feed.size() <= kMostFeedBytes)) {
     evaluate::BatchBuffer buffer(side.inputs, side.batch);
     JOULERY_ASSIGN(const std::size_t count, buffer.fill(dataset));
     if (count == 0) break;

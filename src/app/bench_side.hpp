@@ -21,6 +21,8 @@ struct BenchSide {
   SubjectRequest request;
   ModelFile file;
   std::unique_ptr<engine::Engine> engine;
+  /// As the model declares them, and as they are measured.
+  std::vector<engine::Port> declared;
   std::vector<engine::Port> inputs;
   std::int64_t batch = 1;
   std::vector<evaluate::BatchBuffer> feed;
@@ -40,7 +42,7 @@ Result<std::unique_ptr<BenchSide>> open_bench_side(const Application& applicatio
 Result<std::unique_ptr<data::Dataset>> open_bench_data(const ModelBenchRequest& request,
                                                        const BenchSide& side);
 
-/// Batches for the calls to rotate through.
+/// Batches for the calls to rotate through. User error if one is more than an engine may be given.
 Status fill_feed(BenchSide& side, data::Dataset& dataset);
 
 /// What is known of it without a measurement. What can't be found out is a warning.

@@ -64,7 +64,7 @@ struct SubjectFacts {
   std::int64_t opset = 0;
   std::uint64_t parameters = 0;
   std::uint64_t weight_bytes = 0;
-  /// Of one inference; nothing if shapes could not be found out.
+  /// Of one inference; nothing if not all of them are known.
   std::optional<std::uint64_t> macs;
   /// Operators that MACs could not be told of.
   std::size_t uncounted_operators = 0;

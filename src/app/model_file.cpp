@@ -141,4 +141,16 @@ Result<std::vector<engine::Port>> ModelFile::inputs() const {
   return ports;
 }
 
+std::vector<engine::Port> ModelFile::declared_outputs() const {
+  std::vector<engine::Port> ports;
+  for (const onnx::ValueInfo& output : model().graph->outputs) {
+    const auto* tensor = output.type ? std::get_if<onnx::TensorType>(&output.type->value) : nullptr;
+    if (tensor == nullptr || !tensor->shape) continue;
+    ports.push_back({.name = output.name,
+                     .type = engine::data_type_of(tensor->element),
+                     .shape = shape_of(tensor->shape)});
+  }
+  return ports;
+}
+
 }  // namespace joulery::app

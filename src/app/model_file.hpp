@@ -38,6 +38,8 @@ class ModelFile {
   engine::ModelSource source() const;
   /// Inputs without values of their own, as the model declares them. User error for one that is no tensor.
   Result<std::vector<engine::Port>> inputs() const;
+  /// Outputs as far as the model declares them: those that are tensors of numbers with a known rank.
+  std::vector<engine::Port> declared_outputs() const;
 
  private:
   ModelFile(std::string path, onnx::InspectedModel inspected)

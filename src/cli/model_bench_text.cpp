@@ -257,11 +257,7 @@ std::string subject_line(const app::SubjectFacts& facts, const evaluate::Subject
   std::string text =
       fmt::format("{}: {}, {} parameters", printable(facts.name),
                   format_bytes(static_cast<double>(facts.file_bytes)), trimmed(big(facts.parameters)));
-  if (facts.macs) text += fmt::format(", {} MACs", trimmed(big(*facts.macs)));
-  if (facts.macs && facts.uncounted_operators > 0) {
-    text += fmt::format(" without those of {}",
-                        format_count(static_cast<double>(facts.uncounted_operators), "operators"));
-  }
+  text += facts.macs ? fmt::format(", {} MACs", trimmed(big(*facts.macs))) : ", MACs unknown";
   return text + fmt::format("; {} {}, {}, {}, batch {}", facts.engine.name, printable(facts.engine.version),
                             engine::precision_name(facts.options.precision),
                             facts.options.threads == 0 ? "engine's own number of threads"

@@ -25,6 +25,8 @@ struct InputSpec {
   std::string name;
   DataType type = DataType::unknown;
   Shape shape;
+  /// No dimension is the batch: made-up samples have them all.
+  bool is_whole = false;
 };
 
 /// Samples that were read together. The dataset owns it; it is valid until the dataset's next call.

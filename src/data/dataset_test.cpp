@@ -272,6 +272,21 @@ TEST(Synthetic, IsMarkedAndTheSameForASeedWhateverTheBatch) {
   EXPECT_NE(read_all<float>(**open_dataset(request), 50).values, all.values);
 }
 
+TEST(Synthetic, AnInputThatIsWholeKeepsItsFirstDimension) {
+  for (const bool is_whole : {true, false}) {
+    DatasetRequest request =
+        request_for("", {{.name = "x", .type = DataType::f32, .shape = {10, 1, 4}, .is_whole = is_whole}});
+    request.format = Format::synthetic;
+    request.synthetic.count = 2;
+    auto dataset = open_dataset(request);
+    ASSERT_TRUE(dataset) << dataset.error().message;
+    const auto all = read_all<float>(**dataset, 2);
+    EXPECT_EQ(all.error, "");
+    EXPECT_EQ(all.shapes.front(), is_whole ? "[10, 1, 4]" : "[2, 1, 4]");
+    EXPECT_EQ(all.values.size(), is_whole ? 80U : 8U);
+  }
+}
+
 TEST(Synthetic, AnInputWithoutABatchGetsItsOwnShape) {
   auto request = request_for("", {{.name = "in", .type = DataType::f32, .shape = Shape{640}}});
   request.format = Format::synthetic;

@@ -112,7 +112,7 @@ Result<std::unique_ptr<Table>> make_synthetic_table(const DatasetRequest& reques
   std::vector<Column> columns;
   for (const InputSpec& spec : request.inputs) {
     // One fixed dimension above 1 is more likely a sample than a batch of single numbers.
-    const bool is_whole = spec.shape.rank() == 1 && spec.shape[0] > 1;
+    const bool is_whole = spec.is_whole || (spec.shape.rank() == 1 && spec.shape[0] > 1);
     Shape sample = is_whole ? spec.shape : without_batch(spec.shape);
     for (std::size_t i = 0; i < sample.rank(); ++i) {
       if (sample[i] < 0) sample.set(i, options.open_dimension);

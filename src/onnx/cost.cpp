@@ -89,7 +89,7 @@ std::uint64_t ModelCost::total_weight_bytes() const {
   return total;
 }
 
-ModelCost model_cost(const Model& model, const ValueShapes& shapes) {
+ModelCost model_cost(const Model& model, const ValueShapes& shapes, const BodyCosts& bodies) {
   ModelCost cost;
   if (!model.graph.has_value()) return cost;
   WeightCounter(cost).count(*model.graph);
@@ -102,6 +102,16 @@ ModelCost model_cost(const Model& model, const ValueShapes& shapes) {
       item.macs = operator_macs(node, shapes);
       item.other_operations = other_operations(node, shapes);
     }
+    if (has_subgraph(node) && functions.find(node) == nullptr) {
+      const auto body = bodies.find(i);
+      if (body != bodies.end()) {
+        item.macs = body->second.macs;
+        item.other_operations = body->second.other_operations;
+      } else if (has_bodies_without_macs(node)) {
+        item.macs = 0;
+      }
+    }
+    if (!item.macs) cost.without_macs.push_back(i);
     if (!item.macs || !item.other_operations) cost.uncounted.push_back(i);
     cost.macs = sum(cost.macs, item.macs.value_or(0));
     cost.other_operations = sum(cost.other_operations, item.other_operations.value_or(0));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "onnx/body_costs.hpp"
 #include "onnx/model.hpp"
 #include "onnx/value_shapes.hpp"
 
@@ -36,13 +37,16 @@ struct ModelCost {
   std::uint64_t other_operations = 0;
   /// In the graph's order.
   std::vector<OperatorCost> operators;
-  /// Nodes left out of the sums: shapes unknown, subgraphs, calls of functions. Their indices.
+  /// Nodes left out of a sum: shapes unknown, bodies that are not known, calls of functions. Their indices.
   std::vector<std::size_t> uncounted;
+  /// Those of them that are left out of the MACs.
+  std::vector<std::size_t> without_macs;
 
   std::uint64_t total_weight_bytes() const;
 };
 
-/// What a run of a sound model costs, with these shapes of its values (`real_shapes`, or `declared_shapes`).
-ModelCost model_cost(const Model& model, const ValueShapes& shapes);
+/// What a run of a sound model costs, with these shapes of its values (`real_shapes`, or `declared_shapes`),
+/// and this cost of nodes that have bodies (`body_costs`).
+ModelCost model_cost(const Model& model, const ValueShapes& shapes, const BodyCosts& bodies = {});
 
 }  // namespace joulery::onnx

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_set>
 #include <utility>
 
@@ -17,6 +18,29 @@ namespace {
 
 using Names = std::vector<std::string>;
 
+/// Nodes that do nothing for these values.
+std::set<std::size_t> not_needed(const Graph& graph, const Names& values) {
+  std::unordered_set<std::string> needed(values.begin(), values.end());
+  std::set<std::size_t> idle;
+  for (std::size_t i = graph.nodes.size(); i-- > 0;) {
+    const Node& node = graph.nodes[i];
+    if (std::ranges::none_of(node.outputs, [&](const std::string& name) { return needed.contains(name); })) {
+      idle.insert(i);
+      continue;
+    }
+    needed.insert(node.inputs.begin(), node.inputs.end());
+    for (const Attribute& attribute : node.attributes) {
+      const auto take = [&](const Graph& inner) {
+        for (const std::string& name : outer_values(inner)) needed.insert(name);
+      };
+      if (const auto* inner = std::get_if<Box<Graph>>(&attribute.value)) take(**inner);
+      if (const auto* list = std::get_if<std::vector<Graph>>(&attribute.value))
+        std::ranges::for_each(*list, take);
+    }
+  }
+  return idle;
+}
+
 class ShapeQuestion {
  public:
   ShapeQuestion(const Model& model, std::span<const Tensor> inputs, Evaluator& evaluator)
@@ -26,12 +50,13 @@ class ShapeQuestion {
     const bool knows_shape = std::ranges::any_of(
         model_.opset_imports, [](const OpsetId& opset) { return canonical_domain(opset.domain).empty(); });
     if (!knows_shape) model_.opset_imports.push_back({"", kOldestOpset, {}});
-    node_count_ = model_.graph->nodes.size();
   }
 
-  /// Adds a Shape node for each value; only these give outputs.
+  /// Adds a Shape node for each value; only these give outputs, and only what they need is run.
   Status ask_shapes(const Names& values, ValueShapes& shapes) {
-    Graph& graph = *model_.graph;
+    Model asked = model_;
+    Graph& graph = *asked.graph;
+    remove_nodes(graph, not_needed(graph, values));
     FreshNames names(graph);
     graph.outputs.clear();
     for (const std::string& value : values) {
@@ -46,8 +71,7 @@ class ShapeQuestion {
                                         .unknown = {}});
       graph.nodes.push_back(std::move(node));
     }
-    auto answers = evaluator_.evaluate(model_, inputs_);
-    graph.nodes.resize(node_count_);
+    auto answers = evaluator_.evaluate(asked, inputs_);
     if (!answers) return std::unexpected(std::move(answers).error());
     if (answers->size() != values.size()) return internal_error("the engine gave other outputs");
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -77,7 +101,6 @@ class ShapeQuestion {
   Model model_;
   std::span<const Tensor> inputs_;
   Evaluator& evaluator_;
-  std::size_t node_count_ = 0;
 };
 
 Status check_inputs(const Graph& graph, std::span<const Tensor> inputs) {
@@ -122,6 +145,19 @@ Result<RealShapes> real_shapes(const Model& model, std::span<const Tensor> input
   static_cast<void>(ask_in_groups(values, options.values_at_a_time, options.most_evaluations, without_type,
                                   [&](const Names& group) { return question.ask_types(group, found); }));
   result.shapes.merge(found);
+  return result;
+}
+
+Result<RealShapes> real_shapes_of(const Model& model, const std::vector<std::string>& values,
+                                  std::span<const Tensor> inputs, Evaluator& evaluator,
+                                  const RealShapesOptions& options) {
+  RealShapes result;
+  if (!model.graph.has_value()) return result;
+  JOULERY_CHECK_OK(check_inputs(*model.graph, inputs));
+  ShapeQuestion question(model, inputs, evaluator);
+  JOULERY_CHECK_OK(
+      ask_in_groups(values, options.values_at_a_time, options.most_evaluations, result.unknown,
+                    [&](const Names& group) { return question.ask_shapes(group, result.shapes); }));
   return result;
 }
 

@@ -34,4 +34,9 @@ struct RealShapesOptions {
 Result<RealShapes> real_shapes(const Model& model, std::span<const Tensor> inputs, Evaluator& evaluator,
                                const RealShapesOptions& options = {});
 
+/// Shapes alone, of these values of the main graph. What they do not need is not run.
+Result<RealShapes> real_shapes_of(const Model& model, const std::vector<std::string>& values,
+                                  std::span<const Tensor> inputs, Evaluator& evaluator,
+                                  const RealShapesOptions& options = {});
+
 }  // namespace joulery::onnx

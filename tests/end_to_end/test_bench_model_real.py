@@ -174,6 +174,16 @@ def frame_by_frame(x):
     return numpy.array(highest)
 
 
+ONE_FRAME = ("--shape", "input:1,576", "--shape", "state:2,1,128")
+ONE_FRAME += ("--constant", "state=0", "--constant", f"sr={speech.RATE}")
+
+
+def frame_macs(joulery):
+    macs = bench(joulery, speech.frame_model(), *ONE_FRAME, budget="0.3s")["model"]["macs_per_inference"]
+    assert macs > 100_000, "silero-vad has 309 thousand weights, and uses nearly all of them"
+    return macs
+
+
 @pytest.mark.parametrize("batch", [1, 5])
 def test_silero_hears_speech_and_not_noise(joulery, utterances, batch):
     model, data = utterances
@@ -191,13 +201,14 @@ def test_silero_hears_speech_and_not_noise(joulery, utterances, batch):
     assert found["brier"] == pytest.approx(brier_score_loss(y, p), rel=1e-3, abs=1e-5)
     assert quality["groups"] == len(set(stored["voice"]))
     assert any("groups" in warning for warning in quality["warnings"]), "fewer than ten groups"
+    # The Scan multiplies as often as the package's model does for each frame alone.
+    frames = len(stored["x"][0]) // speech.FRAME
+    assert document["model"]["macs_per_inference"] == frames * frame_macs(joulery)
 
 
 def test_one_frame_of_silero_with_its_own_state(joulery):
     """Inputs that are the same for all samples, one of them without dimensions."""
-    shapes = ("--shape", "input:1,576", "--shape", "state:2,1,128")
-    same = ("--constant", "state=0", "--constant", f"sr={speech.RATE}")
-    document = bench(joulery, speech.frame_model(), *shapes, *same)
+    document = bench(joulery, speech.frame_model(), *ONE_FRAME)
     given = {port["name"]: port["shape"] for port in document["model"]["inputs"]}
     assert given == {"input": [1, 576], "state": [2, 1, 128], "sr": []}
 
