@@ -17,6 +17,7 @@
 #include "onnx/body_costs.hpp"
 #include "onnx/cost.hpp"
 #include "onnx/real_shapes.hpp"
+#include "power/power_model.hpp"
 
 namespace joulery::app {
 namespace {
@@ -126,14 +127,6 @@ Status check_first_dimensions(const BenchSide& side, std::span<const data::Const
                         shapes, printable(first->name))
           : fmt::format("give --batch {} if it is the batch, or {} if a call is one inference",
                         first->shape[0], shapes));
-}
-
-/// Threads that the machine runs at a time.
-std::uint64_t processors_of(const std::string& cpuinfo) {
-  std::uint64_t count = 0;
-  for (std::size_t at = 0; at != std::string::npos; at = cpuinfo.find("\nprocessor", at + 1))
-    count += at > 0 || cpuinfo.starts_with("processor") ? 1 : 0;
-  return std::max<std::uint64_t>(count, 1);
 }
 
 /// The bytes of a call before anything of that size is allocated.
@@ -292,8 +285,9 @@ Status apply_deployment(SubjectRequest& subject) {
 Result<std::unique_ptr<BenchSide>> open_bench_side(const Application& application,
                                                    const SubjectRequest& request,
                                                    const std::string& engine_path) {
-  const auto cpuinfo = application.root().read_text("/proc/cpuinfo");
-  JOULERY_CHECK_OK(check_thread_count(request.options, cpuinfo ? processors_of(*cpuinfo) : 1));
+  const auto machine = power::read_machine_identity(application.root());
+  const int cpus = machine ? std::max(1, machine->threads_online) : 1;
+  JOULERY_CHECK_OK(check_thread_count(request.options, static_cast<std::uint64_t>(cpus)));
   JOULERY_ASSIGN(ModelFile file, ModelFile::open(request.model));
   JOULERY_ASSIGN(std::unique_ptr<engine::Engine> engine,
                  open_bench_engine(application, request.engine, engine_path));
