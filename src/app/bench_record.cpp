@@ -68,6 +68,10 @@ meter::HostFacts this_host(Application& application) {
                                 identity ? *identity : power::MachineIdentity());
 }
 
+std::string probe_of(const meter::HostFacts& host) {
+  return fmt::format("{}; {}", engine::speed_probe_name(), host.host.cpu_model);
+}
+
 }  // namespace
 
 void MetricWriter::add(const std::string& key, double value) {
@@ -82,7 +86,7 @@ void MetricWriter::add(const std::string& key, double value, double low, double 
 }
 
 std::string core_probe(Application& application) {
-  return fmt::format("{}; {}", engine::speed_probe_name(), this_host(application).host.cpu_model);
+  return probe_of(this_host(application));
 }
 
 evaluate::SpeedHistory load_speed_history(Application& application) {
@@ -95,10 +99,10 @@ evaluate::SpeedHistory load_speed_history(Application& application) {
                                                      record::kOwnMetricPrefix + kCoreHertzMetric + "` > 0",
                                            .max_results = kLast * 10});
   if (!runs) return history;
-  const std::string host = this_host(application).host.id;
-  const std::string probe = core_probe(application);
+  const meter::HostFacts host = this_host(application);
+  const std::string probe = probe_of(host);
   for (const record::Run& run : *runs) {
-    if (run.host_id != host || history.hertz.size() == kLast) continue;
+    if (run.host_id != host.host.id || history.hertz.size() == kLast) continue;
     const auto tag = run.tags.find(kCoreProbeTag);
     if (tag == run.tags.end() || tag->second != probe) continue;
     for (const record::LatestMetric& metric : run.metrics) {

@@ -11,8 +11,8 @@
 namespace joulery::engine {
 namespace {
 
-/// Three times, of which the middle counts: an interrupt in one of them would look like a slow clock, at
-/// which the work would seem to take few cycles.
+/// Three times, of which the shortest counts: interrupts and what is not in the caches yet make one longer,
+/// and nothing makes it shorter. At a clock that looks slow the work would seem to take few cycles.
 constexpr int kChains = 3;
 constexpr std::uint64_t kMultiplications = 1'400;
 constexpr double kCyclesOfMultiplication = 3;

@@ -54,8 +54,8 @@ constexpr double kLeastSeconds = 0.004;
 /// Clocks within this part of each other are those of one state of the machine, and CPU time goes with 1 over
 /// the clock between them. Beyond it (on battery, say) the machine is another one.
 constexpr double kSameClock = 0.1;
-/// What repetition within one bench does not show: where two benches on an idle machine still differ. Their
-/// standard deviation was about 0.5 % (bench/agreement.py); twice that.
+/// What repetition within one bench does not show: where two benches on an idle machine still differ. Benches
+/// had a standard deviation of 0.6 to 0.9 % in all (bench/agreement.py), of which repetition shows a part.
 constexpr double kBetweenBenches = 0.01;
 
 /// `sides`: as many blocks of each side, those of one number side by side; if too little is left of one, none

@@ -8,6 +8,7 @@
 #include "onnx/edit.hpp"
 #include "onnx/functions.hpp"
 #include "onnx/operator_macs.hpp"
+#include "onnx/passes/node_rewrite.hpp"
 #include "onnx/passes/pattern.hpp"
 #include "onnx/real_shapes.hpp"
 #include "onnx/tensor_values.hpp"
@@ -95,18 +96,10 @@ class BodyOpener {
     return graph_.nodes.back().outputs[0];
   }
 
-  static Attribute attribute(std::string name, AttributeValue value) {
-    Attribute made;
-    made.name = std::move(name);
-    made.type = type_of(value);
-    made.value = std::move(value);
-    return made;
-  }
-
   std::string add_number(std::int64_t number, bool has_dimension) {
     Tensor tensor = make_tensor("", {}, std::vector<std::int64_t>{number});
     if (has_dimension) tensor.dims = {1};
-    return add_node("Constant", {}, {attribute("value", Box<Tensor>(std::move(tensor)))});
+    return add_node("Constant", {}, {attribute_of("value", Box<Tensor>(std::move(tensor)))});
   }
 
   /// Values of its own get new names, and its inputs those that are given.
@@ -196,7 +189,7 @@ class BodyOpener {
       truth.storage = TensorStorage::raw;
       truth.data = SharedBytes::copy_of(std::vector<std::uint8_t>{1});
       if (has_dimension(body->inputs[1])) truth.dims = {1};
-      condition = add_node("Constant", {}, {attribute("value", Box<Tensor>(std::move(truth)))});
+      condition = add_node("Constant", {}, {attribute_of("value", Box<Tensor>(std::move(truth)))});
     }
     if (constant(condition) != 1) return std::nullopt;
     Opened opened{
@@ -232,7 +225,7 @@ class BodyOpener {
                                     node.inputs.begin() + static_cast<std::ptrdiff_t>(states));
     const std::string zero = add_number(0, false);
     for (std::size_t i = states; i < node.inputs.size(); ++i)
-      inputs.push_back(add_node("Gather", {node.inputs[i], zero}, {attribute("axis", axis_of(i))}));
+      inputs.push_back(add_node("Gather", {node.inputs[i], zero}, {attribute_of("axis", axis_of(i))}));
     auto made = copy(*body, inputs);
     if (!made || made->outputs.size() < states) return std::nullopt;
     Opened opened{
